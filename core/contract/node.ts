@@ -1,0 +1,28 @@
+import { z } from 'zod';
+import { baseUrlSchema, nameSchema } from './names.ts';
+
+export const tierSchema = z.enum(['edge', 'mid-tier', 'origin', 'router']);
+
+/** A point of presence. */
+export const locationSchema = z.strictObject({
+  name: nameSchema,
+  /** Degrees, north positive. */
+  latitude: z.number().min(-90).max(90),
+  /** Degrees, east positive. */
+  longitude: z.number().min(-180).max(180),
+});
+
+export const nodeSchema = z.strictObject({
+  name: nameSchema,
+  tier: tierSchema,
+  location: locationSchema,
+  /** Where other nodes and clients reach it. */
+  url: baseUrlSchema,
+  /** Relative share of the work among nodes of the same tier. */
+  capacity: z.number().positive().max(1_000_000).default(1),
+});
+
+export type Tier = z.output<typeof tierSchema>;
+export type Location = z.output<typeof locationSchema>;
+export type Node = z.output<typeof nodeSchema>;
+export type NodeInput = z.input<typeof nodeSchema>;

@@ -1,0 +1,48 @@
+import { z } from 'zod';
+import { sequenceSchema } from './names.ts';
+
+/** What one purge hit on one node. */
+export const purgeReportSchema = z.strictObject({
+  sequence: sequenceSchema,
+  /** Stored objects it removed or made stale, as far as known at once; site purges count all objects of the site. */
+  objects: z.int().min(0),
+  bytes: z.int().min(0),
+  /** Fills under way whose content may no longer be stored. */
+  fills: z.int().min(0),
+});
+
+/** "Every event up to `fence` is applied in all my threads." */
+export const acknowledgementSchema = z.strictObject({
+  fence: sequenceSchema,
+  purges: z.array(purgeReportSchema).max(10_000).default([]),
+});
+
+/** Totals since the node started. */
+export const loadSchema = z.strictObject({
+  requests: z.int().min(0),
+  /** Answered from the cache, stale answers included. */
+  hits: z.int().min(0),
+  /** Requests sent to parents. */
+  upstreamRequests: z.int().min(0),
+  /** Body bytes sent to clients. */
+  bytesSent: z.int().min(0),
+  objects: z.int().min(0),
+  storedBytes: z.int().min(0),
+});
+
+export const heartbeatSchema = z.strictObject({
+  fence: sequenceSchema,
+  pid: z.int().min(1),
+  /** Version of the Canopy package that the node runs. */
+  version: z.string().max(64),
+  load: loadSchema,
+});
+
+/** The control plane's answer to a heartbeat: the node is in service for so long, reckoned by the node from when it sent it. */
+export const leaseSchema = z.strictObject({ leaseMs: z.int().min(1) });
+
+export type PurgeReport = z.output<typeof purgeReportSchema>;
+export type Acknowledgement = z.output<typeof acknowledgementSchema>;
+export type Load = z.output<typeof loadSchema>;
+export type Heartbeat = z.output<typeof heartbeatSchema>;
+export type Lease = z.output<typeof leaseSchema>;

@@ -1,0 +1,80 @@
+import { z } from 'zod';
+import { baseUrlSchema, nameSchema, secondsSchema } from './names.ts';
+
+/** A hostname, `*.` before a hostname for all its subdomains, or `*` for every host. Never with a port. */
+export const hostPatternSchema = z
+  .string()
+  .regex(
+    /^(?:\*|(?:\*\.)?[a-z0-9](?:[a-z0-9_-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9_-]*[a-z0-9])?)*|\[[0-9a-f:.]+\])$/,
+    'a lower-case hostname, *.hostname, or *, without a port',
+  );
+
+export const originServerSchema = z.strictObject({
+  /** `http://` or `https://`, host and optional port. */
+  url: baseUrlSchema,
+  /** Servers of the lowest number are tried first. */
+  priority: z.int().min(0).max(1000).default(0),
+});
+
+/** Where a site's content comes from. */
+export const originSchema = z.discriminatedUnion('kind', [
+  z.strictObject({
+    /** The customer's own HTTP servers. */
+    kind: z.literal('pull'),
+    servers: z.array(originServerSchema).min(1).max(32),
+    /** The `Host` that origin servers see: their own, or the one the client asked for. */
+    hostHeader: z.enum(['origin', 'client']).default('origin'),
+  }),
+  z.strictObject({
+    /** The network's own origin, filled by `canopy put`. */
+    kind: z.literal('push'),
+  }),
+]);
+
+/** What a site says of caching where the origin is silent, within what RFC 9111 forbids. */
+export const cacheSettingsSchema = z.strictObject({
+  /** Freshness of answers that state none. `null`: the heuristic of RFC 9111 §4.2.2. */
+  defaultFreshSeconds: secondsSchema.nullable().default(null),
+  /** Freshness of 404, 405, 410, 414 and 501 that state none. */
+  negativeFreshSeconds: secondsSchema.default(10),
+  /** RFC 5861 §3 window of answers that state none. */
+  staleWhileRevalidateSeconds: secondsSchema.default(0),
+  /** RFC 5861 §4 window of answers that state none; must-revalidate and its kin still forbid it. */
+  staleIfErrorSeconds: secondsSchema.default(86_400),
+  /** Obey `Cache-Control` and `Pragma` of clients. Off, so that a reload cannot reach the origin. */
+  honourClientCacheControl: z.boolean().default(false),
+  /** Objects larger than this are passed through, not stored. */
+  maxObjectBytes: z
+    .int()
+    .min(0)
+    .default(128 * 1024 * 1024),
+});
+
+/** How long a node waits for a parent, each attempt anew. */
+export const upstreamSettingsSchema = z.strictObject({
+  /** Connecting, TLS included. */
+  connectTimeoutMs: z.int().min(1).max(600_000).default(500),
+  /** From the request sent to the header section received. A mid-tier is given twice this. */
+  firstByteTimeoutMs: z.int().min(1).max(600_000).default(10_000),
+  /** Between two pieces of a body. */
+  idleTimeoutMs: z.int().min(1).max(600_000).default(10_000),
+});
+
+/** A customer's property. */
+export const siteSchema = z.strictObject({
+  name: nameSchema,
+  /** Exact names win over wildcards, longer wildcards over shorter, `*` comes last. */
+  hosts: z.array(hostPatternSchema).min(1).max(10_000),
+  origin: originSchema,
+  cache: cacheSettingsSchema.prefault({}),
+  upstream: upstreamSettingsSchema.prefault({}),
+  /** What a node does once its lease has ended, so that it may have missed a purge: serve on and say so, or revalidate first. */
+  onLeaseEnd: z.enum(['serve', 'revalidate']).default('serve'),
+});
+
+export type Site = z.output<typeof siteSchema>;
+/** A site as an operator writes it: defaults may be left out. */
+export type SiteInput = z.input<typeof siteSchema>;
+export type OriginServer = z.output<typeof originServerSchema>;
+export type CacheSettings = z.output<typeof cacheSettingsSchema>;
+export type UpstreamSettings = z.output<typeof upstreamSettingsSchema>;

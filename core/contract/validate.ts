@@ -1,0 +1,103 @@
+import type { z } from 'zod';
+import { CanopyError } from '#core/errors.ts';
+
+/** One thing wrong with an input: where, what was expected, what came. */
+export interface InputIssue {
+  /** Dotted path of the field, `(root)` for the whole input. */
+  readonly path: string;
+  readonly expected: string;
+  readonly received: string;
+}
+
+/** Thrown by `validate`; the message is one line that names every issue. */
+export class InvalidInput extends CanopyError {
+  readonly issues: readonly InputIssue[];
+
+  constructor(subject: string, issues: readonly InputIssue[]) {
+    const list = issues.map((i) => `${i.path}: expected ${i.expected}, received ${i.received}`);
+    super('invalid-input', `Invalid ${subject}: ${list.join('; ')}`);
+    this.issues = issues;
+  }
+}
+
+/**
+ * Checks `input` against `schema` and returns the parsed value, defaults filled in.
+ * @param subject what the input is, for the message: `site`, `heartbeat`
+ * @throws InvalidInput
+ */
+export function validate<T extends z.ZodType>(
+  schema: T,
+  input: unknown,
+  subject: string,
+): z.output<T> {
+  const result = schema.safeParse(input);
+  if (result.success) return result.data;
+  throw new InvalidInput(
+    subject,
+    result.error.issues.flatMap((issue) => explain(issue, input)),
+  );
+}
+
+function explain(issue: z.core.$ZodIssue, input: unknown): InputIssue[] {
+  const path = issue.path;
+  const received = describe(valueAt(input, path));
+  if (issue.code === 'unrecognized_keys') {
+    const container = valueAt(input, path);
+    return issue.keys.map((key) => ({
+      path: dotted([...path, key]),
+      expected: 'no such field',
+      received: describe(valueAt(container, [key])),
+    }));
+  }
+  if (issue.code === 'invalid_union' && issue.errors.length > 0) {
+    // The branch that came furthest is the one that was meant.
+    const meant = issue.errors.toSorted((a, b) => depth(b) - depth(a))[0] ?? [];
+    return meant.flatMap((inner) => explain({ ...inner, path: [...path, ...inner.path] }, input));
+  }
+  return [{ path: dotted(path), expected: expectation(issue), received }];
+}
+
+function expectation(issue: z.core.$ZodIssue): string {
+  switch (issue.code) {
+    case 'invalid_type':
+      return issue.expected;
+    case 'invalid_value':
+      return issue.values.map((value) => JSON.stringify(value)).join(' or ');
+    case 'too_small':
+      return issue.origin === 'number'
+        ? `a number of at least ${issue.minimum}`
+        : `at least ${issue.minimum} of ${issue.origin}`;
+    case 'too_big':
+      return issue.origin === 'number'
+        ? `a number of at most ${issue.maximum}`
+        : `at most ${issue.maximum} of ${issue.origin}`;
+    case 'invalid_union':
+      return issue.discriminator === undefined ? 'another form' : `a known ${issue.discriminator}`;
+    default:
+      // Our own patterns and refinements word their message as an expectation.
+      return issue.message;
+  }
+}
+
+const depth = (issues: readonly z.core.$ZodIssue[]): number =>
+  Math.max(0, ...issues.map((issue) => issue.path.length));
+
+const dotted = (path: readonly PropertyKey[]): string =>
+  path.length === 0 ? '(root)' : path.map(String).join('.');
+
+function valueAt(input: unknown, path: readonly PropertyKey[]): unknown {
+  let value: unknown = input;
+  for (const step of path) {
+    if (typeof value !== 'object' || value === null) return undefined;
+    value = (value as Record<PropertyKey, unknown>)[step];
+  }
+  return value;
+}
+
+const LONGEST_SHOWN = 80;
+
+function describe(value: unknown): string {
+  if (value === undefined) return 'nothing';
+  const text = JSON.stringify(value) ?? typeof value;
+  return text.length > LONGEST_SHOWN ? `${text.slice(0, LONGEST_SHOWN)}…` : text;
+}

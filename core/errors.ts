@@ -1,0 +1,76 @@
+/** Whose fault an error is: the one who asked, the one we asked, or Canopy itself. */
+export type Side = 'client' | 'upstream' | 'canopy';
+
+interface ErrorKind {
+  readonly status: number;
+  readonly side: Side;
+  /** Whether the same request may be sent again without doing harm. */
+  readonly retrySafe: boolean;
+  readonly title: string;
+}
+
+const kind = (status: number, side: Side, retrySafe: boolean, title: string): ErrorKind => ({
+  status,
+  side,
+  retrySafe,
+  title,
+});
+
+/** Every error that Canopy reports, by its stable code. Codes are API: never renamed, only added. */
+export const ERRORS = {
+  'invalid-request': kind(400, 'client', false, 'The request is malformed'),
+  'invalid-input': kind(422, 'client', false, 'The input does not fit its schema'),
+  unauthenticated: kind(401, 'client', false, 'A valid token or credential is required'),
+  forbidden: kind(403, 'client', false, 'The token lacks the scope for this'),
+  'not-found': kind(404, 'client', false, 'There is no such thing'),
+  'method-not-allowed': kind(405, 'client', false, 'The method is not allowed here'),
+  conflict: kind(409, 'client', false, 'The request conflicts with what is there'),
+  'precondition-failed': kind(412, 'client', false, 'The precondition does not hold'),
+  'content-too-large': kind(413, 'client', false, 'The content is larger than allowed'),
+  'uri-too-long': kind(414, 'client', false, 'The request target is longer than allowed'),
+  'unknown-host': kind(421, 'client', false, 'No site has this host'),
+  'too-many-requests': kind(429, 'client', true, 'Too many requests'),
+  'header-too-large': kind(431, 'client', false, 'The header section is larger than allowed'),
+  'internal-error': kind(500, 'canopy', false, 'Canopy failed'),
+  'upstream-invalid': kind(502, 'upstream', true, 'A parent sent an invalid answer'),
+  'upstream-unreachable': kind(502, 'upstream', true, 'No parent could be reached'),
+  unavailable: kind(503, 'canopy', true, 'Canopy cannot take this request now'),
+  'upstream-timeout': kind(504, 'upstream', true, 'No parent answered in time'),
+  'only-if-cached': kind(504, 'client', true, 'Nothing stored can satisfy only-if-cached'),
+  'loop-detected': kind(508, 'client', false, 'The request has passed this node before'),
+  'insufficient-storage': kind(507, 'canopy', true, 'There is no room left to store this'),
+} as const satisfies Record<string, ErrorKind>;
+
+export type ErrorCode = keyof typeof ERRORS;
+
+/** An error with a stable code; `detail` says the action, the reason and the value received. */
+export class CanopyError extends Error {
+  override readonly name = 'CanopyError';
+  readonly code: ErrorCode;
+
+  constructor(code: ErrorCode, detail: string, options?: { cause?: unknown }) {
+    super(detail, options);
+    this.code = code;
+  }
+
+  get status(): number {
+    return ERRORS[this.code].status;
+  }
+  get side(): Side {
+    return ERRORS[this.code].side;
+  }
+  get retrySafe(): boolean {
+    return ERRORS[this.code].retrySafe;
+  }
+  get title(): string {
+    return ERRORS[this.code].title;
+  }
+}
+
+/** The one line of an unknown thrown value that is fit for people. */
+export function messageOf(error: unknown): string {
+  if (error instanceof AggregateError && error.message === '') {
+    return error.errors.map(messageOf).join('; ');
+  }
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,21 @@
+/** What every node process is started with, whatever its tier. */
+export interface NodeOptions {
+  readonly name: string;
+  /** Replicas of the control plane, tried in order. */
+  readonly controlPlaneUrls: readonly string[];
+  /** The node's own secret, given out when the node was added. */
+  readonly credential: string;
+  /** Where the node keeps its last good config and its data; made if missing. */
+  readonly dir: string;
+  readonly host: string;
+  /** 0: any free port. */
+  readonly port: number;
+}
+
+/** A node that serves. */
+export interface RunningNode {
+  /** Base URL of what it listens on. */
+  readonly url: string;
+  /** Stops accepting, finishes what is under way up to a limit, then ends. */
+  close(): Promise<void>;
+}
