@@ -8,7 +8,7 @@ export type Cancel = () => void;
 export interface Clock {
   /** Wall time in milliseconds since the Unix epoch: what `Date`, `Age` and freshness are reckoned in. */
   now(): number;
-  /** Milliseconds since an arbitrary start; never goes back. */
+  /** Milliseconds since a start that all threads of the process share; never goes back. */
   monotonicMs(): number;
   /** Runs `callback` once after `delayMs`. The timer alone does not keep the process alive. */
   after(delayMs: number, callback: () => void): Cancel;
@@ -16,7 +16,8 @@ export interface Clock {
 
 export const systemClock: Clock = {
   now: Date.now,
-  monotonicMs: () => performance.now(),
+  // hrtime, for performance.now() starts anew in each worker thread.
+  monotonicMs: () => Number(process.hrtime.bigint()) / 1e6,
   after(delayMs, callback) {
     const timer = setTimeout(callback, delayMs);
     timer.unref();

@@ -1,0 +1,91 @@
+import { type Fields, hasField, withoutFields } from '#core/http/fields.ts';
+import type { ClientRequest } from '#core/http/request.ts';
+import type { ByteRange } from '#core/http/ranges.ts';
+import { type Selection, select } from '#core/http/selection.ts';
+import type { Outcome } from '#core/telemetry/cache-status.ts';
+import type { UpstreamResponse } from '#core/tree/attempt.ts';
+import { isTierField } from '#core/tree/tier-fields.ts';
+import type { Arriving } from './fill.ts';
+import type { StoredObject } from './object.ts';
+import { currentAgeMs } from './policy/decide.ts';
+
+/** What a request is answered with, before the tier adds what it says of itself. */
+export interface Answer {
+  readonly status: number;
+  /** End-to-end fields. */
+  readonly fields: Fields;
+  /** Content held whole, or as it arrives. */
+  readonly content: readonly Buffer[] | AsyncIterable<Buffer>;
+  readonly outcome: Outcome;
+  /** The fence up to which the content has heeded every purge. */
+  readonly asOf: number;
+}
+
+const NO_CONTENT: readonly Buffer[] = [];
+
+export function answerFromStored(
+  object: StoredObject,
+  request: ClientRequest,
+  now: number,
+): Pick<Answer, 'status' | 'fields' | 'content'> {
+  const { status, fields, part } = select(request.method, request.fields, {
+    status: object.facts.status,
+    fields: object.fields,
+    size: object.body.size,
+  });
+  const whole = status === object.facts.status && status !== 204;
+  const age = Math.floor(currentAgeMs(object, now) / 1000);
+  return {
+    status,
+    fields: [...(whole ? withContentLength(fields, object.body.size) : fields), 'Age', String(age)],
+    content: contentOf(object, part),
+  };
+}
+
+function contentOf({ body }: StoredObject, part: Selection['part']): readonly Buffer[] {
+  if (part === 'none') return NO_CONTENT;
+  return part === 'all' ? body.chunks : body.slice(part.start, part.end);
+}
+
+/** A body that came without a length has one once it is stored. */
+const withContentLength = (fields: Fields, size: number): Fields =>
+  hasField(fields, 'content-length') ? fields : [...fields, 'Content-Length', String(size)];
+
+export function answerFromArriving(
+  arriving: Arriving,
+  request: ClientRequest,
+): Pick<Answer, 'status' | 'fields' | 'content'> {
+  const { status, fields, part } = select(request.method, request.fields, arriving);
+  const reader = arriving.body.read();
+  if (part === 'none') {
+    void reader.return?.();
+    return { status, fields, content: NO_CONTENT };
+  }
+  return { status, fields, content: part === 'all' ? reader : only(reader, part) };
+}
+
+/** A parent's answer to one client alone, as it came. */
+export function answerFromUpstream(
+  response: UpstreamResponse,
+): Pick<Answer, 'status' | 'fields' | 'content'> {
+  return {
+    status: response.status,
+    fields: withoutFields(response.fields, isTierField),
+    content: response.body,
+  };
+}
+
+/** The bytes of `range` of a content that is read from its first byte. */
+async function* only(
+  content: AsyncIterable<Buffer>,
+  { start, end }: ByteRange,
+): AsyncGenerator<Buffer, void, undefined> {
+  let offset = 0;
+  for await (const chunk of content) {
+    const from = Math.max(start - offset, 0);
+    const to = Math.min(end + 1 - offset, chunk.length);
+    if (from < to) yield chunk.subarray(from, to);
+    offset += chunk.length;
+    if (offset > end) return;
+  }
+}

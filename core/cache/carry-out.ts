@@ -1,0 +1,144 @@
+import { CanopyError } from '#core/errors.ts';
+import { decidedOutcome, type Outcome } from '#core/telemetry/cache-status.ts';
+import { type Answer, answerFromArriving, answerFromStored, answerFromUpstream } from './answer.ts';
+import type { CacheEngine, Found, Lookup } from './engine.ts';
+import type { Fill, FillResult } from './fill.ts';
+import type { StoredObject } from './object.ts';
+import type { Action, Decision } from './policy/decide.ts';
+import { variantSelector } from './policy/vary.ts';
+
+/** One request at the cache, decided. */
+export interface Carried {
+  readonly engine: CacheEngine;
+  readonly lookup: Lookup;
+  readonly found: Found;
+  readonly decision: Decision;
+  /** Used only where the request is passed on for this client alone, and ends with it. */
+  readonly exchange: { readonly content: AsyncIterable<Buffer>; readonly signal: AbortSignal };
+}
+
+const BY_ACTION: Record<Action, (carried: Carried) => Answer | Promise<Answer>> = {
+  serve: serve,
+  'refresh-behind': refreshBehind,
+  revalidate: fillOrWait,
+  fill: fillOrWait,
+  pass: pass,
+  refuse: refuse,
+};
+
+/**
+ * Does what was decided.
+ * @throws CanopyError where no parent answers and nothing stored may be served
+ */
+export function carryOut(carried: Carried): Answer | Promise<Answer> {
+  return BY_ACTION[carried.decision.action](carried);
+}
+
+function serve(carried: Carried): Answer {
+  const { engine, lookup } = carried;
+  const object = storedOf(carried);
+  if (object === undefined) throw new Error('A decision to serve needs a stored object');
+  return {
+    ...answerFromStored(object, lookup.request, engine.now()),
+    outcome: outcomeOf(carried, {}),
+    // Looked up and checked in this same turn of the event loop.
+    asOf: engine.fence.sequence,
+  };
+}
+
+function refreshBehind(carried: Carried): Answer {
+  carried.engine.filler.refresh(carried.lookup, storedOf(carried));
+  return serve(carried);
+}
+
+async function fillOrWait(carried: Carried): Promise<Answer> {
+  const { engine, lookup, decision } = carried;
+  const stored = decision.reason === 'fence-behind' ? undefined : storedOf(carried);
+  let vary: readonly string[] | undefined;
+  for (let tries = 0; tries < MAX_JOINS; tries++) {
+    const { fill, collapsed } = engine.filler.join(lookup, stored, decision.staleOnError, vary);
+    const result = await fill.result;
+    if (collapsed && !suits(result, fill, carried)) {
+      if (result.kind === 'arriving' && result.storability === 'storable') {
+        vary = result.facts.vary;
+        continue;
+      }
+      break;
+    }
+    const asOf = fill.purge === undefined ? Math.max(fill.asOf, engine.fence.sequence) : fill.asOf;
+    if (result.kind === 'arriving') {
+      const storable = result.storability === 'storable';
+      return {
+        ...answerFromArriving(result, lookup.request),
+        outcome: outcomeOf(carried, {
+          forwardStatus: result.status,
+          collapsed,
+          stored: storable,
+          ...(storable ? {} : { detail: result.storability }),
+        }),
+        asOf,
+      };
+    }
+    return {
+      ...answerFromStored(result.object, lookup.request, engine.now()),
+      outcome: outcomeOf(carried, { collapsed, ...endOf(result) }),
+      asOf,
+    };
+  }
+  return pass(carried);
+}
+
+/** A variant learnt only from the answer may send a waiter back once; then it goes alone. */
+const MAX_JOINS = 3;
+
+/** Whether the answer to another's request answers this one too. */
+function suits(result: FillResult, fill: Fill, { lookup }: Carried): boolean {
+  if (result.kind !== 'arriving') return true;
+  if (result.storability !== 'storable' || !result.body.joinable) return false;
+  const { vary } = result.facts;
+  return variantSelector(vary, lookup.request.fields) === variantSelector(vary, fill.requestFields);
+}
+
+function endOf(result: Exclude<FillResult, { kind: 'arriving' }>): Partial<Outcome> {
+  if (result.kind === 'validated') return { forwardStatus: 304 };
+  return typeof result.failure === 'number'
+    ? { forwardStatus: result.failure, detail: 'stale-if-error' }
+    : { detail: 'stale-if-error' };
+}
+
+async function pass(carried: Carried): Promise<Answer> {
+  const { engine, lookup, exchange } = carried;
+  const { site, key, request, askingFence } = lookup;
+  const response = await engine.tree.fetch({
+    site,
+    key,
+    method: request.method,
+    target: request.target,
+    fields: lookup.upstreamFields(),
+    host: request.authority,
+    content: request.hasContent ? exchange.content : undefined,
+    fence: Math.max(askingFence, engine.fence.sequence),
+    signal: exchange.signal,
+  });
+  // RFC 9111 §4.4: an unsafe method that did not fail may have changed what its URI names.
+  if (!SAFE.has(request.method) && response.status < 400) engine.invalidate(key);
+  return {
+    ...answerFromUpstream(response),
+    outcome: outcomeOf(carried, { forwardStatus: response.status }),
+    asOf: askingFence,
+  };
+}
+
+const SAFE: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE']);
+
+function refuse({ decision }: Carried): never {
+  throw new CanopyError('only-if-cached', `Nothing stored may be served: ${decision.reason}`);
+}
+
+const storedOf = ({ found }: Carried): StoredObject | undefined =>
+  typeof found === 'string' ? undefined : found;
+
+const outcomeOf = ({ decision }: Carried, how: Partial<Outcome>): Outcome => ({
+  ...decidedOutcome(decision),
+  ...how,
+});

@@ -1,0 +1,166 @@
+import type { Clock } from '#core/clock.ts';
+import type { PurgeOrder } from '#core/contract/event.ts';
+import type { PurgeReport } from '#core/contract/report.ts';
+import type { Site } from '#core/contract/site.ts';
+import { type ClientRequest, readRequest } from '#core/http/request.ts';
+import { requestDirectives } from '#core/http/directives.ts';
+import type { Fields } from '#core/http/fields.ts';
+import type { Tree } from '#core/tree/tree.ts';
+import { Fence } from './fence.ts';
+import { type Fill, FillTable } from './fill.ts';
+import { Filler } from './filler.ts';
+import { purgedKeys } from './key.ts';
+import { Marks } from './marks.ts';
+import type { StoredObject } from './object.ts';
+import { decide, type Decision } from './policy/decide.ts';
+import { variantSelector } from './policy/vary.ts';
+import type { ObjectStore, PurgeMark, Volume } from './store.ts';
+
+/** A request at the cache, with all that was settled about it on the way there. */
+export interface Lookup {
+  readonly site: Site;
+  readonly key: string;
+  readonly request: ClientRequest;
+  /** What is sent upstream, made only if a parent is asked. */
+  readonly upstreamFields: () => Fields;
+  /** Another node asks. */
+  readonly fromTier: boolean;
+  /** The asking node's fence; 0 for clients. */
+  readonly askingFence: number;
+}
+
+export type Found = StoredObject | 'uri-miss' | 'vary-miss' | 'purged';
+
+export interface EngineOptions {
+  readonly clock: Clock;
+  readonly store: ObjectStore;
+  readonly tree: Tree;
+  readonly lease: { ended(): boolean };
+}
+
+/** The cache of one thread: what is stored, what is being fetched, and what was purged. */
+export class CacheEngine {
+  readonly fence = new Fence();
+  readonly filler: Filler;
+  readonly #options: EngineOptions;
+  readonly #fills = new FillTable();
+  readonly #hitForMiss: Marks;
+  readonly #refreshFailing: Marks;
+
+  constructor(options: EngineOptions) {
+    this.#options = options;
+    this.#hitForMiss = new Marks(options.clock);
+    this.#refreshFailing = new Marks(options.clock);
+    this.filler = new Filler({
+      clock: options.clock,
+      store: options.store,
+      tree: options.tree,
+      fence: this.fence,
+      fills: this.#fills,
+      hitForMiss: this.#hitForMiss,
+      refreshFailing: this.#refreshFailing,
+    });
+  }
+
+  get store(): ObjectStore {
+    return this.#options.store;
+  }
+  get tree(): Tree {
+    return this.#options.tree;
+  }
+  /** Wall time, ms since the epoch. */
+  now(): number {
+    return this.#options.clock.now();
+  }
+
+  /** The variant stored for a request, with the purges that concern it, or why there is none. */
+  lookUp({ key, request }: Pick<Lookup, 'key' | 'request'>): Found {
+    const variants = this.#options.store.lookup(key);
+    if (variants.length === 0) return 'uri-miss';
+    const variant = variants.find(
+      (object) => object.selector === variantSelector(object.facts.vary, request.fields),
+    );
+    if (variant === undefined) return 'vary-miss';
+    const verdict = this.fence.verdict(variant);
+    if (verdict === undefined) return variant;
+    if (verdict.mode === 'hard') return 'purged';
+    return { ...variant, softPurgedAt: Math.max(verdict.at, variant.softPurgedAt ?? 0) };
+  }
+
+  decide({ site, key, request, fromTier, askingFence }: Lookup, found: Found): Decision {
+    const honours = site.cache.honourClientCacheControl && !fromTier;
+    return decide({
+      method: request.method,
+      hasContent: request.hasContent,
+      clientDirectives: honours ? requestDirectives(request.fields) : undefined,
+      fromTier,
+      stored: found,
+      settings: site.cache,
+      onLeaseEnd: site.onLeaseEnd,
+      leaseEnded: this.#options.lease.ended(),
+      fenceBehind: askingFence > this.fence.sequence,
+      hitForMiss: this.#hitForMiss.has(key),
+      refreshFailing: this.#refreshFailing.has(key),
+      now: this.#options.clock.now(),
+    });
+  }
+
+  /** RFC 9111 §4.4: what an unsafe method may have changed is forgotten, fetches under way included. */
+  invalidate(key: string): void {
+    this.#options.store.delete(key);
+    const mark: PurgeMark = { sequence: Infinity, mode: 'hard', at: this.#options.clock.now() };
+    this.#fills.purge((fill) => fill.key === key, mark);
+  }
+
+  /**
+   * Applies one purge of the journal to all that this thread holds or fetches.
+   * @param site the purge's site as configured now; without it its URLs have no keys
+   * @param at when the purge was ordered, ms since the epoch
+   */
+  purge(order: PurgeOrder, site: Site | undefined, sequence: number, at: number): PurgeReport {
+    const mark: PurgeMark = { sequence, mode: order.mode, at };
+    const { target } = order;
+    if (target.kind === 'site') {
+      const volume = this.#options.store.volume(target.site);
+      this.fence.raiseSite(target.site, mark);
+      const fills = this.#fills.purge((fill) => fill.site === target.site, mark);
+      if (order.mode === 'hard') this.#sweep();
+      return { sequence, ...volume, fills };
+    }
+    const keys = new Set(site === undefined ? [] : target.urls.flatMap((url) => keysOf(site, url)));
+    const hit = [...keys].map((key) => this.#options.store.purge(key, mark)).reduce(sum, NOTHING);
+    const fills = this.#fills.purge((fill: Fill) => keys.has(fill.key), mark);
+    for (const key of keys) this.#hitForMiss.clear(key);
+    return { sequence, ...hit, fills };
+  }
+
+  /** For a node that may have missed purges while it was away: all that it holds is stale. */
+  distrustAll(sequence: number): void {
+    const mark: PurgeMark = { sequence, mode: 'soft', at: this.#options.clock.now() };
+    this.fence.raiseEverything(mark);
+    this.#fills.purge(() => true, mark);
+  }
+
+  #sweep(): void {
+    const isPurged = (object: StoredObject): boolean => this.fence.verdict(object)?.mode === 'hard';
+    // Only frees space early: a lookup checks the epoch whether or not the sweep has come by.
+    void this.#options.store.sweep(isPurged);
+  }
+}
+
+const NOTHING: Volume = { objects: 0, bytes: 0 };
+const sum = (a: Volume, b: Volume): Volume => ({
+  objects: a.objects + b.objects,
+  bytes: a.bytes + b.bytes,
+});
+
+/** A purged URL is read just as a request for it would be, so that both come to the same keys. */
+function keysOf(site: Site, url: string): readonly string[] {
+  const { host, target } = readRequest({
+    method: 'GET',
+    target: url,
+    fields: [],
+    encrypted: false,
+  });
+  return purgedKeys(site, host, target);
+}

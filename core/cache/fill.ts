@@ -1,0 +1,109 @@
+import type { PurgeMark } from './store.ts';
+import type { FillingBody } from './filling-body.ts';
+import type { StoredObject } from './object.ts';
+import type { StoredState } from './policy/decide.ts';
+import type { Storability } from './policy/storability.ts';
+import type { CanopyError } from '#core/errors.ts';
+import type { Fields } from '#core/http/fields.ts';
+
+/** A parent's answer whose content is on its way. */
+export interface Arriving extends Omit<StoredState, 'softPurgedAt'> {
+  readonly kind: 'arriving';
+  readonly status: number;
+  /** End-to-end fields, those between tiers removed. */
+  readonly fields: Fields;
+  /** Bytes announced by `Content-Length`. */
+  readonly size: number | undefined;
+  readonly storability: Storability;
+  readonly body: FillingBody;
+}
+
+/** What a fill has come to, as soon as that is known. */
+export type FillResult =
+  | Arriving
+  /** A parent said that what is stored still holds. */
+  | { readonly kind: 'validated'; readonly object: StoredObject }
+  /** Parents failed, and policy lets what is stored be served. */
+  | {
+      readonly kind: 'stale-if-error';
+      readonly object: StoredObject;
+      /** The failure: a status that a parent answered, or an error without answer. */
+      readonly failure: number | CanopyError;
+    };
+
+/** A fetch of one object under way, shared by all who want it. */
+export class Fill {
+  readonly key: string;
+  readonly site: string;
+  /** Request values of the fields that the object was last known to vary by. */
+  readonly selector: string;
+  /** The request's own fields, for matching once the answer's `Vary` is known. */
+  readonly requestFields: Fields;
+  /** Its content has heeded every purge up to here. */
+  asOf: number;
+  /** The strongest purge that concerns it and came while it was under way. */
+  purge: PurgeMark | undefined;
+  /** Settles when the header section has come, or every parent has failed. */
+  readonly result: Promise<FillResult>;
+
+  constructor(
+    of: Pick<Fill, 'key' | 'site' | 'selector' | 'requestFields' | 'asOf'>,
+    run: (fill: Fill) => Promise<FillResult>,
+  ) {
+    this.key = of.key;
+    this.site = of.site;
+    this.selector = of.selector;
+    this.requestFields = of.requestFields;
+    this.asOf = of.asOf;
+    this.result = run(this);
+    // Those who wait see the error; a refresh behind has nobody waiting.
+    this.result.catch(() => undefined);
+  }
+}
+
+/** The fills under way, of which new requests may join one per key and selector. */
+export class FillTable {
+  readonly #underWay = new Set<Fill>();
+  readonly #joinable = new Map<string, Fill>();
+
+  get size(): number {
+    return this.#underWay.size;
+  }
+
+  /** @param minAsOf what the content must have heeded, where this node itself is behind */
+  find(key: string, selector: string, minAsOf: number): Fill | undefined {
+    const fill = this.#joinable.get(idOf(key, selector));
+    return fill !== undefined && fill.asOf >= minAsOf ? fill : undefined;
+  }
+
+  add(fill: Fill): void {
+    this.#underWay.add(fill);
+    this.#joinable.set(idOf(fill.key, fill.selector), fill);
+  }
+
+  /** Later requests start their own. */
+  closeToOthers(fill: Fill): void {
+    const id = idOf(fill.key, fill.selector);
+    if (this.#joinable.get(id) === fill) this.#joinable.delete(id);
+  }
+
+  remove(fill: Fill): void {
+    this.closeToOthers(fill);
+    this.#underWay.delete(fill);
+  }
+
+  /** Marks the fills that a purge concerns: nobody joins them any more, and they store accordingly. */
+  purge(concerns: (fill: Fill) => boolean, purge: PurgeMark): number {
+    let count = 0;
+    for (const fill of this.#underWay) {
+      if (fill.asOf >= purge.sequence || !concerns(fill)) continue;
+      if (fill.purge?.mode !== 'hard') fill.purge = purge;
+      this.closeToOthers(fill);
+      count++;
+    }
+    return count;
+  }
+}
+
+const idOf = (key: string, selector: string): string =>
+  selector === '' ? key : `${key}\n${selector}`;

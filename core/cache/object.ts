@@ -1,0 +1,26 @@
+import type { Fields } from '#core/http/fields.ts';
+import type { StoredState } from './policy/decide.ts';
+import type { Body } from './body.ts';
+
+/** A stored response: one variant under a cache key. */
+export interface StoredObject extends StoredState {
+  readonly key: string;
+  readonly site: string;
+  /** The request's values of the fields in `facts.vary`; see `variantSelector`. */
+  readonly selector: string;
+  /** End-to-end fields as the parent sent them. */
+  readonly fields: Fields;
+  readonly body: Body;
+  /** The fence up to which its content is known to have heeded every purge. */
+  readonly asOf: number;
+}
+
+/** Bytes of bookkeeping around an object: maps, list links, parsed facts. Measured, rounded up. */
+const OVERHEAD_BYTES = 1024;
+
+/** What an object costs of the byte budget. */
+export function sizeInMemory(object: StoredObject): number {
+  let bytes = OVERHEAD_BYTES + object.body.size + 2 * object.key.length + object.selector.length;
+  for (const text of object.fields) bytes += text.length + 16;
+  return bytes;
+}

@@ -1,0 +1,185 @@
+import type { CacheSettings, Site } from '#core/contract/site.ts';
+import type { RequestDirectives } from '#core/http/directives.ts';
+import { freshness, staleWindows } from './freshness.ts';
+import type { ResponseFacts } from './response.ts';
+
+/** What to do with a request. */
+export type Action =
+  /** Answer from the cache. */
+  | 'serve'
+  /** Answer from the cache at once; renew what is stored meanwhile. */
+  | 'refresh-behind'
+  /** Ask a parent whether what is stored still holds; answer after. */
+  | 'revalidate'
+  /** Fetch the object for all who want it, or wait with them. */
+  | 'fill'
+  /** Hand the request to a parent for this client alone. */
+  | 'pass'
+  /** Answer without a parent, though nothing stored will do. */
+  | 'refuse';
+
+/** Why. The words appear in `Cache-Status`, logs, metrics and `explain`. */
+export type Reason =
+  /** Within its freshness lifetime, RFC 9111 §4.2. */
+  | 'fresh'
+  /** Fresh, but purges may have been missed since the lease ended; the site says to serve on. */
+  | 'fresh-lease-ended'
+  /** Within the window of RFC 5861 §3. */
+  | 'stale-while-revalidate'
+  /** A parent has just failed, and the window of RFC 5861 §4 is open. */
+  | 'stale-if-error'
+  /** The client takes it this stale, RFC 9111 §5.2.1.2. */
+  | 'max-stale'
+  /** Nothing is stored under the key. */
+  | 'uri-miss'
+  /** Only other variants are stored. */
+  | 'vary-miss'
+  /** What is stored was purged. */
+  | 'purged'
+  /** What is stored was purged softly. */
+  | 'soft-purged'
+  /** This node has not yet heard of purges that the asking node has heeded. */
+  | 'fence-behind'
+  /** Purges may have been missed since the lease ended; the site says to revalidate. */
+  | 'lease-ended'
+  /** Past its freshness lifetime. */
+  | 'stale'
+  /** The origin wants every use validated, RFC 9111 §5.2.2.4. */
+  | 'no-cache'
+  /** The client's own directives ask for more, RFC 9111 §5.2.1. */
+  | 'request'
+  /** The client wants an answer from the cache or none, RFC 9111 §5.2.1.7. */
+  | 'only-if-cached'
+  /** The method is not one that caches answer. */
+  | 'method'
+  /** The request carries content, which is no part of the key. */
+  | 'request-content'
+  /** An answer to this key was lately found uncacheable, so nobody waits for another. */
+  | 'hit-for-miss';
+
+export interface Decision {
+  readonly action: Action;
+  readonly reason: Reason;
+  /** Seconds of freshness left of what is stored, negative once stale; `ttl` of RFC 9211 §2.6. */
+  readonly ttlSeconds: number | undefined;
+  /** What is stored may be served should every parent fail. */
+  readonly staleOnError: boolean;
+}
+
+/** What was found under the key. */
+export interface StoredState {
+  readonly facts: ResponseFacts;
+  readonly initialAgeMs: number;
+  readonly receivedAt: number;
+  /** When the latest soft purge that concerns it was ordered, ms since the epoch. */
+  readonly softPurgedAt: number | undefined;
+}
+
+export interface DecisionInput {
+  readonly method: string;
+  readonly hasContent: boolean;
+  /** The client's directives, or `undefined` where the site does not honour them. */
+  readonly clientDirectives: RequestDirectives | undefined;
+  /** Another node asks: stale content from before a soft purge must not travel between tiers. */
+  readonly fromTier: boolean;
+  readonly stored: StoredState | 'uri-miss' | 'vary-miss' | 'purged';
+  readonly settings: CacheSettings;
+  readonly onLeaseEnd: Site['onLeaseEnd'];
+  readonly leaseEnded: boolean;
+  /** The asking node's fence is ahead of ours. */
+  readonly fenceBehind: boolean;
+  readonly hitForMiss: boolean;
+  /** A refresh of this object failed so lately that the next is not due yet. */
+  readonly refreshFailing: boolean;
+  readonly now: number;
+}
+
+/** `current_age` of RFC 9111 §4.2.3, ms. */
+export function currentAgeMs(stored: StoredState, now: number): number {
+  return stored.initialAgeMs + Math.max(0, now - stored.receivedAt);
+}
+
+/** RFC 9111 §4 for one request: what to do, and why. */
+export function decide(input: DecisionInput): Decision {
+  if (input.method !== 'GET' && input.method !== 'HEAD') return plain('pass', 'method');
+  if (input.hasContent) return plain('pass', 'request-content');
+  const decision = decideFromStored(input);
+  const forwards = decision.action === 'fill' || decision.action === 'revalidate';
+  if (forwards && input.clientDirectives?.onlyIfCached) return plain('refuse', 'only-if-cached');
+  if (decision.action === 'fill' && input.hitForMiss) return plain('pass', 'hit-for-miss');
+  return decision;
+}
+
+function decideFromStored(input: DecisionInput): Decision {
+  const { stored, now, clientDirectives } = input;
+  if (typeof stored === 'string') return plain('fill', stored);
+  // What we hold may be purged already in an event that has not reached us.
+  if (input.fenceBehind) return plain('fill', 'fence-behind');
+
+  const { freshForMs } = freshness(stored.facts, input.settings);
+  const windows = staleWindows(stored.facts, input.settings);
+  const ageMs = currentAgeMs(stored, now);
+  const softPurged = stored.softPurgedAt !== undefined;
+  const sincePurgeMs = softPurged ? Math.max(0, now - (stored.softPurgedAt ?? now)) : -Infinity;
+  const staleForMs = Math.max(ageMs - freshForMs, sincePurgeMs);
+  const mayTravel = !(softPurged && input.fromTier);
+  const staleOnError = mayTravel && staleForMs < windows.ifErrorMs;
+  const decision = (action: Action, reason: Reason): Decision => ({
+    action,
+    reason,
+    ttlSeconds: Math.ceil(-staleForMs / 1000),
+    staleOnError,
+  });
+
+  if (stored.facts.directives.noCache) return decision('revalidate', 'no-cache');
+  if (clientDirectives !== undefined && asksForMore(clientDirectives, ageMs, freshForMs)) {
+    return decision('revalidate', 'request');
+  }
+  if (staleForMs < 0) {
+    if (!input.leaseEnded) return decision('serve', 'fresh');
+    return input.onLeaseEnd === 'serve'
+      ? decision('serve', 'fresh-lease-ended')
+      : decision('revalidate', 'lease-ended');
+  }
+  if (mayTravel) {
+    if (input.refreshFailing && staleOnError) return decision('serve', 'stale-if-error');
+    if (staleForMs < windows.whileRevalidateMs) {
+      return decision('refresh-behind', 'stale-while-revalidate');
+    }
+    if (takesStale(clientDirectives, staleForMs, stored.facts)) {
+      return decision('serve', 'max-stale');
+    }
+  }
+  return decision('revalidate', softPurged ? 'soft-purged' : 'stale');
+}
+
+const plain = (action: Action, reason: Reason): Decision => ({
+  action,
+  reason,
+  ttlSeconds: undefined,
+  staleOnError: false,
+});
+
+/** RFC 9111 §5.2.1.1, §5.2.1.3, §5.2.1.4. */
+function asksForMore(client: RequestDirectives, ageMs: number, freshForMs: number): boolean {
+  return (
+    client.noCache ||
+    (client.maxAgeSeconds !== undefined && ageMs > client.maxAgeSeconds * 1000) ||
+    (client.minFreshSeconds !== undefined && freshForMs - ageMs < client.minFreshSeconds * 1000)
+  );
+}
+
+/** RFC 9111 §5.2.1.2, where §4.2.4 does not forbid it. */
+function takesStale(
+  client: RequestDirectives | undefined,
+  staleForMs: number,
+  { directives }: ResponseFacts,
+): boolean {
+  return (
+    client?.maxStaleSeconds !== undefined &&
+    staleForMs <= client.maxStaleSeconds * 1000 &&
+    !directives.mustRevalidate &&
+    !directives.proxyRevalidate &&
+    directives.sMaxageSeconds === undefined
+  );
+}

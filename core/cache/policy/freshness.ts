@@ -1,0 +1,106 @@
+import type { CacheSettings } from '#core/contract/site.ts';
+import type { ResponseFacts } from './response.ts';
+
+/** Where a freshness lifetime comes from. */
+export type FreshnessSource =
+  /** The origin's `s-maxage`, RFC 9111 §5.2.2.10. */
+  | 's-maxage'
+  /** The origin's `max-age`, RFC 9111 §5.2.2.1. */
+  | 'max-age'
+  /** The origin's `Expires`, RFC 9111 §5.3. */
+  | 'expires'
+  /** The site's `defaultFreshSeconds`. */
+  | 'site-default'
+  /** The site's `negativeFreshSeconds`. */
+  | 'negative'
+  /** A tenth of the time since `Last-Modified`, RFC 9111 §4.2.2. */
+  | 'heuristic'
+  /** Nothing says or allows any. */
+  | 'none';
+
+export interface Freshness {
+  readonly freshForMs: number;
+  readonly source: FreshnessSource;
+}
+
+/** Statuses that may be stored without explicit freshness, RFC 9110 §15.1; 206 is not stored whole. */
+const HEURISTICALLY_CACHEABLE: ReadonlySet<number> = new Set([
+  200, 203, 204, 300, 301, 308, 404, 405, 410, 414, 501,
+]);
+const NEGATIVE: ReadonlySet<number> = new Set([404, 405, 410, 414, 501]);
+
+const HEURISTIC_FRACTION = 0.1;
+const HEURISTIC_LIMIT_MS = 24 * 3_600_000;
+
+/** RFC 9111 §4.2.1, then the site's word where the origin is silent. */
+export function freshness(facts: ResponseFacts, settings: CacheSettings): Freshness {
+  const { directives } = facts;
+  if (directives.sMaxageSeconds !== undefined) {
+    return { freshForMs: directives.sMaxageSeconds * 1000, source: 's-maxage' };
+  }
+  if (directives.maxAgeSeconds !== undefined) {
+    return { freshForMs: directives.maxAgeSeconds * 1000, source: 'max-age' };
+  }
+  if (facts.expiresMs !== undefined) {
+    return { freshForMs: Math.max(0, facts.expiresMs - facts.dateMs), source: 'expires' };
+  }
+  if (!HEURISTICALLY_CACHEABLE.has(facts.status) && !directives.public) {
+    return { freshForMs: 0, source: 'none' };
+  }
+  if (NEGATIVE.has(facts.status)) {
+    return { freshForMs: settings.negativeFreshSeconds * 1000, source: 'negative' };
+  }
+  if (settings.defaultFreshSeconds !== null) {
+    return { freshForMs: settings.defaultFreshSeconds * 1000, source: 'site-default' };
+  }
+  if (facts.lastModifiedMs === undefined) return { freshForMs: 0, source: 'none' };
+  const unchangedForMs = Math.max(0, facts.dateMs - facts.lastModifiedMs);
+  return {
+    freshForMs: Math.min(unchangedForMs * HEURISTIC_FRACTION, HEURISTIC_LIMIT_MS),
+    source: 'heuristic',
+  };
+}
+
+/**
+ * `corrected_initial_age` of RFC 9111 §4.2.3.
+ * @param requestedAt when the request was sent
+ * @param receivedAt when the header section came
+ */
+export function initialAgeMs(
+  facts: ResponseFacts,
+  requestedAt: number,
+  receivedAt: number,
+): number {
+  const apparentAgeMs = Math.max(0, receivedAt - facts.dateMs);
+  const correctedAgeMs = facts.ageSeconds * 1000 + (receivedAt - requestedAt);
+  return Math.max(apparentAgeMs, correctedAgeMs);
+}
+
+/** How long past its freshness a response may still be served, and to what end. */
+export interface StaleWindows {
+  /** While a refresh runs behind, RFC 5861 §3. */
+  readonly whileRevalidateMs: number;
+  /** When no parent gives a good answer, RFC 5861 §4. */
+  readonly ifErrorMs: number;
+}
+
+const NEVER_STALE: StaleWindows = { whileRevalidateMs: 0, ifErrorMs: 0 };
+
+/**
+ * RFC 9111 §4.2.4. `s-maxage` forbids stale answers as proxy-revalidate does (§5.2.2.10), save for
+ * the windows that the origin names beside it: the narrower word is the one it meant.
+ */
+export function staleWindows(facts: ResponseFacts, settings: CacheSettings): StaleWindows {
+  const { directives } = facts;
+  if (directives.noCache || directives.mustRevalidate || directives.proxyRevalidate) {
+    return NEVER_STALE;
+  }
+  const silent = directives.sMaxageSeconds === undefined;
+  const seconds = (stated: number | undefined, fallback: number): number =>
+    stated ?? (silent ? fallback : 0);
+  return {
+    whileRevalidateMs:
+      seconds(directives.staleWhileRevalidateSeconds, settings.staleWhileRevalidateSeconds) * 1000,
+    ifErrorMs: seconds(directives.staleIfErrorSeconds, settings.staleIfErrorSeconds) * 1000,
+  };
+}

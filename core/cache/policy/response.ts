@@ -1,0 +1,43 @@
+import { parseDate } from '#core/http/dates.ts';
+import {
+  parseDeltaSeconds,
+  type ResponseDirectives,
+  responseDirectives,
+} from '#core/http/directives.ts';
+import { type Fields, fieldLines, fieldValue, hasField, listMembers } from '#core/http/fields.ts';
+
+/** All that caching policy reads of a response, parsed once when its header section has come. */
+export interface ResponseFacts {
+  readonly status: number;
+  readonly directives: ResponseDirectives;
+  /** `Date`, or when the response came where it has none (RFC 9110 §6.6.1); ms since the epoch. */
+  readonly dateMs: number;
+  /** `Expires`; 0 where it cannot be read, which means already stale (RFC 9111 §5.3). */
+  readonly expiresMs: number | undefined;
+  readonly ageSeconds: number;
+  readonly lastModifiedMs: number | undefined;
+  readonly etag: string | undefined;
+  /** Lower-case names in `Vary`; `*` alone if it is among them. */
+  readonly vary: readonly string[];
+  readonly setsCookie: boolean;
+}
+
+/** @param receivedAt when the header section came, ms since the epoch */
+export function responseFacts(status: number, fields: Fields, receivedAt: number): ResponseFacts {
+  const date = fieldValue(fields, 'date');
+  const expires = fieldLines(fields, 'expires')[0];
+  const lastModified = fieldValue(fields, 'last-modified');
+  const vary = listMembers(fieldValue(fields, 'vary'));
+  return {
+    status,
+    directives: responseDirectives(fields),
+    dateMs: (date === undefined ? undefined : parseDate(date, receivedAt)) ?? receivedAt,
+    expiresMs: expires === undefined ? undefined : (parseDate(expires, receivedAt) ?? 0),
+    // The first of several, RFC 9111 §5.1; one that cannot be read is ignored.
+    ageSeconds: parseDeltaSeconds(fieldValue(fields, 'age')?.split(',')[0]) ?? 0,
+    lastModifiedMs: lastModified === undefined ? undefined : parseDate(lastModified, receivedAt),
+    etag: fieldValue(fields, 'etag'),
+    vary: vary.includes('*') ? ['*'] : [...new Set(vary)].toSorted(),
+    setsCookie: hasField(fields, 'set-cookie'),
+  };
+}

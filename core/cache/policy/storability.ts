@@ -1,0 +1,71 @@
+import type { CacheSettings } from '#core/contract/site.ts';
+import { freshness, staleWindows } from './freshness.ts';
+import type { ResponseFacts } from './response.ts';
+
+/** Why a response may be stored, or why not. */
+export type Storability =
+  | 'storable'
+  /** Only GET is stored; HEAD is answered from it. */
+  | 'method'
+  /** A partial or conditional answer is not an object of its own. */
+  | 'status'
+  /** `must-understand` on a status whose caching rules are not known here, RFC 9111 §5.2.2.3. */
+  | 'must-understand'
+  | 'no-store'
+  | 'private'
+  /** The request was authorized and the origin did not allow sharing, RFC 9111 §3.5. */
+  | 'authorization'
+  /** A cookie is for one client. */
+  | 'set-cookie'
+  /** `Vary: *` can never match, RFC 9111 §4.1. */
+  | 'vary-any'
+  /** No freshness, no validator, no stale window: it could never be used again. */
+  | 'no-reuse'
+  | 'too-large';
+
+/** What storability asks of the request that a response answers. */
+export interface StorabilityRequest {
+  readonly method: string;
+  readonly authorized: boolean;
+}
+
+/** Statuses whose caching is understood, for `must-understand`: RFC 9110 §15 as of now. */
+const UNDERSTOOD: ReadonlySet<number> = new Set([
+  200, 203, 204, 300, 301, 302, 303, 307, 308, 404, 405, 410, 414, 501,
+]);
+
+/** RFC 9111 §3, in its order, then what prudence adds. */
+export function storability(
+  request: StorabilityRequest,
+  facts: ResponseFacts,
+  contentLength: number | undefined,
+  settings: CacheSettings,
+): Storability {
+  const { directives, status } = facts;
+  if (request.method !== 'GET' && request.method !== 'HEAD') return 'method';
+  if (status < 200 || status === 206 || status === 304 || status === 416) return 'status';
+  if (directives.mustUnderstand) {
+    // §5.2.2.3: it also overrides no-store where the status is understood.
+    if (!UNDERSTOOD.has(status)) return 'must-understand';
+  } else if (directives.noStore) return 'no-store';
+  if (directives.private) return 'private';
+  if (request.authorized && !sharingAllowed(facts)) return 'authorization';
+  if (facts.setsCookie) return 'set-cookie';
+  if (facts.vary.includes('*')) return 'vary-any';
+  if (contentLength !== undefined && contentLength > settings.maxObjectBytes) return 'too-large';
+  return reusable(facts, settings) ? 'storable' : 'no-reuse';
+}
+
+/** RFC 9111 §3.5. */
+function sharingAllowed({ directives }: ResponseFacts): boolean {
+  return directives.public || directives.mustRevalidate || directives.sMaxageSeconds !== undefined;
+}
+
+function reusable(facts: ResponseFacts, settings: CacheSettings): boolean {
+  const { freshForMs, source } = freshness(facts, settings);
+  if (freshForMs > 0) return true;
+  // An error without a word on freshness is not kept only because it carries a validator.
+  if (source === 'none' && facts.status >= 400) return false;
+  if (facts.etag !== undefined || facts.lastModifiedMs !== undefined) return true;
+  return source !== 'none' && staleWindows(facts, settings).whileRevalidateMs > 0;
+}

@@ -1,0 +1,18 @@
+import { normalizeAcceptEncoding } from '#core/http/accept-encoding.ts';
+import { type Fields, fieldValue } from '#core/http/fields.ts';
+
+/**
+ * The part of a request that `vary` (lower-case field names) selects a variant by: equal selectors
+ * mean that RFC 9111 §4.1 lets one request be answered with the response to the other.
+ */
+export function variantSelector(vary: readonly string[], requestFields: Fields): string {
+  if (vary.length === 0) return '';
+  return vary.map((name) => `${name}=${selectingValue(name, requestFields)}`).join('\n');
+}
+
+function selectingValue(name: string, fields: Fields): string {
+  const value = fieldValue(fields, name);
+  if (name === 'accept-encoding') return normalizeAcceptEncoding(value) ?? '';
+  // An absent field only matches an absent field, so it must differ from an empty one.
+  return value === undefined ? '-' : `+${value.trim().replaceAll(/\s*,\s*/g, ',')}`;
+}

@@ -1,0 +1,110 @@
+import { type Fields, fieldValue, hasField } from './fields.ts';
+
+/** What an origin says in `Cache-Control`, RFC 9111 §5.2.2, RFC 5861, RFC 8246. */
+export interface ResponseDirectives {
+  readonly noStore: boolean;
+  /** Also for the qualified form `no-cache="field"`, as RFC 9111 §5.2.2.4 allows. */
+  readonly noCache: boolean;
+  /** Also for the qualified form `private="field"`, as RFC 9111 §5.2.2.7 allows. */
+  readonly private: boolean;
+  readonly public: boolean;
+  readonly mustRevalidate: boolean;
+  readonly proxyRevalidate: boolean;
+  readonly mustUnderstand: boolean;
+  readonly maxAgeSeconds: number | undefined;
+  readonly sMaxageSeconds: number | undefined;
+  readonly staleWhileRevalidateSeconds: number | undefined;
+  readonly staleIfErrorSeconds: number | undefined;
+}
+
+/** What a client says in `Cache-Control` (or `Pragma`, RFC 9111 §5.4), RFC 9111 §5.2.1. */
+export interface RequestDirectives {
+  readonly noStore: boolean;
+  readonly noCache: boolean;
+  readonly onlyIfCached: boolean;
+  readonly maxAgeSeconds: number | undefined;
+  readonly minFreshSeconds: number | undefined;
+  /** `Infinity` where the client takes any staleness. */
+  readonly maxStaleSeconds: number | undefined;
+}
+
+export function responseDirectives(fields: Fields): ResponseDirectives {
+  const found = parseDirectives(fieldValue(fields, 'cache-control'));
+  return {
+    noStore: found.has('no-store'),
+    noCache: found.has('no-cache'),
+    private: found.has('private'),
+    public: found.has('public'),
+    mustRevalidate: found.has('must-revalidate'),
+    proxyRevalidate: found.has('proxy-revalidate'),
+    mustUnderstand: found.has('must-understand'),
+    maxAgeSeconds: lifetime(found, 'max-age'),
+    sMaxageSeconds: lifetime(found, 's-maxage'),
+    staleWhileRevalidateSeconds: lifetime(found, 'stale-while-revalidate'),
+    staleIfErrorSeconds: lifetime(found, 'stale-if-error'),
+  };
+}
+
+const NO_REQUEST_DIRECTIVES: RequestDirectives = {
+  noStore: false,
+  noCache: false,
+  onlyIfCached: false,
+  maxAgeSeconds: undefined,
+  minFreshSeconds: undefined,
+  maxStaleSeconds: undefined,
+};
+
+export function requestDirectives(fields: Fields): RequestDirectives {
+  if (!hasField(fields, 'cache-control')) {
+    const pragma = parseDirectives(fieldValue(fields, 'pragma'));
+    return pragma.has('no-cache')
+      ? { ...NO_REQUEST_DIRECTIVES, noCache: true }
+      : NO_REQUEST_DIRECTIVES;
+  }
+  const found = parseDirectives(fieldValue(fields, 'cache-control'));
+  return {
+    noStore: found.has('no-store'),
+    noCache: found.has('no-cache'),
+    onlyIfCached: found.has('only-if-cached'),
+    maxAgeSeconds: lifetime(found, 'max-age'),
+    minFreshSeconds: parseDeltaSeconds(found.get('min-fresh')),
+    maxStaleSeconds: found.get('max-stale') === '' ? Infinity : lifetime(found, 'max-stale'),
+  };
+}
+
+/**
+ * The directives by lower-case name; a directive without argument has the value `''`.
+ * The first of several wins, RFC 9111 §4.2.1. What cannot be read is skipped to the next comma.
+ */
+export function parseDirectives(value: string | undefined): ReadonlyMap<string, string> {
+  const directives = new Map<string, string>();
+  if (value === undefined) return directives;
+  for (const [, name, quoted, token] of value.matchAll(DIRECTIVE)) {
+    if (name === undefined) continue;
+    const key = name.toLowerCase();
+    if (directives.has(key)) continue;
+    directives.set(key, quoted?.replaceAll(/\\(.)/g, '$1') ?? token ?? '');
+  }
+  return directives;
+}
+
+// A token, then optionally "=" and a quoted string or anything up to the comma.
+// White space around "=" is not allowed by the grammar, but is seen.
+const DIRECTIVE =
+  /([!#$%&'*+\-.^_`|~\w]+)[ \t]*(?:=[ \t]*(?:"((?:[^"\\]|\\.)*)"[^,]*|([^,"]*)))?(?:[^,"]|"(?:[^"\\]|\\.)*")*(?:,|$)/g;
+
+/** RFC 9111 §1.2.2: a value too large to hold counts as 2^31. */
+const MAX_DELTA_SECONDS = 2_147_483_648;
+
+/** Non-negative whole seconds, or `undefined` if `value` is anything else. */
+export function parseDeltaSeconds(value: string | undefined): number | undefined {
+  const digits = value?.trim();
+  if (digits === undefined || !/^\d+$/.test(digits)) return undefined;
+  return Math.min(Number(digits), MAX_DELTA_SECONDS);
+}
+
+/** An unreadable lifetime counts as none left, RFC 9111 §4.2.1: stale, not an error. */
+function lifetime(directives: ReadonlyMap<string, string>, name: string): number | undefined {
+  const value = directives.get(name);
+  return value === undefined ? undefined : (parseDeltaSeconds(value) ?? 0);
+}

@@ -1,0 +1,81 @@
+/**
+ * A header section as name, value, name, value…: the form of node:http's `rawHeaders`, so that
+ * fields travel through Canopy in the order and spelling in which they came.
+ */
+export type Fields = readonly string[];
+
+/** The values of the field lines named `name` (lower case), in order. */
+export function fieldLines(fields: Fields, name: string): readonly string[] {
+  const lines: string[] = [];
+  for (let i = 0; i < fields.length; i += 2) {
+    if (isNamed(fields, i, name)) lines.push(fields[i + 1] ?? '');
+  }
+  return lines;
+}
+
+/** The field value of `name` (lower case): its lines joined by a comma, RFC 9110 §5.3. */
+export function fieldValue(fields: Fields, name: string): string | undefined {
+  let value: string | undefined;
+  for (let i = 0; i < fields.length; i += 2) {
+    if (!isNamed(fields, i, name)) continue;
+    value = value === undefined ? fields[i + 1] : `${value}, ${fields[i + 1]}`;
+  }
+  return value;
+}
+
+export function hasField(fields: Fields, name: string): boolean {
+  for (let i = 0; i < fields.length; i += 2) if (isNamed(fields, i, name)) return true;
+  return false;
+}
+
+/** All field lines but those whose lower-case name `drop` says. */
+export function withoutFields(fields: Fields, drop: (name: string) => boolean): string[] {
+  const kept: string[] = [];
+  for (let i = 0; i < fields.length; i += 2) {
+    const name = fields[i] ?? '';
+    if (!drop(name.toLowerCase())) kept.push(name, fields[i + 1] ?? '');
+  }
+  return kept;
+}
+
+/** The members of a comma-separated list, trimmed, in lower case, empty ones left out (RFC 9110 §5.6.1). */
+export function listMembers(value: string | undefined): readonly string[] {
+  if (value === undefined) return [];
+  return value
+    .split(',')
+    .map((member) => member.trim().toLowerCase())
+    .filter((member) => member !== '');
+}
+
+/** Fields that concern one connection only, RFC 9110 §7.6.1 and RFC 9111 §3.1. */
+const HOP_BY_HOP: ReadonlySet<string> = new Set([
+  'connection',
+  'keep-alive',
+  'proxy-connection',
+  'proxy-authenticate',
+  'proxy-authentication-info',
+  'proxy-authorization',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+]);
+
+/** The fields that may be passed on: not hop-by-hop, and not named by `Connection`. */
+export function endToEndFields(fields: Fields): string[] {
+  const connection = fieldValue(fields, 'connection');
+  if (connection === undefined) return withoutFields(fields, (name) => HOP_BY_HOP.has(name));
+  const named = new Set(listMembers(connection));
+  // A sender may not make us drop what a message cannot do without, RFC 9110 §7.6.1.
+  for (const name of ['host', 'content-length', 'cache-control', 'age', 'date']) named.delete(name);
+  return withoutFields(fields, (name) => HOP_BY_HOP.has(name) || named.has(name));
+}
+
+function isNamed(fields: Fields, index: number, name: string): boolean {
+  const candidate = fields[index];
+  return (
+    candidate !== undefined &&
+    candidate.length === name.length &&
+    (candidate === name || candidate.toLowerCase() === name)
+  );
+}

@@ -1,0 +1,96 @@
+import { CanopyError } from '#core/errors.ts';
+import { type Fields, fieldLines, hasField } from './fields.ts';
+import { normalizePath } from './target.ts';
+
+/** A request as its sender put it, before anything was checked. */
+export interface ReceivedRequest {
+  readonly method: string;
+  /** Request target as in the request line: origin-form or absolute-form (RFC 9112 §3.2). */
+  readonly target: string;
+  readonly fields: Fields;
+  /** Whether it came over TLS. */
+  readonly encrypted: boolean;
+}
+
+/** A request that the rest of Canopy works on. */
+export interface ClientRequest {
+  readonly method: string;
+  readonly scheme: 'http' | 'https';
+  /** As the client sent it, for `Host` upstream. */
+  readonly authority: string;
+  /** Lower case, without port and trailing dot. */
+  readonly host: string;
+  /** Path, normalised once, and query as sent. */
+  readonly target: string;
+  readonly fields: Fields;
+  readonly hasContent: boolean;
+}
+
+/** Bytes of a request target; more is refused with 414. */
+export const MAX_TARGET_LENGTH = 8192;
+
+// A hostname, IPv4 or bracketed IPv6 address, and an optional port: RFC 9110 §4.2.3, RFC 3986 §3.2.2
+// without percent-encoding, which no DNS name needs.
+const AUTHORITY = /^([a-z0-9._~-]+|\[[0-9a-f:.]+\])(?::\d{0,5})?$/i;
+const ABSOLUTE_FORM = /^(https?):\/\/([^/?#]*)(.*)$/i;
+
+/**
+ * Reads a request, or says why it cannot be one.
+ * @throws CanopyError `invalid-request`, `uri-too-long`, `method-not-allowed`
+ */
+export function readRequest(received: ReceivedRequest): ClientRequest {
+  const { method, fields } = received;
+  // TRACE would show a client what the tiers add (RFC 9110 §9.3.8); CONNECT is for forward proxies.
+  if (method === 'TRACE' || method === 'CONNECT') {
+    throw new CanopyError('method-not-allowed', `${method} is not served here`);
+  }
+  if (received.target.length > MAX_TARGET_LENGTH) {
+    throw new CanopyError(
+      'uri-too-long',
+      `The request target has ${received.target.length} characters, at most ${MAX_TARGET_LENGTH} are read`,
+    );
+  }
+  const hosts = fieldLines(fields, 'host');
+  if (hosts.length > 1) {
+    throw new CanopyError('invalid-request', `Expected one Host, received ${hosts.length}`);
+  }
+  const absolute = ABSOLUTE_FORM.exec(received.target);
+  // RFC 9112 §3.2.2: the target's authority overrides Host.
+  const authority = absolute?.[2] ?? hosts[0] ?? '';
+  const host = AUTHORITY.exec(authority)?.[1];
+  if (host === undefined) {
+    throw new CanopyError('invalid-request', `Host is not a host: ${JSON.stringify(authority)}`);
+  }
+  const scheme = absolute?.[1]?.toLowerCase() ?? (received.encrypted ? 'https' : 'http');
+  return {
+    method,
+    scheme: scheme === 'https' ? 'https' : 'http',
+    authority,
+    host: host.toLowerCase().replace(/\.$/, ''),
+    target: method === 'OPTIONS' && received.target === '*' ? '*' : readTarget(absolute, received),
+    fields,
+    hasContent: hasContent(fields),
+  };
+}
+
+function readTarget(absolute: RegExpExecArray | null, { target }: ReceivedRequest): string {
+  const local = absolute === null ? target : (absolute[3] ?? '');
+  const queryAt = local.indexOf('?');
+  const path = queryAt === -1 ? local : local.slice(0, queryAt);
+  const query = queryAt === -1 ? '' : local.slice(queryAt);
+  const normalized = normalizePath(absolute !== null && path === '' ? '/' : path);
+  if (normalized === undefined || !QUERY.test(query)) {
+    throw new CanopyError('invalid-request', `The request target is malformed: ${target}`);
+  }
+  return normalized + query;
+}
+
+// Wider than RFC 3986 §3.4, as browsers send; but nothing that could end or split a request line.
+const QUERY = /^[\x21\x22\x24-\x7e\x80-\xff]*$/;
+
+/** RFC 9112 §6.3: content is announced by either framing field. */
+function hasContent(fields: Fields): boolean {
+  if (hasField(fields, 'transfer-encoding')) return true;
+  const lengths = fieldLines(fields, 'content-length');
+  return lengths.some((length) => length.trim() !== '0');
+}

@@ -1,0 +1,85 @@
+import { evaluatePreconditions, ifRangeHolds } from './conditionals.ts';
+import { type Fields, fieldValue, withoutFields } from './fields.ts';
+import { type ByteRange, parseRange } from './ranges.ts';
+
+/** A response that could be sent whole. */
+export interface Whole {
+  readonly status: number;
+  readonly fields: Fields;
+  /** Bytes of content, where known. */
+  readonly size: number | undefined;
+}
+
+/** What of it answers a request. */
+export interface Selection {
+  readonly status: number;
+  readonly fields: Fields;
+  /** The bytes to send: all, none, or a range. */
+  readonly part: 'all' | 'none' | ByteRange;
+}
+
+/**
+ * The answer that a request makes of a representation: itself, 304, 412, 206 or 416, after
+ * RFC 9110 §13.2.2 and §14.2. Several ranges at once are answered whole, as §14.2 allows.
+ */
+export function select(method: string, requestFields: Fields, whole: Whole): Selection {
+  const part = method === 'HEAD' ? 'none' : 'all';
+  if (whole.status !== 200) return { ...whole, part };
+  const request = (name: string): string | undefined => fieldValue(requestFields, name);
+  const validators = {
+    ...present('etag', fieldValue(whole.fields, 'etag')),
+    ...present('lastModified', fieldValue(whole.fields, 'last-modified')),
+    ...present('date', fieldValue(whole.fields, 'date')),
+  };
+  const verdict = evaluatePreconditions(
+    {
+      method,
+      ...present('ifMatch', request('if-match')),
+      ...present('ifNoneMatch', request('if-none-match')),
+      ...present('ifModifiedSince', request('if-modified-since')),
+      ...present('ifUnmodifiedSince', request('if-unmodified-since')),
+    },
+    validators,
+  );
+  if (verdict === 'not-modified') return notModified(whole);
+  if (verdict === 'precondition-failed') {
+    return { status: 412, fields: withoutContentFields(whole.fields), part: 'none' };
+  }
+  const range = request('range');
+  if (method !== 'GET' || range === undefined || whole.size === undefined)
+    return { ...whole, part };
+  if (!ifRangeHolds(request('if-range'), validators)) return { ...whole, part };
+  return selectRange(range, whole, whole.size);
+}
+
+function selectRange(range: string, whole: Whole, size: number): Selection {
+  const ranges = parseRange(range, size);
+  if (ranges === 'unsatisfiable') {
+    const fields = withoutContentFields(whole.fields);
+    return { status: 416, fields: [...fields, 'Content-Range', `bytes */${size}`], part: 'none' };
+  }
+  const only = ranges === 'ignore' || ranges.length !== 1 ? undefined : ranges[0];
+  if (only === undefined) return { ...whole, part: 'all' };
+  const { start, end } = only;
+  const fields = withoutFields(whole.fields, (name) => name === 'content-length');
+  fields.push('Content-Length', String(end - start + 1));
+  fields.push('Content-Range', `bytes ${start}-${end}/${size}`);
+  return { status: 206, fields, part: only };
+}
+
+/** RFC 9110 §15.4.5. */
+const notModified = (whole: Whole): Selection => ({
+  status: 304,
+  fields: withoutContentFields(whole.fields),
+  part: 'none',
+});
+
+/** Without what describes content that is not sent; `Content-Location` tells of the resource and stays. */
+const withoutContentFields = (fields: Fields): string[] =>
+  withoutFields(fields, (name) => name.startsWith('content-') && name !== 'content-location');
+
+const present = <K extends string>(
+  key: K,
+  value: string | undefined,
+): Partial<Record<K, string>> =>
+  value === undefined ? {} : ({ [key]: value } as Record<K, string>);

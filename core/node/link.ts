@@ -1,0 +1,255 @@
+import { mkdir } from 'node:fs/promises';
+import type { Logger } from 'pino';
+import { type Clock, delay } from '#core/clock.ts';
+import {
+  type Config,
+  configSchema,
+  type JournalEvent,
+  journalEventSchema,
+} from '#core/contract/event.ts';
+import type { Load, PurgeReport } from '#core/contract/report.ts';
+import { validate } from '#core/contract/validate.ts';
+import { CanopyError, messageOf } from '#core/errors.ts';
+import { Acknowledger } from './acknowledger.ts';
+import { applyEvent } from './config.ts';
+import { ControlPlaneClient } from './control-plane-client.ts';
+import { Heart } from './heart.ts';
+import { readJournalStream, type StreamMessage } from './journal-stream.ts';
+import { LastGoodConfig } from './last-good.ts';
+import { NodeLease } from './lease.ts';
+import { version } from './version.ts';
+
+const SHORTEST_BACKOFF_MS = 100;
+const LONGEST_BACKOFF_MS = 2_000;
+
+/** How long a start waits for a control plane before it goes by the last good config. */
+const START_PATIENCE_MS = 2_000;
+
+export interface NodeLinkOptions {
+  /** Base URLs of the control plane's replicas, tried in turn. */
+  readonly controlPlaneUrls: readonly string[];
+  readonly credential: string;
+  /** The node's directory; made if missing. */
+  readonly dir: string;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /**
+   * Applies what the journal says; called one at a time and in order. What it resolves to is
+   * acknowledged; if it rejects, nothing is, and the event is delivered again.
+   * @param config as of `config.sequence`, which is the new fence
+   * @param event the one that led to `config`; `undefined` for a whole configuration
+   * @param reset purges may have been missed: all stored content counts as soft-purged
+   * @returns for a purge, what it hit
+   */
+  readonly onConfig: (
+    config: Config,
+    event: JournalEvent | undefined,
+    reset: boolean,
+  ) => Promise<PurgeReport | undefined>;
+  /** What the node has done since it started, for heartbeats. */
+  readonly load: () => Load;
+}
+
+/** A node's link to the control plane: it follows the journal, acknowledges, and keeps its lease. */
+export class NodeLink {
+  readonly lease: NodeLease;
+  readonly #options: NodeLinkOptions;
+  readonly #client: ControlPlaneClient;
+  readonly #lastGood: LastGoodConfig;
+  readonly #acknowledger: Acknowledger;
+  readonly #heart: Heart;
+  readonly #stopping = new AbortController();
+  readonly #ready = Promise.withResolvers<void>();
+  readonly #waiters = new Set<() => void>();
+  #config: Config | undefined;
+  #running: Promise<void> | undefined;
+  #streaming = false;
+  #backoffMs = SHORTEST_BACKOFF_MS;
+  #complaint = '';
+
+  constructor(options: NodeLinkOptions) {
+    const { clock, log } = options;
+    this.#options = options;
+    this.lease = new NodeLease(clock);
+    this.#client = new ControlPlaneClient(options.controlPlaneUrls, options.credential);
+    this.#lastGood = new LastGoodConfig(options);
+    this.#acknowledger = new Acknowledger({
+      clock,
+      log,
+      post: async (body) => void (await this.#client.post('/v1/node/acknowledgements', body)),
+    });
+    this.#heart = new Heart({
+      clock,
+      log,
+      lease: this.lease,
+      heartbeat: () => ({ fence: this.fence, pid: process.pid, version, load: options.load() }),
+      post: (body) => this.#client.post('/v1/node/heartbeats', body),
+    });
+  }
+
+  /** Sequence of the last event applied; 0 before there is a configuration. */
+  get fence(): number {
+    return this.#config?.sequence ?? 0;
+  }
+
+  /**
+   * Resolves when the node has a configuration to serve by: all the journal held when the control plane
+   * was reached, or the last good config if none answers within 2 s. Without either it goes on trying.
+   * @throws CanopyError `unavailable` if stopped before that
+   */
+  async start(): Promise<void> {
+    await mkdir(this.#options.dir, { recursive: true });
+    const lastGood = await this.#lastGood.read();
+    if (lastGood !== undefined && (await this.#apply(lastGood, undefined, false))) {
+      void this.#goByLastGood();
+    }
+    this.#running = this.#run();
+    await this.#ready.promise;
+  }
+
+  /** Whether the fence reaches `sequence` within `timeoutMs`. */
+  waitForFence(sequence: number, timeoutMs: number): Promise<boolean> {
+    if (this.fence >= sequence) return Promise.resolve(true);
+    return new Promise((resolve) => {
+      const settle = (): void => {
+        if (this.fence < sequence && !this.#stopping.signal.aborted) return;
+        cancel();
+        this.#waiters.delete(settle);
+        resolve(this.fence >= sequence);
+      };
+      const cancel = this.#options.clock.after(timeoutMs, () => {
+        this.#waiters.delete(settle);
+        resolve(false);
+      });
+      this.#waiters.add(settle);
+    });
+  }
+
+  /** Ends the link once what is being applied is; keeps the last good config. */
+  async stop(): Promise<void> {
+    if (this.#stopping.signal.aborted) return;
+    this.#stopping.abort();
+    this.#ready.promise.catch(() => undefined);
+    this.#ready.reject(new CanopyError('unavailable', 'The node was stopped before it was ready'));
+    this.#wake();
+    this.#acknowledger.stop();
+    await this.#client.close();
+    await Promise.all([this.#running, this.#heart.stop()]);
+    await this.#lastGood.flush();
+  }
+
+  async #goByLastGood(): Promise<void> {
+    do {
+      await delay(this.#options.clock, START_PATIENCE_MS);
+    } while (this.#streaming);
+    this.#ready.resolve();
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#stopping.signal.aborted) {
+      await this.#followOnce().catch((error: unknown) => this.#complain(error));
+      if (this.#stopping.signal.aborted) return;
+      this.#streaming = false;
+      this.#client.advance();
+      await this.#backOff();
+    }
+  }
+
+  /** Follows one stream to its end. */
+  async #followOnce(): Promise<void> {
+    const { clock } = this.#options;
+    let target = 0;
+    const stream = readJournalStream({
+      url: new URL('/v1/node/stream', this.#client.url),
+      authorization: this.#client.authorization,
+      after: this.#config?.sequence,
+      dispatcher: this.#client.agent,
+      clock,
+      signal: this.#stopping.signal,
+    });
+    for await (const message of stream) {
+      if (message.kind === 'open') {
+        this.#streaming = true;
+        target = message.sequence;
+      } else if (!(await this.#take(message))) {
+        return;
+      }
+      if (this.#stopping.signal.aborted) return;
+      if (this.#config !== undefined && this.fence >= target) this.#caughtUp(message);
+    }
+    throw new CanopyError('upstream-unreachable', 'The control plane ended the stream');
+  }
+
+  /** The node knows all that the journal held when the stream was opened. */
+  #caughtUp(message: StreamMessage): void {
+    this.#backoffMs = SHORTEST_BACKOFF_MS;
+    if (this.#complaint !== '') this.#options.log.info('Follows the journal again');
+    this.#complaint = '';
+    this.#ready.resolve();
+    // Only a node that has caught up is granted a lease, so this is when to ask for one.
+    if (this.lease.ended() || message.kind !== 'event') this.#heart.beat();
+  }
+
+  /** @returns false if the stream is of no use any more */
+  async #take(message: Exclude<StreamMessage, { kind: 'open' }>): Promise<boolean> {
+    try {
+      const input: unknown = JSON.parse(message.text);
+      if (message.kind === 'snapshot') {
+        const config = validate(configSchema, input, 'snapshot');
+        return await this.#apply(config, undefined, true);
+      }
+      const event = validate(journalEventSchema, input, 'journal event');
+      if (this.#config === undefined || event.sequence > this.fence + 1) {
+        this.#complain(`Event ${event.sequence} came after ${this.fence}`);
+        return false;
+      }
+      if (event.sequence <= this.fence) return true;
+      return await this.#apply(applyEvent(this.#config, event), event, false);
+    } catch (error) {
+      this.#options.log.error(`Ignored what the control plane sent: ${messageOf(error)}`);
+      return false;
+    }
+  }
+
+  async #apply(config: Config, event: JournalEvent | undefined, reset: boolean): Promise<boolean> {
+    try {
+      const report = await this.#options.onConfig(config, event, reset);
+      this.#config = config;
+      this.#lastGood.save(config);
+      // What comes from the disk need not be acknowledged: opening the stream says how far we are.
+      if (event !== undefined || reset) this.#acknowledger.add(config.sequence, report);
+      this.#wake();
+      return true;
+    } catch (error) {
+      this.#options.log.error(`Could not apply ${config.sequence}: ${messageOf(error)}`);
+      return false;
+    }
+  }
+
+  #wake(): void {
+    for (const settle of this.#waiters) settle();
+  }
+
+  /** Says what is wrong once, not at every attempt. */
+  #complain(problem: unknown): void {
+    const complaint = messageOf(problem);
+    if (this.#stopping.signal.aborted || complaint === this.#complaint) return;
+    this.#complaint = complaint;
+    this.#options.log.warn(`Lost the journal: ${complaint}`);
+  }
+
+  async #backOff(): Promise<void> {
+    const { clock } = this.#options;
+    // Jitter, so that a thousand nodes do not come back in one instant.
+    const pauseMs = this.#backoffMs * (0.5 + Math.random() / 2);
+    this.#backoffMs = Math.min(this.#backoffMs * 2, LONGEST_BACKOFF_MS);
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const cancel = clock.after(pauseMs, resolve);
+    const { signal } = this.#stopping;
+    const stop = (): void => resolve();
+    signal.addEventListener('abort', stop);
+    await promise;
+    signal.removeEventListener('abort', stop);
+    cancel();
+  }
+}

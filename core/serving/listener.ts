@@ -1,0 +1,75 @@
+import { createServer, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { type Exchange, exchangeOf } from './exchange.ts';
+
+export interface ListenerOptions {
+  readonly host: string;
+  /** 0: any free port. */
+  readonly port: number;
+  /** Several threads accept on the same port. */
+  readonly reusePort?: boolean;
+  readonly handle: (exchange: Exchange) => Promise<void>;
+  /** Called with what `handle` should have dealt with itself. */
+  readonly onError: (error: unknown) => void;
+}
+
+export interface Listener {
+  readonly port: number;
+  /** Stops accepting, lets answers under way finish for up to `graceMs`, then cuts what is left. */
+  close(graceMs: number): Promise<void>;
+}
+
+/** Bytes of a header section; more is refused with 431. */
+const MAX_HEADER_BYTES = 32 * 1024;
+/** For a whole header section to arrive, against those who send it a byte at a time. */
+const HEADERS_TIMEOUT_MS = 15_000;
+/** An idle connection lives longer than load balancers keep theirs. */
+const KEEP_ALIVE_TIMEOUT_MS = 75_000;
+
+/** HTTP/1.1 by node:http. */
+export async function listen(options: ListenerOptions): Promise<Listener> {
+  let draining = false;
+  const server = createServer(
+    {
+      maxHeaderSize: MAX_HEADER_BYTES,
+      headersTimeout: HEADERS_TIMEOUT_MS,
+      keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
+      // Uploads may take as long as they keep moving.
+      requestTimeout: 0,
+    },
+    (incoming, outgoing) => {
+      if (draining) outgoing.shouldKeepAlive = false;
+      options.handle(exchangeOf(incoming, outgoing)).catch((error: unknown) => {
+        options.onError(error);
+        fail(outgoing);
+      });
+    },
+  );
+  await bind(server, options);
+  return {
+    port: (server.address() as AddressInfo).port,
+    close: async (graceMs) => {
+      draining = true;
+      const closed = new Promise<void>((resolve) => void server.close(() => resolve()));
+      server.closeIdleConnections();
+      const cut = setTimeout(() => server.closeAllConnections(), graceMs);
+      await closed;
+      clearTimeout(cut);
+    },
+  };
+}
+
+function bind(server: Server, { host, port, reusePort = false }: ListenerOptions): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen({ host, port, reusePort, backlog: 1024 }, () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
+}
+
+function fail(outgoing: ServerResponse): void {
+  if (outgoing.headersSent) outgoing.destroy();
+  else outgoing.writeHead(500, { 'Content-Length': 0, Connection: 'close' }).end();
+}

@@ -1,0 +1,37 @@
+import type { Config, JournalEvent } from '#core/contract/event.ts';
+import type { Tier } from '#core/contract/node.ts';
+import type { Load, PurgeReport } from '#core/contract/report.ts';
+
+/** What a thread is started with. */
+export interface ThreadData {
+  readonly name: string;
+  readonly tier: Tier;
+  readonly memoryBytes: number;
+  /** One double: when the node's lease ends, on the clock that the process's threads share. */
+  readonly leaseEndsAtMs: Float64Array<SharedArrayBuffer>;
+}
+
+/** From the main thread. */
+export type ToThread =
+  | {
+      readonly type: 'config';
+      readonly id: number;
+      readonly config: Config;
+      readonly reset: boolean;
+    }
+  | { readonly type: 'event'; readonly id: number; readonly event: JournalEvent }
+  | {
+      readonly type: 'listen';
+      readonly host: string;
+      readonly port: number;
+      readonly reusePort: boolean;
+    }
+  | { readonly type: 'close'; readonly graceMs: number };
+
+/** To the main thread. */
+export type FromThread =
+  | { readonly type: 'applied'; readonly id: number; readonly report: PurgeReport | undefined }
+  | { readonly type: 'listening'; readonly port: number }
+  | { readonly type: 'not-listening'; readonly code: string; readonly message: string }
+  | { readonly type: 'load'; readonly load: Load }
+  | { readonly type: 'error'; readonly message: string };

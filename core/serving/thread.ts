@@ -1,0 +1,68 @@
+import { parentPort, workerData } from 'node:worker_threads';
+import { systemClock } from '#core/clock.ts';
+import { messageOf } from '#core/errors.ts';
+import { applyEvent } from '#core/node/config.ts';
+import type { Exchange } from './exchange.ts';
+import { listen, type Listener } from './listener.ts';
+import type { FromThread, ThreadData, ToThread } from './thread-messages.ts';
+import { TierNode } from './tier-node.ts';
+
+const LOAD_INTERVAL_MS = 1000;
+
+/** Runs in a worker thread: serves with a cache of its own, as the main thread tells it. */
+export function runThread(handle: (node: TierNode, exchange: Exchange) => Promise<void>): void {
+  const port = parentPort;
+  if (port === null) throw new Error('A serving thread is started as a worker only');
+  const { name, tier, memoryBytes, leaseEndsAtMs } = workerData as ThreadData;
+  const clock = systemClock;
+  const send = (message: FromThread): void => port.postMessage(message);
+  const lease = { ended: () => clock.monotonicMs() >= (leaseEndsAtMs[0] ?? -Infinity) };
+  const node = new TierNode({ name, tier, clock, memoryBytes, lease });
+  let listener: Listener | undefined;
+
+  const startListening = async (message: ToThread & { type: 'listen' }): Promise<void> => {
+    const { host, port: wanted, reusePort } = message;
+    try {
+      listener = await listen({
+        host,
+        port: wanted,
+        reusePort,
+        handle: (exchange) => handle(node, exchange),
+        onError: (error) => send({ type: 'error', message: messageOf(error) }),
+      });
+      send({ type: 'listening', port: listener.port });
+    } catch (error) {
+      const code = (error as NodeJS.ErrnoException).code ?? '';
+      send({ type: 'not-listening', code, message: messageOf(error) });
+    }
+  };
+
+  const stop = async (graceMs: number): Promise<void> => {
+    await listener?.close(graceMs);
+    await node.close();
+    port.close();
+  };
+
+  port.on('message', (message: ToThread) => {
+    switch (message.type) {
+      case 'config': {
+        const { id, config, reset } = message;
+        send({ type: 'applied', id, report: node.apply(config, undefined, reset) });
+        break;
+      }
+      case 'event': {
+        const { id, event } = message;
+        const report = node.apply(applyEvent(node.config, event), event, false);
+        send({ type: 'applied', id, report });
+        break;
+      }
+      case 'listen':
+        void startListening(message);
+        break;
+      case 'close':
+        void stop(message.graceMs);
+        break;
+    }
+  });
+  setInterval(() => send({ type: 'load', load: node.load() }), LOAD_INTERVAL_MS).unref();
+}

@@ -1,0 +1,183 @@
+import { Worker } from 'node:worker_threads';
+import type { Config, JournalEvent } from '#core/contract/event.ts';
+import type { Load, PurgeReport } from '#core/contract/report.ts';
+import { CanopyError } from '#core/errors.ts';
+import type { FromThread, ThreadData, ToThread } from './thread-messages.ts';
+
+export interface ThreadsOptions {
+  /** The module that a thread runs. */
+  readonly module: URL;
+  readonly count: number;
+  readonly data: ThreadData;
+  readonly log: {
+    error(fields: object, message: string): void;
+  };
+}
+
+type Applied = (report: PurgeReport | undefined) => void;
+
+interface Thread {
+  readonly worker: Worker;
+  /** Events sent and not yet applied, by id. */
+  readonly pending: Map<number, Applied>;
+  load: Load | undefined;
+}
+
+const NO_LOAD: Load = {
+  requests: 0,
+  hits: 0,
+  upstreamRequests: 0,
+  bytesSent: 0,
+  objects: 0,
+  storedBytes: 0,
+};
+
+/** The serving threads of a node: all heed every event, and one that dies is replaced. */
+export class Threads {
+  readonly #options: ThreadsOptions;
+  readonly #threads = new Set<Thread>();
+  #config: Config | undefined;
+  #address: { host: string; port: number } | undefined;
+  /** Totals of threads that have died. */
+  #past: Load = NO_LOAD;
+  #nextId = 0;
+  #closing = false;
+
+  constructor(options: ThreadsOptions) {
+    this.#options = options;
+    for (let i = 0; i < options.count; i++) this.#start();
+  }
+
+  /** Resolves when every thread has heeded the event, or the whole `config` where there is none. */
+  async apply(
+    config: Config,
+    event: JournalEvent | undefined,
+    reset: boolean,
+  ): Promise<PurgeReport | undefined> {
+    this.#config = config;
+    const reports = await Promise.all(
+      [...this.#threads].map((thread) => this.#send(thread, config, event, reset)),
+    );
+    return reports.reduce(addReports, undefined);
+  }
+
+  /**
+   * Accepts connections in every thread.
+   * @returns the port
+   * @throws CanopyError `conflict` where the port is taken
+   */
+  async listen(host: string, port: number): Promise<number> {
+    const [first, ...others] = this.#threads;
+    if (first === undefined) throw new Error('A node has at least one thread');
+    const bound = await this.#listen(first, host, port);
+    this.#address = { host, port: bound };
+    await Promise.all(others.map((thread) => this.#listen(thread, host, bound)));
+    return bound;
+  }
+
+  load(): Load {
+    return [...this.#threads].reduce((sum, { load }) => addLoads(sum, load ?? NO_LOAD), this.#past);
+  }
+
+  /** Lets answers under way finish for up to `graceMs`. */
+  async close(graceMs: number): Promise<void> {
+    this.#closing = true;
+    await Promise.all(
+      [...this.#threads].map(({ worker }) => {
+        const ended = new Promise((resolve) => void worker.once('exit', resolve));
+        worker.postMessage({ type: 'close', graceMs } satisfies ToThread);
+        return ended;
+      }),
+    );
+  }
+
+  #start(): Thread {
+    const worker = new Worker(this.#options.module, { workerData: this.#options.data });
+    const thread: Thread = { worker, pending: new Map(), load: undefined };
+    this.#threads.add(thread);
+    worker.on('message', (message: FromThread) => this.#receive(thread, message));
+    worker.on('error', (error) => this.#options.log.error({ err: error }, 'A thread has failed'));
+    worker.once('exit', () => this.#replace(thread));
+    return thread;
+  }
+
+  #receive(thread: Thread, message: FromThread): void {
+    if (message.type === 'applied') {
+      thread.pending.get(message.id)?.(message.report);
+      thread.pending.delete(message.id);
+    } else if (message.type === 'load') thread.load = message.load;
+    else if (message.type === 'error') {
+      this.#options.log.error({ detail: message.message }, 'A request has failed');
+    }
+  }
+
+  /** What a dead thread held is gone with it, so it has heeded whatever it was sent. */
+  #replace(dead: Thread): void {
+    this.#threads.delete(dead);
+    for (const applied of dead.pending.values()) applied(undefined);
+    const { requests, hits, upstreamRequests, bytesSent } = dead.load ?? NO_LOAD;
+    this.#past = addLoads(this.#past, { ...NO_LOAD, requests, hits, upstreamRequests, bytesSent });
+    if (this.#closing) return;
+    const thread = this.#start();
+    const address = this.#address;
+    if (this.#config === undefined) return;
+    void this.#send(thread, this.#config, undefined, false);
+    if (address === undefined) return;
+    this.#listen(thread, address.host, address.port).catch((error: unknown) =>
+      this.#options.log.error({ err: error }, 'A new thread cannot listen'),
+    );
+  }
+
+  #send(
+    thread: Thread,
+    config: Config,
+    event: JournalEvent | undefined,
+    reset: boolean,
+  ): Promise<PurgeReport | undefined> {
+    const id = this.#nextId++;
+    const message: ToThread =
+      event === undefined ? { type: 'config', id, config, reset } : { type: 'event', id, event };
+    return new Promise((resolve) => {
+      thread.pending.set(id, resolve);
+      thread.worker.postMessage(message);
+    });
+  }
+
+  #listen(thread: Thread, host: string, port: number): Promise<number> {
+    const reusePort = this.#options.count > 1;
+    return new Promise((resolve, reject) => {
+      const answer = (message: FromThread): void => {
+        if (message.type !== 'listening' && message.type !== 'not-listening') return;
+        thread.worker.off('message', answer);
+        if (message.type === 'listening') resolve(message.port);
+        else if (message.code === 'EADDRINUSE') {
+          reject(new CanopyError('conflict', `Port ${port} of ${host} is in use`));
+        } else reject(new CanopyError('internal-error', message.message));
+      };
+      thread.worker.on('message', answer);
+      thread.worker.postMessage({ type: 'listen', host, port, reusePort } satisfies ToThread);
+    });
+  }
+}
+
+const addLoads = (a: Load, b: Load): Load => ({
+  requests: a.requests + b.requests,
+  hits: a.hits + b.hits,
+  upstreamRequests: a.upstreamRequests + b.upstreamRequests,
+  bytesSent: a.bytesSent + b.bytesSent,
+  objects: a.objects + b.objects,
+  storedBytes: a.storedBytes + b.storedBytes,
+});
+
+function addReports(
+  a: PurgeReport | undefined,
+  b: PurgeReport | undefined,
+): PurgeReport | undefined {
+  if (a === undefined || b === undefined) return a ?? b;
+  return {
+    sequence: a.sequence,
+    objects: a.objects + b.objects,
+    bytes: a.bytes + b.bytes,
+    fills: a.fills + b.fills,
+  };
+}

@@ -1,0 +1,126 @@
+import { createHash } from 'node:crypto';
+import { CacheEngine } from '#core/cache/engine.ts';
+import { MemoryStore } from '#core/cache/memory.ts';
+import type { Clock } from '#core/clock.ts';
+import type { Config, JournalEvent } from '#core/contract/event.ts';
+import type { Tier } from '#core/contract/node.ts';
+import type { Load, PurgeReport } from '#core/contract/report.ts';
+import { SiteDirectory } from '#core/sites.ts';
+import { Counters } from '#core/telemetry/counters.ts';
+import type { ForwardedBy } from '#core/tree/forward.ts';
+import { Tree } from '#core/tree/tree.ts';
+
+export interface TierNodeOptions {
+  readonly name: string;
+  readonly tier: Tier;
+  readonly clock: Clock;
+  /** Budget of the memory store of this thread. */
+  readonly memoryBytes: number;
+  readonly lease: { ended(): boolean };
+}
+
+/** What one thread of an edge or mid-tier runs on: its configuration, its cache, its way up. */
+export class TierNode {
+  readonly name: string;
+  readonly tier: Tier;
+  readonly clock: Clock;
+  readonly engine: CacheEngine;
+  readonly counters = new Counters();
+  readonly #tree: Tree;
+  readonly #fenceWaits = new Set<() => void>();
+  #config: Config | undefined;
+  #sites = new SiteDirectory([]);
+  #by: ForwardedBy;
+
+  constructor({ name, tier, clock, memoryBytes, lease }: TierNodeOptions) {
+    this.name = name;
+    this.tier = tier;
+    this.clock = clock;
+    this.#tree = new Tree({ clock, tier, config: () => this.config });
+    const store = new MemoryStore(memoryBytes);
+    this.engine = new CacheEngine({ clock, store, tree: this.#tree, lease });
+    this.#by = { node: name, network: '' };
+  }
+
+  /** Set before the node serves. */
+  get config(): Config {
+    if (this.#config === undefined) throw new Error('The node has no configuration yet');
+    return this.#config;
+  }
+  get sites(): SiteDirectory {
+    return this.#sites;
+  }
+  /** How this node names itself to those it asks. */
+  get forwardedBy(): ForwardedBy {
+    return this.#by;
+  }
+
+  /**
+   * Heeds one event of the journal, or a whole configuration where `event` is missing. When it
+   * returns, nothing in this thread that a purge concerns will be served.
+   * @param config the configuration after the event
+   * @param reset purges may have been missed: distrust all that is stored
+   */
+  apply(config: Config, event: JournalEvent | undefined, reset: boolean): PurgeReport | undefined {
+    const { engine } = this;
+    let report: PurgeReport | undefined;
+    if (reset) engine.distrustAll(config.sequence);
+    if (event?.type === 'purge') {
+      const site = this.#sites.byName(event.purge.target.site);
+      report = engine.purge(event.purge, site, event.sequence, event.at);
+    } else {
+      this.#sites = new SiteDirectory(config.sites);
+      this.#by = { node: this.name, network: networkPseudonym(config.network.tierKey) };
+      this.#tree.retainParents(config);
+    }
+    if (event?.type === 'site.delete') {
+      // A later site of the same name must not find what this one left.
+      engine.fence.raiseSite(event.name, { sequence: event.sequence, mode: 'hard', at: event.at });
+    }
+    this.#config = config;
+    engine.fence.advance(config.sequence);
+    for (const check of this.#fenceWaits) check();
+    return report;
+  }
+
+  /** Resolves once the journal up to `sequence` is heeded here, or after `timeoutMs`; whether it is. */
+  async reachesFence(sequence: number, timeoutMs: number): Promise<boolean> {
+    const reached = (): boolean => this.engine.fence.sequence >= sequence;
+    if (reached()) return true;
+    await new Promise<void>((resolve) => {
+      const finish = (): void => {
+        this.#fenceWaits.delete(check);
+        cancel();
+        resolve();
+      };
+      const check = (): void => {
+        if (reached()) finish();
+      };
+      const cancel = this.clock.after(timeoutMs, finish);
+      this.#fenceWaits.add(check);
+    });
+    return reached();
+  }
+
+  load(): Load {
+    const { objects, bytes } = this.engine.store.volume();
+    return {
+      requests: this.counters.requests,
+      hits: this.counters.hits,
+      bytesSent: this.counters.bytesSent,
+      upstreamRequests: this.#tree.requests,
+      objects,
+      storedBytes: bytes,
+    };
+  }
+
+  close(): Promise<void> {
+    return this.#tree.close();
+  }
+}
+
+/** The network's name in `CDN-Loop` (RFC 8586): the same on all its nodes, telling nothing of its key. */
+function networkPseudonym(tierKey: string): string {
+  const digest = createHash('sha256').update(`cdn-loop ${tierKey}`).digest('hex');
+  return `canopy-${digest.slice(0, 12)}`;
+}

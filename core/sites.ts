@@ -1,0 +1,57 @@
+import type { Site } from './contract/site.ts';
+
+/** DNS names end at 253 characters; the rest is room for brackets and mistakes that still deserve a `*` site. */
+const LONGEST_HOST = 255;
+
+/** `Example.org.:8080` → `example.org`: lower case, without port and trailing dot. */
+export function normalizeHost(authority: string): string {
+  const end = authority.startsWith('[') ? authority.indexOf(']') + 1 : authority.indexOf(':');
+  const host = (end > 0 ? authority.slice(0, end) : authority).toLowerCase();
+  return host.endsWith('.') ? host.slice(0, -1) : host;
+}
+
+/**
+ * Finds the site that a host belongs to: an exact name wins over wildcards,
+ * a longer wildcard over a shorter, and `*` comes last. `*.example.org` stands for
+ * subdomains of any depth, not for `example.org` itself.
+ */
+export class SiteDirectory {
+  readonly sites: readonly Site[];
+  readonly #byName = new Map<string, Site>();
+  /** Exact hosts as they are, wildcards without their star (`.example.org`), `*` as the empty string. */
+  readonly #byPattern = new Map<string, Site>();
+
+  /** @param sites of which no two claim the same host pattern; the control plane sees to that. */
+  constructor(sites: readonly Site[]) {
+    this.sites = sites;
+    for (const site of sites) {
+      this.#byName.set(site.name, site);
+      for (const pattern of site.hosts) this.#byPattern.set(pattern.replace(/^\*/, ''), site);
+    }
+  }
+
+  byName(name: string): Site | undefined {
+    return this.#byName.get(name);
+  }
+
+  /** @param host as clients send it: any case, with or without port and trailing dot. */
+  byHost(host: string): Site | undefined {
+    // Nearly every host comes in its plain form: that costs one look-up and no allocation.
+    return (host !== '' && host[0] !== '.' && this.#byPattern.get(host)) || this.#search(host);
+  }
+
+  #search(authority: string): Site | undefined {
+    const host = normalizeHost(authority);
+    const any = this.#byPattern.get('');
+    if (host.length > LONGEST_HOST || host === '' || host[0] === '.') return any;
+    const exact = this.#byPattern.get(host);
+    if (exact !== undefined) return exact;
+    for (let dot = host.indexOf('.'); dot !== -1; dot = host.indexOf('.', dot + 1)) {
+      const site = this.#byPattern.get(host.slice(dot));
+      if (site !== undefined) return site;
+    }
+    return any;
+  }
+}
+
+export const indexSites = (sites: readonly Site[]): SiteDirectory => new SiteDirectory(sites);

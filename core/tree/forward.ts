@@ -1,0 +1,63 @@
+import { endToEndFields, fieldValue, type Fields, withoutFields } from '#core/http/fields.ts';
+import type { ClientRequest } from '#core/http/request.ts';
+import { isTierField } from './tier-fields.ts';
+
+/** The node that passes a request on. */
+export interface ForwardedBy {
+  readonly node: string;
+  /** The network's pseudonym, the same on all its nodes; see `networkPseudonym`. */
+  readonly network: string;
+}
+
+/** Set for each attempt anew, or of no use past this hop. */
+const NOT_FORWARDED: ReadonlySet<string> = new Set(['host', 'expect', 'cdn-loop', 'via']);
+/** What clients may not tell of themselves: only an edge knows whom it talks to. */
+const CLIENT_ADDRESS: ReadonlySet<string> = new Set([
+  'forwarded',
+  'x-forwarded-for',
+  'x-forwarded-host',
+  'x-forwarded-proto',
+]);
+
+/** What an edge sends upstream for a client: its end-to-end fields, and who asked. */
+export function fieldsFromClient(
+  request: ClientRequest,
+  clientAddress: string,
+  by: ForwardedBy,
+): readonly string[] {
+  const fields = withoutFields(
+    endToEndFields(request.fields),
+    (name) => NOT_FORWARDED.has(name) || CLIENT_ADDRESS.has(name) || isTierField(name),
+  );
+  fields.push('X-Forwarded-For', clientAddress);
+  fields.push('X-Forwarded-Host', request.authority);
+  fields.push('X-Forwarded-Proto', request.scheme);
+  return [...fields, ...hopFields(request.fields, by)];
+}
+
+/** What a mid-tier sends upstream for an edge: all that the edge said, save what is between tiers. */
+export function fieldsFromTier(request: ClientRequest, by: ForwardedBy): readonly string[] {
+  const fields = withoutFields(
+    endToEndFields(request.fields),
+    (name) => NOT_FORWARDED.has(name) || isTierField(name),
+  );
+  return [...fields, ...hopFields(request.fields, by)];
+}
+
+function hopFields(received: Fields, by: ForwardedBy): Fields {
+  const append = (name: string, own: string): string => {
+    const before = fieldValue(received, name);
+    return before === undefined ? own : `${before}, ${own}`;
+  };
+  return ['Via', append('via', `1.1 ${by.node}`), 'CDN-Loop', append('cdn-loop', loopMember(by))];
+}
+
+/** Whether the request has passed this very node before, RFC 8586. */
+export function isLoop(fields: Fields, by: ForwardedBy): boolean {
+  const loop = fieldValue(fields, 'cdn-loop');
+  if (loop === undefined) return false;
+  const own = loopMember(by);
+  return loop.split(',').some((member) => member.trim() === own);
+}
+
+const loopMember = ({ network, node }: ForwardedBy): string => `${network}; node="${node}"`;

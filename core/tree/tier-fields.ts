@@ -1,0 +1,17 @@
+/**
+ * The request and response fields that nodes of one network speak among themselves. From clients
+ * and from customers' servers they are removed.
+ */
+export const TIER_FIELDS = {
+  /** Request: proves that a node of this network asks. */
+  key: 'Canopy-Tier-Key',
+  /** Request: the name of the site. */
+  site: 'Canopy-Site',
+  /** Request: the asking node's fence. Response: the fence up to which the content has heeded every purge. */
+  fence: 'Canopy-Fence',
+  /** Response: this answer is the parent's own failure, by its error code; the walk goes on. */
+  error: 'Canopy-Error',
+} as const;
+
+/** Whether a lower-case field name is reserved for traffic between tiers. */
+export const isTierField = (name: string): boolean => name.startsWith('canopy-');

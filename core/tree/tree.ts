@@ -1,0 +1,209 @@
+import { Readable } from 'node:stream';
+import type { Clock } from '#core/clock.ts';
+import type { Config } from '#core/contract/event.ts';
+import type { Tier } from '#core/contract/node.ts';
+import type { Site } from '#core/contract/site.ts';
+import { CanopyError } from '#core/errors.ts';
+import { type Fields, hasField } from '#core/http/fields.ts';
+import { type Attempt, AttemptFailed, Connections, type UpstreamResponse } from './attempt.ts';
+import { ParentHealth } from './health.ts';
+import { type Parent, parentsFor } from './parents.ts';
+import { resuming } from './resume.ts';
+import { TIER_FIELDS } from './tier-fields.ts';
+
+/** A request for whichever parent answers. */
+export interface UpstreamRequest {
+  readonly site: Site;
+  /** The cache key: it decides which mid-tier is asked first. */
+  readonly key: string;
+  readonly method: string;
+  /** Path and query. */
+  readonly target: string;
+  /** What every parent is sent, but `Host` and the tier fields. */
+  readonly fields: Fields;
+  /** The host that the client asked for. */
+  readonly host: string;
+  readonly content: AsyncIterable<Buffer> | undefined;
+  /** Sent as `Canopy-Fence`: content must have heeded every purge up to it. */
+  readonly fence: number;
+  readonly signal: AbortSignal | undefined;
+}
+
+export interface TreeOptions {
+  readonly clock: Clock;
+  /** The tier of the asking node. */
+  readonly tier: Tier;
+  readonly config: () => Config;
+}
+
+/** RFC 9110 §9.2.1. */
+const SAFE_METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE']);
+/** A server that answers so is not the one to ask; another may be. */
+const UNAVAILABLE: ReadonlySet<number> = new Set([502, 503, 504]);
+
+/** The way up: asks one parent after the other until one answers. */
+export class Tree {
+  readonly #options: TreeOptions;
+  readonly #connections: Connections;
+  readonly #health: ParentHealth;
+  #requests = 0;
+
+  constructor(options: TreeOptions) {
+    this.#options = options;
+    this.#connections = new Connections(options.clock);
+    this.#health = new ParentHealth(options.clock);
+  }
+
+  /** Requests sent to parents since the start. */
+  get requests(): number {
+    return this.#requests;
+  }
+
+  /**
+   * The first answer that a parent gives. A body that breaks off is continued from the next parent
+   * where it carries a strong validator.
+   * @throws CanopyError `upstream-unreachable` or `upstream-timeout` when every parent failed
+   */
+  async fetch(request: UpstreamRequest): Promise<UpstreamResponse> {
+    const response = await this.#walk(request);
+    if (request.method !== 'GET' || hasField(request.fields, 'range')) return response;
+    return resuming(response, (fields) =>
+      this.#walk({ ...request, fields: [...request.fields, ...fields] }),
+    );
+  }
+
+  /** Forgets the health of nodes that are gone from `config`. */
+  retainParents(config: Config): void {
+    const names = new Set([
+      ...config.nodes.map((node) => node.name),
+      ...config.sites.flatMap(({ origin }) =>
+        origin.kind === 'pull' ? origin.servers.map((server) => server.url) : [],
+      ),
+    ]);
+    this.#health.retain((name) => names.has(name));
+  }
+
+  close(): Promise<void> {
+    return this.#connections.close();
+  }
+
+  async #walk(request: UpstreamRequest): Promise<UpstreamResponse> {
+    const content = once(request.content);
+    const repeatable = SAFE_METHODS.has(request.method) && request.content === undefined;
+    const parents = this.#health.order(
+      parentsFor(this.#options.config(), request.site, this.#options.tier, request.key),
+    );
+    const failures: CanopyError[] = [];
+    for (const [index, parent] of parents.entries()) {
+      const outcome = await this.#try(request, parent, content.read, repeatable);
+      if (outcome instanceof AttemptFailed) {
+        failures.push(outcome);
+        if (repeatable || (outcome.neverSent && !content.started())) continue;
+        break;
+      }
+      const isLast = index === parents.length - 1;
+      const error = ownError(outcome);
+      if (error !== undefined) {
+        outcome.discard();
+        failures.push(error);
+        if (repeatable) continue;
+        break;
+      }
+      if (UNAVAILABLE.has(outcome.status) && parent.tier === 'customer' && repeatable && !isLast) {
+        outcome.discard();
+        continue;
+      }
+      return outcome;
+    }
+    throw exhausted(request.site, failures);
+  }
+
+  async #try(
+    request: UpstreamRequest,
+    parent: Parent,
+    content: () => Readable | undefined,
+    repeatable: boolean,
+  ): Promise<UpstreamResponse | AttemptFailed> {
+    const attempt = (): Attempt => ({
+      parent,
+      method: request.method,
+      target: request.target,
+      fields: this.#fieldsFor(request, parent),
+      content: content(),
+      settings: request.site.upstream,
+      signal: request.signal,
+    });
+    let failure: AttemptFailed | undefined;
+    for (let tries = repeatable ? 2 : 1; tries > 0; tries--) {
+      this.#requests++;
+      try {
+        const response = await this.#connections.send(attempt());
+        this.#health.note(parent.name, 'answered');
+        return response;
+      } catch (error) {
+        if (!(error instanceof AttemptFailed)) throw error;
+        failure = error;
+        if (!error.connectionLost) break;
+      }
+    }
+    if (failure === undefined) throw new Error('unreachable: a try answers or fails');
+    this.#health.note(parent.name, failure.outcome);
+    return failure;
+  }
+
+  #fieldsFor({ site, host, fields, fence }: UpstreamRequest, parent: Parent): Fields {
+    if (parent.tier === 'customer') {
+      const own = site.origin.kind === 'pull' && site.origin.hostHeader === 'origin';
+      return ['Host', own ? new URL(parent.url).host : host, ...fields];
+    }
+    return [
+      'Host',
+      host,
+      TIER_FIELDS.key,
+      this.#options.config().network.tierKey,
+      TIER_FIELDS.site,
+      site.name,
+      TIER_FIELDS.fence,
+      String(fence),
+      ...fields,
+    ];
+  }
+}
+
+/** A parent's own failure, which is no answer to the request. */
+function ownError({ parent, fields }: UpstreamResponse): CanopyError | undefined {
+  if (parent.tier === 'customer') return undefined;
+  for (let i = 0; i < fields.length; i += 2) {
+    if (fields[i] !== TIER_FIELDS.error) continue;
+    const code = fields[i + 1] === 'upstream-timeout' ? 'upstream-timeout' : 'upstream-unreachable';
+    return new CanopyError(code, `${parent.name}: ${fields[i + 1]}`);
+  }
+  return undefined;
+}
+
+function exhausted(site: Site, failures: readonly CanopyError[]): CanopyError {
+  if (failures.length === 0) {
+    return new CanopyError('upstream-unreachable', `Site ${site.name} has no parent to ask`);
+  }
+  const code = failures.every((failure) => failure.code === 'upstream-timeout')
+    ? 'upstream-timeout'
+    : 'upstream-unreachable';
+  const tried = failures.map((failure) => failure.message).join('; ');
+  return new CanopyError(code, `No parent answered: ${tried}`, { cause: failures.at(-1) });
+}
+
+/** Content that is read once, and only when a connection stands: until then another parent may have it. */
+function once(content: AsyncIterable<Buffer> | undefined): {
+  read: () => Readable | undefined;
+  started: () => boolean;
+} {
+  let started = false;
+  async function* read(source: AsyncIterable<Buffer>): AsyncGenerator<Buffer, void, undefined> {
+    started = true;
+    yield* source;
+  }
+  return {
+    read: () => (content === undefined ? undefined : Readable.from(read(content))),
+    started: () => started,
+  };
+}

@@ -1,0 +1,66 @@
+import type { Answer } from '#core/cache/answer.ts';
+import { carryOut } from '#core/cache/carry-out.ts';
+import type { Lookup } from '#core/cache/engine.ts';
+import { cacheKey } from '#core/cache/key.ts';
+import { decidedOutcome } from '#core/telemetry/cache-status.ts';
+import type { Decision } from '#core/cache/policy/decide.ts';
+import type { Site } from '#core/contract/site.ts';
+import { CanopyError } from '#core/errors.ts';
+import { type ClientRequest, readRequest } from '#core/http/request.ts';
+import { deliver, failureAnswer } from '#core/serving/deliver.ts';
+import type { Exchange } from '#core/serving/exchange.ts';
+import type { TierNode } from '#core/serving/tier-node.ts';
+import { fieldsFromClient, isLoop } from '#core/tree/forward.ts';
+
+/** A client's request, from its arrival to its record. */
+export async function handleRequest(edge: TierNode, exchange: Exchange): Promise<void> {
+  let decision: Decision | undefined;
+  let answer: Answer;
+  try {
+    const request = readRequest(exchange.received); // accept
+    const site = siteOf(edge, request);
+    guard(edge, request);
+    const lookup = keyed(edge, exchange, request, site);
+    const found = edge.engine.lookUp(lookup);
+    decision = edge.engine.decide(lookup, found);
+    // serve, refresh behind, revalidate, fill or wait; what a fill brings is stored as it ends
+    const carried = carryOut({ engine: edge.engine, lookup, found, decision, exchange });
+    answer = carried instanceof Promise ? await carried : carried;
+  } catch (error) {
+    answer = failureAnswer(error, decidedOutcome(decision), false);
+  }
+  const sent = await deliver(exchange, answer, {
+    node: edge.name,
+    toTier: false,
+    now: edge.clock.now(),
+  });
+  edge.counters.record(answer.outcome, sent.bytes);
+}
+
+function siteOf({ sites }: TierNode, { host }: ClientRequest): Site {
+  const site = sites.byHost(host);
+  if (site === undefined) throw new CanopyError('unknown-host', `No site has the host ${host}`);
+  return site;
+}
+
+function guard({ forwardedBy }: TierNode, { fields }: ClientRequest): void {
+  if (isLoop(fields, forwardedBy)) {
+    throw new CanopyError('loop-detected', 'This edge has passed the request on before');
+  }
+}
+
+function keyed(
+  { forwardedBy }: TierNode,
+  { peerAddress }: Exchange,
+  request: ClientRequest,
+  site: Site,
+): Lookup {
+  return {
+    site,
+    key: cacheKey(site, request),
+    request,
+    upstreamFields: () => fieldsFromClient(request, peerAddress, forwardedBy),
+    fromTier: false,
+    askingFence: 0,
+  };
+}

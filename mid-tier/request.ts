@@ -1,0 +1,89 @@
+import { timingSafeEqual } from 'node:crypto';
+import type { Answer } from '#core/cache/answer.ts';
+import { carryOut } from '#core/cache/carry-out.ts';
+import type { Lookup } from '#core/cache/engine.ts';
+import { cacheKey } from '#core/cache/key.ts';
+import type { Decision } from '#core/cache/policy/decide.ts';
+import type { Site } from '#core/contract/site.ts';
+import { CanopyError } from '#core/errors.ts';
+import { parseDeltaSeconds } from '#core/http/directives.ts';
+import { fieldValue } from '#core/http/fields.ts';
+import { type ClientRequest, readRequest } from '#core/http/request.ts';
+import { deliver, failureAnswer } from '#core/serving/deliver.ts';
+import type { Exchange } from '#core/serving/exchange.ts';
+import type { TierNode } from '#core/serving/tier-node.ts';
+import { decidedOutcome } from '#core/telemetry/cache-status.ts';
+import { fieldsFromTier, isLoop } from '#core/tree/forward.ts';
+import { TIER_FIELDS } from '#core/tree/tier-fields.ts';
+
+/** How long an edge that is ahead of us waits for our own link to catch up before we ask upward. */
+const FENCE_WAIT_MS = 250;
+
+/** An edge's request, from its arrival to its record. */
+export async function handleRequest(midTier: TierNode, exchange: Exchange): Promise<void> {
+  let decision: Decision | undefined;
+  let answer: Answer;
+  try {
+    const request = fromEdge(readRequest(exchange.received)); // accept
+    guard(midTier, request);
+    const site = siteOf(midTier, request);
+    const lookup = keyed(midTier, request, site);
+    await midTier.reachesFence(lookup.askingFence, FENCE_WAIT_MS);
+    const found = midTier.engine.lookUp(lookup);
+    decision = midTier.engine.decide(lookup, found);
+    answer = await carryOut({ engine: midTier.engine, lookup, found, decision, exchange });
+  } catch (error) {
+    answer = failureAnswer(error, decidedOutcome(decision), true);
+  }
+  const sent = await deliver(exchange, answer, {
+    node: midTier.name,
+    toTier: true,
+    now: midTier.clock.now(),
+  });
+  midTier.counters.record(answer.outcome, sent.bytes);
+}
+
+/** Between tiers the connection says nothing of the client's: the edge tells what scheme it used. */
+function fromEdge(request: ClientRequest): ClientRequest {
+  const encrypted = fieldValue(request.fields, 'x-forwarded-proto') === 'https';
+  return { ...request, scheme: encrypted ? 'https' : 'http' };
+}
+
+function guard({ config, forwardedBy }: TierNode, { fields }: ClientRequest): void {
+  if (!isTierKey(tierField(fields, 'key') ?? '', config.network.tierKey)) {
+    throw new CanopyError('forbidden', 'Only nodes of this network are served here');
+  }
+  if (isLoop(fields, forwardedBy)) {
+    throw new CanopyError('loop-detected', 'This mid-tier has passed the request on before');
+  }
+}
+
+function isTierKey(presented: string, expected: string): boolean {
+  const a = Buffer.from(presented, 'latin1');
+  const b = Buffer.from(expected, 'latin1');
+  return a.length === b.length && timingSafeEqual(a, b);
+}
+
+function siteOf({ sites }: TierNode, { fields }: ClientRequest): Site {
+  const name = tierField(fields, 'site') ?? '';
+  const site = sites.byName(name);
+  // The edge may have heard of it before us; it walks on.
+  if (site === undefined) throw new CanopyError('unavailable', `No site ${name} is known here yet`);
+  return site;
+}
+
+function keyed({ forwardedBy }: TierNode, request: ClientRequest, site: Site): Lookup {
+  return {
+    site,
+    key: cacheKey(site, request),
+    request,
+    upstreamFields: () => fieldsFromTier(request, forwardedBy),
+    fromTier: true,
+    askingFence: parseDeltaSeconds(tierField(request.fields, 'fence')) ?? 0,
+  };
+}
+
+const tierField = (
+  fields: ClientRequest['fields'],
+  name: keyof typeof TIER_FIELDS,
+): string | undefined => fieldValue(fields, TIER_FIELDS[name].toLowerCase());

@@ -1,0 +1,4 @@
+import { runThread } from '#core/serving/thread.ts';
+import { handleRequest } from './request.ts';
+
+runThread(handleRequest);
