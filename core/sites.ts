@@ -53,5 +53,3 @@ export class SiteDirectory {
     return any;
   }
 }
-
-export const indexSites = (sites: readonly Site[]): SiteDirectory => new SiteDirectory(sites);

@@ -1,4 +1,5 @@
 import { CanopyError } from '#core/errors.ts';
+import type { Fields } from '#core/http/fields.ts';
 import { decidedOutcome, type Outcome } from '#core/telemetry/cache-status.ts';
 import { type Answer, answerFromArriving, answerFromStored, answerFromUpstream } from './answer.ts';
 import type { CacheEngine, Found, Lookup } from './engine.ts';
@@ -79,8 +80,10 @@ async function fillOrWait(carried: Carried): Promise<Answer> {
         asOf,
       };
     }
+    const answer = answerFromStored(result.object, lookup.request, engine.now());
     return {
-      ...answerFromStored(result.object, lookup.request, engine.now()),
+      ...answer,
+      fields: [...answer.fields, ...parentStatus(result)],
       outcome: outcomeOf(carried, { collapsed, ...endOf(result) }),
       asOf,
     };
@@ -105,6 +108,12 @@ function endOf(result: Exclude<FillResult, { kind: 'arriving' }>): Partial<Outco
     ? { forwardStatus: result.failure, detail: 'stale-if-error' }
     : { detail: 'stale-if-error' };
 }
+
+/** The parent that validated was asked too, so its `Cache-Status` goes along (RFC 9211 §2). */
+const parentStatus = (result: FillResult): Fields =>
+  result.kind === 'validated' && result.cacheStatus !== undefined
+    ? ['Cache-Status', result.cacheStatus]
+    : [];
 
 async function pass(carried: Carried): Promise<Answer> {
   const { engine, lookup, exchange } = carried;

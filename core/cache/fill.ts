@@ -22,7 +22,12 @@ export interface Arriving extends Omit<StoredState, 'softPurgedAt'> {
 export type FillResult =
   | Arriving
   /** A parent said that what is stored still holds. */
-  | { readonly kind: 'validated'; readonly object: StoredObject }
+  | {
+      readonly kind: 'validated';
+      readonly object: StoredObject;
+      /** The parent's `Cache-Status`, if it has one. */
+      readonly cacheStatus: string | undefined;
+    }
   /** Parents failed, and policy lets what is stored be served. */
   | {
       readonly kind: 'stale-if-error';

@@ -105,7 +105,12 @@ export class Filler {
       this.#vouch(fill, response);
       if (response.status === 304 && stored !== undefined) {
         response.discard();
-        return { kind: 'validated', object: this.#freshen(fill, stored, response) };
+        const object = this.#freshen(fill, stored, response);
+        return {
+          kind: 'validated',
+          object,
+          cacheStatus: fieldValue(response.fields, 'cache-status'),
+        };
       }
       const result = response.status >= 500 ? fail(response.status) : undefined;
       if (result !== undefined) {

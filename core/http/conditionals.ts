@@ -3,18 +3,18 @@ import { parseDate } from './dates.ts';
 /** The precondition fields of a request, as values. */
 export interface ConditionalRequest {
   readonly method: string;
-  readonly ifMatch?: string;
-  readonly ifNoneMatch?: string;
-  readonly ifModifiedSince?: string;
-  readonly ifUnmodifiedSince?: string;
+  readonly ifMatch?: string | undefined;
+  readonly ifNoneMatch?: string | undefined;
+  readonly ifModifiedSince?: string | undefined;
+  readonly ifUnmodifiedSince?: string | undefined;
 }
 
 /** What tells a representation from others of its resource, as field values. */
 export interface Validators {
-  readonly etag?: string;
-  readonly lastModified?: string;
+  readonly etag?: string | undefined;
+  readonly lastModified?: string | undefined;
   /** `Date` of the response: without it, `lastModified` is not known to be strong. */
-  readonly date?: string;
+  readonly date?: string | undefined;
 }
 
 /** not-modified: answer 304; precondition-failed: answer 412. */

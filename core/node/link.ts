@@ -33,6 +33,8 @@ export interface NodeLinkOptions {
   readonly dir: string;
   readonly clock: Clock;
   readonly log: Logger;
+  /** Where the lease is kept; by default the link's own. */
+  readonly lease?: NodeLease;
   /**
    * Applies what the journal says; called one at a time and in order. What it resolves to is
    * acknowledged; if it rejects, nothing is, and the event is delivered again.
@@ -70,7 +72,7 @@ export class NodeLink {
   constructor(options: NodeLinkOptions) {
     const { clock, log } = options;
     this.#options = options;
-    this.lease = new NodeLease(clock);
+    this.lease = options.lease ?? new NodeLease(clock);
     this.#client = new ControlPlaneClient(options.controlPlaneUrls, options.credential);
     this.#lastGood = new LastGoodConfig(options);
     this.#acknowledger = new Acknowledger({

@@ -1,5 +1,6 @@
 import type { Config, JournalEvent } from '#core/contract/event.ts';
 import type { Tier } from '#core/contract/node.ts';
+import type { LeaseMemory } from '#core/node/lease.ts';
 import type { Load, PurgeReport } from '#core/contract/report.ts';
 
 /** What a thread is started with. */
@@ -7,8 +8,8 @@ export interface ThreadData {
   readonly name: string;
   readonly tier: Tier;
   readonly memoryBytes: number;
-  /** One double: when the node's lease ends, on the clock that the process's threads share. */
-  readonly leaseEndsAtMs: Float64Array<SharedArrayBuffer>;
+  /** The node's lease, which the main thread renews. */
+  readonly lease: LeaseMemory;
 }
 
 /** From the main thread. */

@@ -2,6 +2,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { systemClock } from '#core/clock.ts';
 import { messageOf } from '#core/errors.ts';
 import { applyEvent } from '#core/node/config.ts';
+import { NodeLease } from '#core/node/lease.ts';
 import type { Exchange } from './exchange.ts';
 import { listen, type Listener } from './listener.ts';
 import type { FromThread, ThreadData, ToThread } from './thread-messages.ts';
@@ -13,10 +14,10 @@ const LOAD_INTERVAL_MS = 1000;
 export function runThread(handle: (node: TierNode, exchange: Exchange) => Promise<void>): void {
   const port = parentPort;
   if (port === null) throw new Error('A serving thread is started as a worker only');
-  const { name, tier, memoryBytes, leaseEndsAtMs } = workerData as ThreadData;
+  const { name, tier, memoryBytes, lease: memory } = workerData as ThreadData;
   const clock = systemClock;
   const send = (message: FromThread): void => port.postMessage(message);
-  const lease = { ended: () => clock.monotonicMs() >= (leaseEndsAtMs[0] ?? -Infinity) };
+  const lease = new NodeLease(clock, memory);
   const node = new TierNode({ name, tier, clock, memoryBytes, lease });
   let listener: Listener | undefined;
 

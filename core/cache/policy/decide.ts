@@ -123,7 +123,8 @@ function decideFromStored(input: DecisionInput): Decision {
   const sincePurgeMs = softPurged ? Math.max(0, now - (stored.softPurgedAt ?? now)) : -Infinity;
   const staleForMs = Math.max(ageMs - freshForMs, sincePurgeMs);
   const mayTravel = !(softPurged && input.fromTier);
-  const staleOnError = mayTravel && staleForMs < windows.ifErrorMs;
+  const { noCache } = stored.facts.directives;
+  const staleOnError = mayTravel && !noCache && staleForMs < windows.ifErrorMs;
   const decision = (action: Action, reason: Reason): Decision => ({
     action,
     reason,
@@ -131,7 +132,7 @@ function decideFromStored(input: DecisionInput): Decision {
     staleOnError,
   });
 
-  if (stored.facts.directives.noCache) return decision('revalidate', 'no-cache');
+  if (noCache) return decision('revalidate', 'no-cache');
   if (clientDirectives !== undefined && asksForMore(clientDirectives, ageMs, freshForMs)) {
     return decision('revalidate', 'request');
   }

@@ -1,0 +1,88 @@
+import { mkdir } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { pino } from 'pino';
+import { systemClock } from '#core/clock.ts';
+import type { Tier } from '#core/contract/node.ts';
+import { CanopyError, messageOf } from '#core/errors.ts';
+import { NodeLease } from '#core/node/lease.ts';
+import { NodeLink } from '#core/node/link.ts';
+import type { NodeOptions, RunningNode } from '#core/node/process.ts';
+import { Threads } from './threads.ts';
+
+export interface ServingOptions extends NodeOptions {
+  /** Threads that accept on the same port, each with its share of the memory. */
+  readonly workers: number;
+  /** Budget of the memory store of the whole node. */
+  readonly memoryBytes: number;
+}
+
+/** How long answers under way may take to finish when the node is told to stop. */
+const DRAIN_MS = 10_000;
+
+/**
+ * Runs an edge or mid-tier: this thread keeps the node's link, the others serve.
+ * @param module what a serving thread runs
+ * @throws CanopyError `conflict` where the port is taken
+ */
+export async function startServing(
+  tier: Tier,
+  module: URL,
+  options: ServingOptions,
+): Promise<RunningNode> {
+  const { name, host, port, workers, memoryBytes, dir } = options;
+  const log = pino({ name, base: null });
+  await mkdir(dir, { recursive: true });
+  await assertFree(host, port);
+  const lease = new NodeLease(systemClock);
+  const threads = new Threads({
+    module,
+    count: workers,
+    data: { name, tier, memoryBytes: Math.floor(memoryBytes / workers), lease: lease.memory },
+    log,
+  });
+  const link = new NodeLink({
+    controlPlaneUrls: options.controlPlaneUrls,
+    credential: options.credential,
+    dir,
+    clock: systemClock,
+    log,
+    lease,
+    onConfig: (config, event, reset) => threads.apply(config, event, reset),
+    load: () => threads.load(),
+  });
+  const close = async (): Promise<void> => {
+    await threads.close(DRAIN_MS);
+    await link.stop();
+  };
+  try {
+    await link.start();
+    const bound = await threads.listen(host, port);
+    const url = `http://${host}:${bound}`;
+    log.info({ url, workers, fence: link.fence }, `${tier} serves`);
+    return { url, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+/** Several threads share a port by an option that would let another node share it too. */
+async function assertFree(host: string, port: number): Promise<void> {
+  if (port === 0) return;
+  const probe = createServer();
+  try {
+    await new Promise<void>((resolve, reject) => {
+      probe.once('error', reject);
+      probe.listen({ host, port }, resolve);
+    });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EADDRINUSE') {
+      throw new CanopyError('conflict', `Port ${port} of ${host} is in use`, { cause: error });
+    }
+    throw new CanopyError('internal-error', `Cannot listen on ${host}: ${messageOf(error)}`, {
+      cause: error,
+    });
+  } finally {
+    await new Promise((resolve) => void probe.close(resolve));
+  }
+}

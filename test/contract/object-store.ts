@@ -1,0 +1,134 @@
+import { beforeEach, describe, expect, test } from 'vitest';
+import { Body } from '#core/cache/body.ts';
+import type { StoredObject } from '#core/cache/object.ts';
+import type { ObjectStore, PurgeMark } from '#core/cache/store.ts';
+import { RECEIVED_AT, response } from '#test/policy/facts.ts';
+
+const BUDGET_BYTES = 1_000_000;
+
+const object = (change: Partial<StoredObject> = {}): StoredObject => ({
+  key: 'site http://example.org/a',
+  site: 'site',
+  selector: '',
+  fields: ['ETag', '"1"'],
+  facts: response({ ETag: '"1"' }),
+  body: new Body([Buffer.from('body')]),
+  initialAgeMs: 0,
+  receivedAt: RECEIVED_AT,
+  asOf: 5,
+  softPurgedAt: undefined,
+  ...change,
+});
+
+const purge = (change: Partial<PurgeMark> = {}): PurgeMark => ({
+  sequence: 9,
+  mode: 'hard',
+  at: RECEIVED_AT,
+  ...change,
+});
+
+/** What every implementation of `ObjectStore` promises. */
+export function objectStoreContract(
+  name: string,
+  create: (budgetBytes: number) => ObjectStore,
+): void {
+  describe(`object store: ${name}`, () => {
+    let store: ObjectStore;
+    beforeEach(() => {
+      store = create(BUDGET_BYTES);
+    });
+    const keys = (count: number): string[] => Array.from({ length: count }, (_, i) => `key ${i}`);
+    const held = (names: readonly string[]): string[] =>
+      names.filter((key) => store.lookup(key).length > 0);
+
+    test('finds what was put', () => {
+      expect(store.put(object())).toBe(true);
+      expect(store.lookup(object().key)).toEqual([object()]);
+      expect(store.lookup('another key')).toEqual([]);
+    });
+
+    test('keeps variants side by side, the latest first', () => {
+      store.put(object({ selector: 'no' }));
+      store.put(object({ selector: 'it' }));
+      expect(store.lookup(object().key).map(({ selector }) => selector)).toEqual(['it', 'no']);
+    });
+
+    test('replaces the variant of the same selector', () => {
+      store.put(object({ asOf: 1 }));
+      store.put(object({ asOf: 2 }));
+      expect(store.lookup(object().key).map(({ asOf }) => asOf)).toEqual([2]);
+      expect(store.volume().objects).toBe(1);
+    });
+
+    test('bounds the variants of one key', () => {
+      for (let i = 0; i < 100; i++) store.put(object({ selector: `v${i}` }));
+      const variants = store.lookup(object().key);
+      expect(variants.length).toBeLessThan(100);
+      expect(variants[0]?.selector).toBe('v99');
+    });
+
+    test('stays within its budget, and lets go of what was used least recently', () => {
+      const names = keys(20);
+      for (const key of names) {
+        store.put(object({ key, body: new Body([Buffer.alloc(100_000)]) }));
+        store.lookup('key 0');
+      }
+      expect(store.volume().bytes).toBeLessThanOrEqual(BUDGET_BYTES);
+      expect(held(['key 0', 'key 1', 'key 19'])).toEqual(['key 0', 'key 19']);
+    });
+
+    test('refuses what is larger than it is', () => {
+      const large = object({ body: new Body([Buffer.alloc(BUDGET_BYTES)]) });
+      expect(store.put(large)).toBe(false);
+      expect(store.lookup(large.key)).toEqual([]);
+    });
+
+    test('deletes every variant under a key, and tells what it deleted', () => {
+      store.put(object({ selector: 'no' }));
+      store.put(object({ selector: 'it' }));
+      expect(store.delete(object().key)).toMatchObject({ objects: 2 });
+      expect(store.lookup(object().key)).toEqual([]);
+      expect(store.volume()).toEqual({ objects: 0, bytes: 0 });
+    });
+
+    test('a hard purge concerns what is older than it', () => {
+      store.put(object({ selector: 'old', asOf: 8 }));
+      store.put(object({ selector: 'new', asOf: 9 }));
+      expect(store.purge(object().key, purge())).toMatchObject({ objects: 1 });
+      expect(store.lookup(object().key).map(({ selector }) => selector)).toEqual(['new']);
+    });
+
+    test('a soft purge marks what is older than it', () => {
+      store.put(object({ asOf: 8 }));
+      const mark = purge({ mode: 'soft' });
+      expect(store.purge(object().key, mark)).toMatchObject({ objects: 1 });
+      expect(store.lookup(object().key)[0]?.softPurgedAt).toBe(mark.at);
+    });
+
+    test('a purge of what is not there hits nothing', () => {
+      expect(store.purge('another key', purge())).toEqual({ objects: 0, bytes: 0 });
+    });
+
+    test('sweeps what it is told to', async () => {
+      const names = keys(2500);
+      for (const [i, key] of names.entries()) {
+        store.put(object({ key, asOf: i % 2, body: Body.empty, fields: [] }));
+      }
+      const before = store.volume().objects;
+      await store.sweep(({ asOf }) => asOf === 0);
+      expect(store.volume().objects).toBeLessThanOrEqual(Math.ceil(before / 2));
+      expect(held(names).every((key) => store.lookup(key)[0]?.asOf === 1)).toBe(true);
+    });
+
+    test('counts by site', () => {
+      store.put(object({ key: 'a', site: 'one' }));
+      store.put(object({ key: 'b', site: 'one' }));
+      store.put(object({ key: 'c', site: 'other' }));
+      expect(store.volume('one').objects).toBe(2);
+      store.delete('a');
+      expect(store.volume('one').objects).toBe(1);
+      expect(store.volume('other').objects).toBe(1);
+      expect(store.volume().objects).toBe(2);
+    });
+  });
+}

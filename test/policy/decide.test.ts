@@ -1,0 +1,185 @@
+import { expect, test } from 'vitest';
+import { decide, type DecisionInput } from '#core/cache/policy/decide.ts';
+import { requestDirectives } from '#core/http/directives.ts';
+import { cacheSettings, RECEIVED_AT, response } from './facts.ts';
+
+interface Given extends Partial<Omit<DecisionInput, 'stored' | 'clientDirectives'>> {
+  /** `Cache-Control` of what is stored, which came without age. */
+  readonly stored?: string | { readonly missing: 'uri-miss' | 'vary-miss' | 'purged' };
+  readonly heldSeconds?: number;
+  readonly softPurgedSecondsAgo?: number;
+  /** `Cache-Control` of the request, honoured. */
+  readonly client?: string;
+}
+
+function decision(given: Given): string {
+  const { stored = 'max-age=60', heldSeconds = 0, softPurgedSecondsAgo, client, ...rest } = given;
+  const now = RECEIVED_AT + heldSeconds * 1000;
+  const { action, reason, staleOnError } = decide({
+    method: 'GET',
+    hasContent: false,
+    fromTier: false,
+    onLeaseEnd: 'serve',
+    leaseEnded: false,
+    fenceBehind: false,
+    hitForMiss: false,
+    refreshFailing: false,
+    settings: cacheSettings({ staleIfErrorSeconds: 100 }),
+    now,
+    stored:
+      typeof stored === 'string'
+        ? {
+            facts: response({ 'Cache-Control': stored }),
+            initialAgeMs: 0,
+            receivedAt: RECEIVED_AT,
+            softPurgedAt:
+              softPurgedSecondsAgo === undefined ? undefined : now - softPurgedSecondsAgo * 1000,
+          }
+        : stored.missing,
+    clientDirectives:
+      client === undefined ? undefined : requestDirectives(['Cache-Control', client]),
+    ...rest,
+  });
+  return `${action}: ${reason}${staleOnError ? ' (stale on error)' : ''}`;
+}
+
+test.each<[string, Given, string]>([
+  ['RFC 9111 §4: fresh', { heldSeconds: 59 }, 'serve: fresh (stale on error)'],
+  [
+    'RFC 9111 §4.2: a lifetime that equals the age is over',
+    { heldSeconds: 60 },
+    'revalidate: stale (stale on error)',
+  ],
+  ['RFC 9111 §4: nothing stored', { stored: { missing: 'uri-miss' } }, 'fill: uri-miss'],
+  ['RFC 9111 §4.1: only other variants', { stored: { missing: 'vary-miss' } }, 'fill: vary-miss'],
+  ['RFC 9111 §4.2.4: stale beyond every window', { heldSeconds: 161 }, 'revalidate: stale'],
+  [
+    'RFC 9111 §4.2.4: must-revalidate',
+    { stored: 'max-age=60, must-revalidate', heldSeconds: 61 },
+    'revalidate: stale',
+  ],
+  [
+    'RFC 9111 §5.2.2.10: s-maxage',
+    { stored: 'max-age=600, s-maxage=60', heldSeconds: 90 },
+    'revalidate: stale',
+  ],
+  [
+    'RFC 9111 §5.2.2.4: no-cache, though fresh',
+    { stored: 'no-cache, max-age=60' },
+    'revalidate: no-cache',
+  ],
+  [
+    'RFC 5861 §3: within the window',
+    { stored: 'max-age=60, stale-while-revalidate=30', heldSeconds: 75 },
+    'refresh-behind: stale-while-revalidate (stale on error)',
+  ],
+  [
+    'RFC 5861 §3: past the window',
+    { stored: 'max-age=60, stale-while-revalidate=30', heldSeconds: 91 },
+    'revalidate: stale (stale on error)',
+  ],
+  [
+    'RFC 5861 §4: a refresh has just failed',
+    { heldSeconds: 70, refreshFailing: true },
+    'serve: stale-if-error (stale on error)',
+  ],
+  [
+    'RFC 5861 §4: not past its window',
+    { heldSeconds: 161, refreshFailing: true },
+    'revalidate: stale',
+  ],
+  ['RFC 9110 §9: other methods', { method: 'POST' }, 'pass: method'],
+  ['RFC 9110 §9.3.2: HEAD as GET', { method: 'HEAD' }, 'serve: fresh (stale on error)'],
+  ['content is no part of the key', { hasContent: true }, 'pass: request-content'],
+  [
+    'nobody queues for what is uncacheable',
+    { stored: { missing: 'uri-miss' }, hitForMiss: true },
+    'pass: hit-for-miss',
+  ],
+  [
+    'what is stored is served, whatever was marked',
+    { hitForMiss: true },
+    'serve: fresh (stale on error)',
+  ],
+
+  [
+    'RFC 9111 §5.2.1.4: no-cache, honoured',
+    { client: 'no-cache' },
+    'revalidate: request (stale on error)',
+  ],
+  [
+    'RFC 9111 §5.2.1.1: max-age below the age',
+    { client: 'max-age=5', heldSeconds: 6 },
+    'revalidate: request (stale on error)',
+  ],
+  [
+    'RFC 9111 §5.2.1.1: max-age of the age',
+    { client: 'max-age=5', heldSeconds: 5 },
+    'serve: fresh (stale on error)',
+  ],
+  [
+    'RFC 9111 §5.2.1.3: min-fresh past the rest',
+    { client: 'min-fresh=10', heldSeconds: 51 },
+    'revalidate: request (stale on error)',
+  ],
+  [
+    'RFC 9111 §5.2.1.2: max-stale',
+    { client: 'max-stale=10', heldSeconds: 65 },
+    'serve: max-stale (stale on error)',
+  ],
+  [
+    'RFC 9111 §5.2.1.2: staler than max-stale',
+    { client: 'max-stale=10', heldSeconds: 71 },
+    'revalidate: stale (stale on error)',
+  ],
+  [
+    'RFC 9111 §4.2.4: max-stale against must-revalidate',
+    { client: 'max-stale', stored: 'max-age=60, must-revalidate', heldSeconds: 61 },
+    'revalidate: stale',
+  ],
+  [
+    'RFC 9111 §5.2.1.7: only-if-cached, nothing stored',
+    { client: 'only-if-cached', stored: { missing: 'uri-miss' } },
+    'refuse: only-if-cached',
+  ],
+  [
+    'RFC 9111 §5.2.1.7: only-if-cached, stored',
+    { client: 'only-if-cached' },
+    'serve: fresh (stale on error)',
+  ],
+
+  ['fence: purged', { stored: { missing: 'purged' } }, 'fill: purged'],
+  ['fence: the asking node is ahead', { fenceBehind: true }, 'fill: fence-behind'],
+  [
+    'fence: soft-purged, though fresh',
+    { softPurgedSecondsAgo: 0 },
+    'revalidate: soft-purged (stale on error)',
+  ],
+  [
+    'fence: soft-purged, with a window',
+    { stored: 'max-age=60, stale-while-revalidate=30', softPurgedSecondsAgo: 10 },
+    'refresh-behind: stale-while-revalidate (stale on error)',
+  ],
+  [
+    'fence: soft-purged, past the window',
+    { stored: 'max-age=60, stale-while-revalidate=30', softPurgedSecondsAgo: 31 },
+    'revalidate: soft-purged (stale on error)',
+  ],
+  [
+    'fence: soft-purged content does not travel between tiers',
+    { stored: 'max-age=60, stale-while-revalidate=30', softPurgedSecondsAgo: 1, fromTier: true },
+    'revalidate: soft-purged',
+  ],
+  [
+    'lease ended, the site serves on',
+    { leaseEnded: true },
+    'serve: fresh-lease-ended (stale on error)',
+  ],
+  [
+    'lease ended, the site revalidates',
+    { leaseEnded: true, onLeaseEnd: 'revalidate' },
+    'revalidate: lease-ended (stale on error)',
+  ],
+])('%s', (_, given, expected) => {
+  expect(decision(given)).toBe(expected);
+});

@@ -1,0 +1,94 @@
+import { expect, test } from 'vitest';
+import { storability, type Storability } from '#core/cache/policy/storability.ts';
+import { at, cacheSettings, response } from './facts.ts';
+
+interface Case {
+  readonly method?: string;
+  readonly authorized?: boolean;
+  readonly status?: number;
+  readonly contentLength?: number;
+}
+
+type Row = [string, Readonly<Record<string, string>>, Storability, Case?];
+const FRESH = { 'Cache-Control': 'max-age=60' };
+
+test.each<Row>([
+  ['RFC 9111 §3: explicit freshness', FRESH, 'storable'],
+  ['RFC 9111 §3: Expires', { Expires: at(60) }, 'storable'],
+  ['RFC 9111 §3: any final status with explicit freshness', FRESH, 'storable', { status: 599 }],
+  ['RFC 9111 §3: heuristic freshness', { 'Last-Modified': at(-1000) }, 'storable'],
+  ['RFC 9111 §3: a method whose answers are not cached', FRESH, 'method', { method: 'POST' }],
+  ['RFC 9111 §3.3: a partial answer', FRESH, 'status', { status: 206 }],
+  ['a validation is no object', FRESH, 'status', { status: 304 }],
+  ['RFC 9111 §5.2.2.5: no-store', { 'Cache-Control': 'max-age=60, no-store' }, 'no-store'],
+  [
+    'RFC 9111 §5.2.2.3: must-understand overrides no-store where understood',
+    { 'Cache-Control': 'max-age=60, no-store, must-understand' },
+    'storable',
+  ],
+  [
+    'RFC 9111 §5.2.2.3: must-understand forbids where not',
+    { 'Cache-Control': 'max-age=60, must-understand' },
+    'must-understand',
+    { status: 299 },
+  ],
+  ['RFC 9111 §5.2.2.7: private', { 'Cache-Control': 'private, max-age=60' }, 'private'],
+  [
+    'RFC 9111 §5.2.2.7: qualified private is taken for all of it',
+    { 'Cache-Control': 'private="x", max-age=60' },
+    'private',
+  ],
+  ['RFC 9111 §3.5: authorized, only max-age', FRESH, 'authorization', { authorized: true }],
+  [
+    'RFC 9111 §3.5: authorized, public',
+    { 'Cache-Control': 'public, max-age=60' },
+    'storable',
+    { authorized: true },
+  ],
+  [
+    'RFC 9111 §3.5: authorized, must-revalidate',
+    { 'Cache-Control': 'must-revalidate, max-age=60' },
+    'storable',
+    { authorized: true },
+  ],
+  [
+    'RFC 9111 §3.5: authorized, s-maxage',
+    { 'Cache-Control': 's-maxage=60' },
+    'storable',
+    { authorized: true },
+  ],
+  ['a cookie is for one client', { ...FRESH, 'Set-Cookie': 'a=b' }, 'set-cookie'],
+  ['RFC 9111 §4.1: Vary: * never matches', { ...FRESH, Vary: 'Accept, *' }, 'vary-any'],
+  ['too large', FRESH, 'too-large', { contentLength: 200 * 1024 * 1024 }],
+  ['nothing said, nothing to validate with', {}, 'no-reuse'],
+  [
+    'no-cache with a validator can be used after validation',
+    { 'Cache-Control': 'no-cache', ETag: '"1"' },
+    'storable',
+  ],
+  ['no freshness and no validator', { 'Cache-Control': 'max-age=0' }, 'no-reuse'],
+  [
+    'a stale window is a use',
+    { 'Cache-Control': 'max-age=0, stale-while-revalidate=5' },
+    'storable',
+  ],
+  ['absence is remembered', {}, 'storable', { status: 404 }],
+  ['a server error is not', {}, 'no-reuse', { status: 500 }],
+  ['not even with a validator', { ETag: '"1"' }, 'no-reuse', { status: 500 }],
+])(
+  '%s',
+  (
+    _,
+    fields,
+    expected,
+    { method = 'GET', authorized = false, status = 200, contentLength } = {},
+  ) => {
+    const verdict = storability(
+      { method, authorized },
+      response(fields, status),
+      contentLength,
+      cacheSettings(),
+    );
+    expect(verdict).toBe(expected);
+  },
+);

@@ -1,0 +1,140 @@
+import { expect, test } from 'vitest';
+import type { Config, JournalEntry, JournalEvent, PurgeMode } from '#core/contract/event.ts';
+import type { PurgeReport } from '#core/contract/report.ts';
+import { type SiteInput, siteSchema } from '#core/contract/site.ts';
+import { applyEvent } from '#core/node/config.ts';
+import { FakeClock } from './clock.ts';
+import { ScenarioNode } from './node.ts';
+import { Gate, ScriptedOrigin } from './origin.ts';
+
+export interface Cast {
+  /** Names; the first is `edge` of the world. */
+  readonly edges?: readonly string[];
+  readonly midTiers?: readonly string[];
+  /** Settings of the one site, over the defaults. */
+  readonly site?: Partial<SiteInput>;
+  /** Origin servers by priority. */
+  readonly origins?: number;
+  /** Byte budget of every node. */
+  readonly memoryBytes?: number;
+}
+
+export interface World {
+  readonly clock: FakeClock;
+  readonly origin: ScriptedOrigin;
+  readonly origins: readonly ScriptedOrigin[];
+  /** An edge by name; without one the first. */
+  edge(name?: string): ScenarioNode;
+  midTier(name?: string): ScenarioNode;
+  gate(): Gate;
+  /** Purges URLs of the site, or all of it, on every node that hears; what each reports. */
+  purge(
+    what: readonly string[] | 'everything',
+    mode?: PurgeMode,
+  ): ReadonlyMap<string, PurgeReport | undefined>;
+  /** Puts an event in the journal. */
+  publish(entry: JournalEntry): void;
+  /** Puts the site anew with other settings. */
+  changeSite(change: Partial<SiteInput>): void;
+}
+
+const HOST = 'www.example.org';
+const LIMIT_MS = 10_000;
+
+/**
+ * A script over a whole tree in one process: real HTTP on loopback, a clock that stands still, an
+ * origin that fails the scenario on any request it was not told to expect.
+ */
+export function scenario(
+  name: string,
+  castOrScript: Cast | ((world: World) => Promise<void>),
+  script?: (world: World) => Promise<void>,
+): void {
+  const cast = typeof castOrScript === 'function' ? {} : castOrScript;
+  const play = typeof castOrScript === 'function' ? castOrScript : script;
+  if (play === undefined) throw new Error(`Scenario ${name} has no script`);
+  test(name, { timeout: LIMIT_MS }, () => run(cast, play));
+}
+
+async function run(cast: Cast, play: (world: World) => Promise<void>): Promise<void> {
+  const clock = new FakeClock();
+  const origins = Array.from({ length: cast.origins ?? 1 }, () => new ScriptedOrigin(clock));
+  const memory = cast.memoryBytes ?? 64 * 1024 * 1024;
+  const edges = (cast.edges ?? ['oslo']).map((n) => new ScenarioNode(n, 'edge', clock, memory));
+  const midTiers = (cast.midTiers ?? ['frankfurt']).map(
+    (n) => new ScenarioNode(n, 'mid-tier', clock, memory),
+  );
+  const nodes = [...midTiers, ...edges];
+  await Promise.all([...origins, ...nodes].map((server) => server.up()));
+
+  let config = firstConfig(nodes);
+  const publish = (entry: JournalEntry): ReadonlyMap<string, PurgeReport | undefined> => {
+    const event = { ...entry, sequence: config.sequence + 1, at: clock.now() } as JournalEvent;
+    config = applyEvent(config, event);
+    return new Map(nodes.map((node) => [node.name, node.apply(config, event)]));
+  };
+  for (const node of nodes) node.apply(config, undefined);
+  const changeSite = (change: Partial<SiteInput>): void => {
+    const site = siteSchema.parse({ ...siteOf(origins, cast.site), ...change });
+    publish({ type: 'site.put', site });
+  };
+  changeSite({});
+
+  const [origin] = origins;
+  if (origin === undefined) throw new Error('A scenario has at least one origin');
+  try {
+    await play({
+      clock,
+      origin,
+      origins,
+      edge: (name) => named(edges, name),
+      midTier: (name) => named(midTiers, name),
+      gate: () => new Gate(),
+      publish,
+      changeSite,
+      purge: (what, mode = 'hard') => {
+        const target =
+          what === 'everything'
+            ? { kind: 'site' as const, site: 'site' }
+            : { kind: 'urls' as const, site: 'site', urls: what.map((t) => `http://${HOST}${t}`) };
+        return publish({ type: 'purge', purge: { id: 'p', mode, target } });
+      },
+    });
+    for (const server of origins) server.assertNothingUnexpected();
+    expect(nodes.flatMap((node) => node.errors)).toEqual([]);
+  } finally {
+    await Promise.all([...nodes.map((node) => node.end()), ...origins.map((o) => o.down())]);
+  }
+}
+
+const firstConfig = (nodes: readonly ScenarioNode[]): Config => ({
+  sequence: 1,
+  network: { tierKey: 'a key for scenarios only' },
+  sites: [],
+  nodes: nodes.map(({ name, tier, url }) => ({
+    name,
+    tier,
+    url,
+    location: { name, latitude: 0, longitude: 0 },
+    capacity: 1,
+  })),
+});
+
+const siteOf = (
+  origins: readonly ScriptedOrigin[],
+  settings: Partial<SiteInput> = {},
+): SiteInput => ({
+  name: 'site',
+  hosts: [HOST],
+  origin: {
+    kind: 'pull',
+    servers: origins.map(({ url }, priority) => ({ url, priority })),
+  },
+  ...settings,
+});
+
+function named(nodes: readonly ScenarioNode[], name: string | undefined): ScenarioNode {
+  const node = name === undefined ? nodes[0] : nodes.find((candidate) => candidate.name === name);
+  if (node === undefined) throw new Error(`The cast has no node ${name ?? 'of this tier'}`);
+  return node;
+}
