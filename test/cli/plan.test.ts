@@ -1,0 +1,50 @@
+import { describe, expect, test } from 'vitest';
+import { allProcesses, planNetwork, registration } from '#cli/up/plan.ts';
+import { nodeSchema } from '#core/contract/node.ts';
+
+const shape = { edges: 3, midTiers: 2, port: 8080, withOrigin: true };
+
+describe('planNetwork', () => {
+  test('ports follow each other: edges, mid-tiers, origin, control plane', () => {
+    const processes = allProcesses(planNetwork(shape));
+    expect(processes.map(({ name, port }) => `${name}:${port}`)).toEqual([
+      'edge-oslo:8080',
+      'edge-rome:8081',
+      'edge-lisbon:8082',
+      'mid-tier-frankfurt:8083',
+      'mid-tier-london:8084',
+      'origin:8085',
+      'control-plane:8086',
+    ]);
+  });
+
+  test('port 0 leaves every port to the system', () => {
+    const ports = allProcesses(planNetwork({ ...shape, port: 0 })).map(({ port }) => port);
+    expect(new Set(ports)).toEqual(new Set([0]));
+  });
+
+  test('without an origin of its own the control plane moves up', () => {
+    const plan = planNetwork({ ...shape, withOrigin: false });
+    expect(plan.origins).toEqual([]);
+    expect(plan.controlPlane.port).toBe(8085);
+  });
+
+  test('more nodes than cities: names stay unique and valid', () => {
+    const plan = planNetwork({ ...shape, edges: 30, midTiers: 9 });
+    const nodes = [...plan.edges, ...plan.midTiers];
+    expect(new Set(nodes.map((node) => node.name)).size).toBe(39);
+    expect(plan.edges[12]?.name).toBe('edge-oslo-2');
+    expect(plan.edges[12]?.location.name).toBe('oslo');
+    for (const node of nodes) expect(nodeSchema.safeParse(registration(node)).success).toBe(true);
+  });
+
+  test('no nodes at all is a control plane', () => {
+    const plan = planNetwork({ edges: 0, midTiers: 0, port: 9000, withOrigin: false });
+    expect(allProcesses(plan)).toEqual([{ name: 'control-plane', port: 9000 }]);
+  });
+
+  test('the last port must exist', () => {
+    expect(planNetwork({ ...shape, port: 65_529 }).controlPlane.port).toBe(65_535);
+    expect(() => planNetwork({ ...shape, port: 65_530 })).toThrow('Ports 65530 to 65536');
+  });
+});

@@ -1,0 +1,75 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, open, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { afterEach, describe, expect, test } from 'vitest';
+import { openSqliteState } from '#control-plane/state/sqlite.ts';
+import { stateStoreContract } from './state-store.ts';
+
+let dir = '';
+const newDir = async (): Promise<void> => {
+  dir = await mkdtemp(join(tmpdir(), 'canopy-state-'));
+};
+afterEach(() => rm(dir, { recursive: true, force: true }));
+
+describe('SQLite', () => {
+  stateStoreContract(async () => openSqliteState(dir), newDir);
+});
+
+describe('openSqliteState', () => {
+  test('refuses a state that is in use, in this process and in another, until it is closed', async () => {
+    await newDir();
+    const store = openSqliteState(dir);
+    expect(() => openSqliteState(dir)).toThrow(
+      expect.objectContaining({ code: 'conflict', message: expect.stringContaining(dir) }),
+    );
+    const other = spawn(process.execPath, [
+      '--input-type=module',
+      '--eval',
+      `const { openSqliteState } = await import(${JSON.stringify(import.meta.resolve('#control-plane/state/sqlite.ts'))});
+       try { openSqliteState(process.argv[1]); } catch (error) { process.stdout.write(error.code); }`,
+      dir,
+    ]);
+    let said = '';
+    other.stdout.on('data', (chunk: Buffer) => (said += chunk.toString()));
+    await once(other, 'close');
+    expect(said).toBe('conflict');
+    await store.close();
+    await openSqliteState(dir).close();
+  });
+
+  test('refuses a file that is no database, and leaves it as it is', async () => {
+    await newDir();
+    await writeFile(join(dir, 'state.sqlite'), 'not a database, '.repeat(100));
+    expect(() => openSqliteState(dir)).toThrow(
+      expect.objectContaining({
+        code: 'internal-error',
+        message: expect.stringMatching(/^[^\n]+$/),
+      }),
+    );
+  });
+
+  test('refuses a damaged database', async () => {
+    await newDir();
+    const store = openSqliteState(dir);
+    await store.append([
+      { sequence: 1, at: 0, type: 'network.put', network: { tierKey: 'k'.repeat(20_000) } },
+    ]);
+    await store.close();
+    const file = await open(join(dir, 'state.sqlite'), 'r+');
+    await file.write(Buffer.alloc(8_192, 0xee), 0, 8_192, 4_096);
+    await file.close();
+    expect(() => openSqliteState(dir)).toThrow(expect.objectContaining({ code: 'internal-error' }));
+  });
+
+  test('refuses a state of a later version', async () => {
+    await newDir();
+    await openSqliteState(dir).close();
+    const database = new DatabaseSync(join(dir, 'state.sqlite'));
+    database.exec('PRAGMA user_version = 99');
+    database.close();
+    expect(() => openSqliteState(dir)).toThrow(/version 99/);
+  });
+});

@@ -1,0 +1,202 @@
+import { describe, expect, test } from 'vitest';
+import type { PurgeRecord } from '#control-plane/state/store.ts';
+import { eventually, TestControlPlane } from './kit.ts';
+
+const report = (sequence: number) => ({ sequence, objects: 2, bytes: 100, fills: 1 });
+const statuses = (purge: PurgeRecord): Record<string, string> =>
+  Object.fromEntries(purge.nodes.map(({ node, status }) => [node, status]));
+
+describe('ordering', () => {
+  test('URLs of several sites make one purge with one event per site', async () => {
+    const cp = await TestControlPlane.start();
+    await cp.addSite('one', 'one.example');
+    await cp.addSite('rest', '*');
+    const answer = await cp.call('POST', '/v1/purges', {
+      urls: [
+        'http://one.example/a#top',
+        'https://else.example/b',
+        'HTTP://One.Example:80/c?d',
+        'http://one.example/a',
+      ],
+      mode: 'soft',
+    });
+    expect(answer.status).toBe(202);
+    const targets = [
+      { kind: 'urls', site: 'one', urls: ['http://one.example/a', 'http://one.example/c?d'] },
+      { kind: 'urls', site: 'rest', urls: ['https://else.example/b'] },
+    ];
+    expect(answer.body).toMatchObject({ mode: 'soft', sequences: [4, 5], targets });
+    expect(answer.headers.get('location')).toBe(`/v1/purges/${String(answer.body['id'])}`);
+    const id = answer.body['id'];
+    expect(await cp.get('/v1/journal?after=3')).toMatchObject([
+      { sequence: 4, purge: { id, mode: 'soft', target: targets[0] } },
+      { sequence: 5, purge: { id, mode: 'soft', target: targets[1] } },
+    ]);
+  });
+
+  test.for<[what: string, order: object, status: number]>([
+    ['relative URL', { urls: ['/a'] }, 422],
+    ['other scheme', { urls: ['ftp://one.example/'] }, 422],
+    ['URL with credentials', { urls: ['http://me:you@one.example/'] }, 422],
+    ['host of no site', { urls: ['http://one.example/', 'http://two.example/'] }, 422],
+    ['no URL', { urls: [] }, 422],
+    ['unknown mode', { site: 'one', mode: 'gentle' }, 422],
+    ['unknown site', { site: 'two' }, 404],
+    ['nothing', {}, 422],
+    ['both', { site: 'one', urls: ['http://one.example/'] }, 422],
+  ])('%s is refused and nothing is purged', async ([, order, status]) => {
+    const cp = await TestControlPlane.start();
+    await cp.addSite('one', 'one.example');
+    expect((await cp.call('POST', '/v1/purges', order)).status).toBe(status);
+    expect(await cp.sequence()).toBe(2);
+    expect(await cp.get('/v1/purges')).toEqual([]);
+  });
+});
+
+describe('completion', () => {
+  test('takes every edge and mid-tier in service, and counts what each reports once', async () => {
+    const cp = await TestControlPlane.start();
+    await cp.addSite('one', '*');
+    const edge = await cp.addNode('edge');
+    const midTier = await cp.addNode('mid', 'mid-tier');
+    const origin = await cp.addNode('origin', 'origin');
+    await cp.addNode('never-seen');
+    for (const credential of [edge, midTier, origin]) await cp.heartbeat(credential, 6);
+    const purge = await cp.purge({ site: 'one' });
+    expect(purge).toMatchObject({ status: 'pending', mode: 'hard', sequences: [7] });
+    expect(statuses(purge)).toEqual({ edge: 'pending', mid: 'pending' });
+    await cp.acknowledge(edge, 6);
+    cp.clock.advance('30ms');
+    await cp.acknowledge(edge, 7, [report(7)]);
+    await cp.acknowledge(edge, 7, [report(7)]);
+    expect(statuses(await cp.findPurge(purge))).toEqual({ edge: 'acknowledged', mid: 'pending' });
+    const waiting = cp.get<PurgeRecord>(`/v1/purges/${purge.id}?waitMs=60000`);
+    cp.clock.advance('20ms');
+    await cp.acknowledge(midTier, 7);
+    const complete = await waiting;
+    expect(complete).toMatchObject({ status: 'complete', completedAt: cp.clock.now() });
+    expect(complete.nodes).toEqual([
+      {
+        node: 'edge',
+        tier: 'edge',
+        status: 'acknowledged',
+        objects: 2,
+        bytes: 100,
+        fills: 1,
+        tookMs: 30,
+      },
+      {
+        node: 'mid',
+        tier: 'mid-tier',
+        status: 'acknowledged',
+        objects: 0,
+        bytes: 0,
+        fills: 0,
+        tookMs: 50,
+      },
+    ]);
+  });
+
+  test('with nobody in service is immediate', async () => {
+    const cp = await TestControlPlane.start();
+    await cp.addSite('one', '*');
+    expect(await cp.purge({ site: 'one' })).toMatchObject({ status: 'complete', nodes: [] });
+  });
+
+  test('a wait ends when its time is up, with the purge as it stands', async () => {
+    const cp = await TestControlPlane.start();
+    await cp.addSite('one', '*');
+    await cp.heartbeat(await cp.addNode('edge'), 3);
+    const purge = await cp.purge({ site: 'one' });
+    let answered = false;
+    const waiting = cp.get<PurgeRecord>(`/v1/purges/${purge.id}?waitMs=500`).finally(() => {
+      answered = true;
+    });
+    // Each turn is far less than the lease, so that only the wait can end.
+    await eventually(() => {
+      cp.clock.advance('100ms');
+      expect(answered).toBe(true);
+    });
+    expect(await waiting).toMatchObject({ status: 'pending' });
+    expect((await cp.call('GET', `/v1/purges/${purge.id}?waitMs=60001`)).status).toBe(422);
+    expect((await cp.call('GET', '/v1/purges/none')).status).toBe(404);
+  });
+
+  test('does without a node once its lease has ended, and that node gets no lease before it caught up', async () => {
+    const cp = await TestControlPlane.start();
+    await cp.addSite('one', '*');
+    const alive = await cp.addNode('alive');
+    const dead = await cp.addNode('dead');
+    await cp.heartbeat(dead, 4);
+    cp.clock.advance('4s');
+    await cp.heartbeat(alive, 4);
+    const purge = await cp.purge({ site: 'one' });
+    await cp.acknowledge(alive, 5);
+    cp.clock.advance('5s');
+    await cp.heartbeat(alive, 5);
+    expect(await cp.findPurge(purge)).toMatchObject({ status: 'pending' });
+    cp.clock.advance('1s');
+    const complete = await cp.findPurge(purge);
+    expect(complete.status).toBe('complete');
+    expect(statuses(complete)).toEqual({ alive: 'acknowledged', dead: 'lease-ended' });
+    expect((await cp.heartbeat(dead, 4)).body).toMatchObject({
+      code: 'unavailable',
+      retrySafe: true,
+    });
+    expect(await cp.get('/v1/nodes')).toMatchObject([
+      { name: 'alive', inService: true },
+      { name: 'dead', inService: false, lastHeartbeat: { pid: 1 } },
+    ]);
+    expect((await cp.heartbeat(dead, 5)).status).toBe(200);
+  });
+
+  test('a node deleted while it may serve is still waited for', async () => {
+    const cp = await TestControlPlane.start();
+    await cp.addSite('one', '*');
+    await cp.heartbeat(await cp.addNode('edge'), 3);
+    await cp.call('DELETE', '/v1/nodes/edge');
+    const purge = await cp.purge({ site: 'one' });
+    expect(purge.status).toBe('pending');
+    cp.clock.advance('10s');
+    expect(statuses(await cp.findPurge(purge))).toEqual({ edge: 'lease-ended' });
+  });
+});
+
+describe('restart', () => {
+  test('a pending purge goes on: every known node may be in service for one lease', async () => {
+    const cp = await TestControlPlane.start();
+    await cp.addSite('one', '*');
+    const edge = await cp.addNode('edge');
+    await cp.addNode('silent');
+    await cp.heartbeat(edge, 4);
+    const before = await cp.purge({ site: 'one' });
+    expect(statuses(before)).toEqual({ edge: 'pending' });
+    await cp.stop();
+    await cp.start();
+    const ordered = await cp.purge({ site: 'one' });
+    for (const purge of [before, ordered]) {
+      expect(statuses(await cp.findPurge(purge))).toEqual({ edge: 'pending', silent: 'pending' });
+    }
+    await cp.acknowledge(edge, 6, [report(5), report(6)]);
+    cp.clock.advance('9s');
+    expect(await cp.findPurge(before)).toMatchObject({ status: 'pending' });
+    cp.clock.advance('1s');
+    for (const purge of [before, ordered]) {
+      expect(statuses(await cp.findPurge(purge))).toEqual({
+        edge: 'acknowledged',
+        silent: 'lease-ended',
+      });
+    }
+    await eventually(async () => {
+      expect(await cp.findPurge(before)).toMatchObject({ status: 'complete' });
+    });
+    await cp.stop();
+    await cp.start();
+    expect(await cp.findPurge(before)).toMatchObject({
+      status: 'complete',
+      nodes: [{ node: 'edge', objects: 2 }, { node: 'silent' }],
+    });
+    expect((await cp.heartbeat(edge, 5)).status).toBe(503);
+    expect(await cp.get('/v1/purges')).toMatchObject([{ id: ordered.id }, { id: before.id }]);
+  });
+});

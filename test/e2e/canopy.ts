@@ -1,0 +1,173 @@
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+// Drives the real `canopy` command and real clients, each as a process.
+
+const ENTRY = fileURLToPath(new URL('../../cli/main.ts', import.meta.url));
+
+export interface Finished {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface Place {
+  readonly name: string;
+  readonly url: string;
+  readonly pid: number;
+  readonly location: { readonly name: string };
+}
+
+/** What `--ready-file` tells. */
+export interface ReadyFile {
+  readonly edges: readonly Place[];
+  readonly midTiers: readonly Place[];
+  readonly origin: Place | null;
+  readonly routers: readonly Place[];
+  readonly controlPlane: { readonly url: string; readonly token: string; readonly pid: number };
+}
+
+interface RunOptions {
+  /** Standard input. */
+  readonly input?: string;
+  readonly cwd?: string;
+}
+
+/** Runs `canopy` to its end. */
+export const canopy = (args: readonly string[], options?: RunOptions): Promise<Finished> =>
+  run(process.execPath, [ENTRY, ...args], options);
+
+/** One request by curl: status, header section and body as they came. */
+export async function curl(...args: readonly string[]) {
+  const { code, stdout, stderr } = await run('curl', ['-sS', '-i', '--max-time', '20', ...args]);
+  if (code !== 0) throw new Error(`curl ${args.join(' ')}: ${stderr}`);
+  const [head = '', ...rest] = stdout.split('\r\n\r\n');
+  const [statusLine = '', ...lines] = head.split('\r\n');
+  const fields = new Map(
+    lines.map((line) => {
+      const colon = line.indexOf(':');
+      return [line.slice(0, colon).toLowerCase(), line.slice(colon + 1).trim()] as const;
+    }),
+  );
+  return {
+    status: Number(statusLine.split(' ')[1]),
+    cacheStatus: fields.get('cache-status') ?? '',
+    fields,
+    body: rest.join('\r\n\r\n'),
+  };
+}
+
+function run(
+  command: string,
+  args: readonly string[],
+  { input, cwd }: RunOptions = {},
+): Promise<Finished> {
+  return new Promise((resolve) => {
+    const child = execFile(command, args, { env: environment(), cwd }, (error, stdout, stderr) => {
+      const code = error === null ? 0 : (child.exitCode ?? -1);
+      resolve({ code, stdout, stderr });
+    });
+    child.stdin?.end(input);
+  });
+}
+
+/** A `canopy` command that goes on until it is ended. */
+export class LongRunning {
+  readonly #process: ChildProcess;
+  readonly #closed: Promise<unknown>;
+  readonly #listeners = new Set<() => void>();
+  stdout = '';
+  stderr = '';
+
+  constructor(
+    args: readonly string[],
+    options: { cwd?: string; environment?: Readonly<Record<string, string>> } = {},
+  ) {
+    const child = spawn(process.execPath, [ENTRY, ...args], {
+      cwd: options.cwd,
+      env: { ...environment(), ...options.environment },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    child.stdout.setEncoding('utf8').on('data', (text: string) => this.#heard('stdout', text));
+    child.stderr.setEncoding('utf8').on('data', (text: string) => this.#heard('stderr', text));
+    this.#process = child;
+    this.#closed = once(child, 'close');
+  }
+
+  /** Resolves once its output has `words`; rejects if it ends before. */
+  async says(words: string): Promise<void> {
+    const heard = new Promise<void>((resolve) => {
+      const listen = (): void => {
+        if ((this.stdout + this.stderr).includes(words)) resolve();
+      };
+      this.#listeners.add(listen);
+      listen();
+    });
+    const ended = this.#closed.then(() => {
+      throw new Error(`It ended without saying "${words}": ${this.stderr}`);
+    });
+    await Promise.race([heard, ended]);
+  }
+
+  /** Sends a signal. @returns the exit code once it has ended */
+  async end(signal: NodeJS.Signals): Promise<number | null> {
+    this.#process.kill(signal);
+    await this.#closed;
+    return this.#process.exitCode;
+  }
+
+  #heard(stream: 'stdout' | 'stderr', text: string): void {
+    this[stream] += text;
+    for (const listen of this.#listeners) listen();
+  }
+}
+
+/** A `canopy up` that serves. */
+export class RunningUp extends LongRunning {
+  readonly dir: string;
+  #ready: ReadyFile | undefined;
+
+  private constructor(dir: string, args: readonly string[]) {
+    super(['up', '--port', '0', '--dir', dir, '--ready-file', join(dir, 'ready.json'), ...args]);
+    this.dir = dir;
+  }
+
+  /** Starts on free ports with state in `dir`, and waits until it says that all serves. */
+  static async start(dir: string, ...args: readonly string[]): Promise<RunningUp> {
+    const up = new RunningUp(dir, args);
+    await up.says('Ctrl-C stops the network');
+    up.#ready = JSON.parse(await readFile(join(dir, 'ready.json'), 'utf8')) as ReadyFile;
+    return up;
+  }
+
+  get ready(): ReadyFile {
+    if (this.#ready === undefined) throw new Error('It does not serve yet');
+    return this.#ready;
+  }
+
+  get places(): readonly { readonly url: string; readonly pid: number }[] {
+    const { edges, midTiers, origin, controlPlane } = this.ready;
+    return [...edges, ...midTiers, ...(origin === null ? [] : [origin]), controlPlane];
+  }
+
+  /** Runs a command against this network. */
+  command(...args: readonly string[]): Promise<Finished> {
+    return canopy([...args, '--dir', this.dir]);
+  }
+}
+
+/** Whether there is a process of this id. */
+export function isRunning(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+}
+
+/** What a developer's shell may have set is not meant for the tests. */
+const environment = (): NodeJS.ProcessEnv =>
+  Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('CANOPY_')));

@@ -1,0 +1,213 @@
+import { once } from 'node:events';
+import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { canopy, curl, isRunning, RunningUp } from './canopy.ts';
+
+let root: string;
+beforeAll(async () => {
+  root = await mkdtemp(join(tmpdir(), 'canopy-e2e-'));
+});
+afterAll(() => rm(root, { recursive: true, force: true }));
+
+describe('a network with an origin of its own', () => {
+  let up: RunningUp;
+  const url = (edge: number, path: string): string => `${up.ready.edges[edge]?.url}${path}`;
+
+  beforeAll(async () => {
+    up = await RunningUp.start(join(root, 'own'));
+  });
+  afterAll(() => up.end('SIGKILL'));
+
+  test('says where everything is, to people and to programs', async () => {
+    const { edges, midTiers, origin, routers, controlPlane } = up.ready;
+    expect(edges.map((edge) => edge.name)).toEqual(['edge-oslo', 'edge-rome', 'edge-lisbon']);
+    expect(midTiers.map((node) => node.location.name)).toEqual(['frankfurt', 'london']);
+    expect(origin?.name).toBe('origin');
+    expect(routers).toEqual([]);
+    for (const place of up.places) {
+      expect(up.stdout).toContain(place.url);
+      expect(isRunning(place.pid)).toBe(true);
+    }
+    expect(up.stdout.match(/^ {2}curl /gm)).toHaveLength(3);
+    expect(up.stdout).not.toContain(controlPlane.token);
+    expect((await stat(join(up.dir, 'ready.json'))).mode & 0o777).toBe(0o600);
+  });
+
+  test('serves the sample site, the second time from the edge', async () => {
+    const first = await curl(url(0, '/'));
+    expect(first.status).toBe(200);
+    expect(first.body).toContain('<html');
+    expect(first.cacheStatus).toMatch(/fwd=/);
+    const second = await curl(url(0, '/'));
+    expect(second.body).toBe(first.body);
+    expect(second.cacheStatus).toMatch(/;\s*hit/);
+    expect(second.cacheStatus).not.toMatch(/fwd=/);
+  });
+
+  test('put stores a file, and no edge serves the old one afterwards', async () => {
+    const file = join(root, 'note.txt');
+    for (const content of ['first', 'second']) {
+      await writeFile(file, content);
+      const put = await up.command(
+        'put',
+        file,
+        url(0, '/note.txt'),
+        '--cache-control',
+        'max-age=600',
+      );
+      expect(put).toMatchObject({ code: 0, stderr: '' });
+      for (const edge of [0, 1, 2]) {
+        const answer = await curl(url(edge, '/note.txt'));
+        expect(answer.body).toBe(content);
+        expect(answer.fields.get('content-type')).toMatch(/^text\/plain/);
+      }
+    }
+  });
+
+  test('put reads standard input', async () => {
+    const put = await canopy(['put', '-', url(0, '/data.json'), '--dir', up.dir, '--json'], {
+      input: '{"from":"stdin"}',
+    });
+    expect(JSON.parse(put.stdout)).toMatchObject({
+      size: 16,
+      contentType: expect.stringMatching(/^application\/json/) as string,
+      purge: { status: 'complete' },
+    });
+    expect((await curl(url(1, '/data.json'))).body).toBe('{"from":"stdin"}');
+  });
+
+  test('purge reports every cache, and what it hit', async () => {
+    await curl(url(0, '/note.txt'));
+    const purge = await up.command('purge', url(0, '/note.txt'), '--wait');
+    expect(purge).toMatchObject({ code: 0, stderr: '' });
+    for (const { name } of [...up.ready.edges, ...up.ready.midTiers]) {
+      expect(purge.stdout).toMatch(new RegExp(`^${name} .*acknowledged`, 'm'));
+    }
+    expect(purge.stdout).toMatch(/^edge-oslo +edge +acknowledged +1 /m);
+    expect((await curl(url(0, '/note.txt'))).cacheStatus).toMatch(/fwd=/);
+  });
+
+  test('a site purge without waiting prints the id', async () => {
+    const purge = await up.command('purge', '--site', 'default', '--soft', '--json');
+    expect(purge.code).toBe(0);
+    expect(JSON.parse(purge.stdout)).toEqual({ id: expect.any(String) as string });
+  });
+
+  test('nodes and sites are listed', async () => {
+    const nodes = await up.command('nodes');
+    for (const { name } of up.ready.edges) expect(nodes.stdout).toContain(name);
+    const sites = await up.command('sites', 'list', '--json');
+    expect(JSON.parse(sites.stdout)).toMatchObject([{ name: 'default', hosts: ['*'] }]);
+  });
+
+  test('sites are put, read and deleted', async () => {
+    const file = join(root, 'shop.yaml');
+    await writeFile(file, 'name: shop\nhosts: [shop.test]\norigin: { kind: push }\n');
+    expect(await up.command('sites', 'put', file)).toMatchObject({ code: 0, stderr: '' });
+    const site = await up.command('sites', 'get', 'shop');
+    expect(JSON.parse(site.stdout)).toMatchObject({ name: 'shop', hosts: ['shop.test'] });
+    expect((await up.command('sites', 'delete', 'shop')).code).toBe(0);
+    expect(await up.command('sites', 'get', 'shop')).toMatchObject({
+      code: 1,
+      stdout: '',
+      stderr: expect.stringMatching(/^canopy: .* \(not-found\)\n$/) as string,
+    });
+  });
+
+  test('a second `up` on the same directory is refused', async () => {
+    const second = await canopy(['up', '--port', '0', '--dir', up.dir]);
+    expect(second.code).toBe(1);
+    expect(second.stderr).toMatch(/^canopy: Another `canopy up` runs on .*\(conflict\)\n$/);
+    expect((await curl(url(0, '/'))).status).toBe(200);
+  });
+
+  test('mid-tiers killed one after another: requests still succeed', async () => {
+    for (const [index, { pid, name }] of up.ready.midTiers.entries()) {
+      process.kill(pid, 'SIGKILL');
+      for (const edge of [0, 1, 2]) {
+        const answer = await curl(url(edge, '/note.txt'));
+        expect(answer.body).toBe('second');
+        expect((await curl(url(edge, `/missing-${index}`))).status).toBe(404);
+      }
+      await vi.waitFor(() => expect(up.stderr).toMatch(new RegExp(`${name} .*SIGKILL`)));
+    }
+  });
+
+  test('the origin killed: what is cached is still served', async () => {
+    await Promise.all([0, 1, 2].map((edge) => curl(url(edge, '/note.txt'))));
+    process.kill(up.ready.origin?.pid ?? 0, 'SIGKILL');
+    await vi.waitFor(() => expect(up.stderr).toMatch(/origin .*SIGKILL/));
+    for (const edge of [0, 1, 2]) {
+      expect((await curl(url(edge, '/note.txt'))).body).toBe('second');
+    }
+    expect((await curl(url(0, '/never-asked-for'))).status).toBeGreaterThanOrEqual(502);
+  });
+
+  test('Ctrl-C ends every process and removes the ready file', async () => {
+    expect(await up.end('SIGINT')).toBe(0);
+    expect(up.places.filter(({ pid }) => isRunning(pid))).toEqual([]);
+    await expect(stat(join(up.dir, 'ready.json'))).rejects.toThrow('ENOENT');
+  });
+
+  test('a start on the same directory goes on with what was there', async () => {
+    up = await RunningUp.start(up.dir, '--edges', '1', '--mid-tiers', '1');
+    const answer = await curl(url(0, '/note.txt'));
+    expect(answer.body).toBe('second');
+    const nodes = await up.command('nodes', '--json');
+    const names = (JSON.parse(nodes.stdout) as { name: string }[]).map((node) => node.name);
+    expect(names.toSorted()).toEqual(['edge-oslo', 'mid-tier-frankfurt', 'origin']);
+  });
+
+  test('when `up` itself is killed, its processes end too', async () => {
+    await up.end('SIGKILL');
+    await vi.waitFor(
+      async () => {
+        const answers = await Promise.allSettled(up.places.map((place) => curl(place.url)));
+        expect(answers.filter(({ status }) => status === 'fulfilled')).toEqual([]);
+      },
+      { timeout: 15_000, interval: 100 },
+    );
+  });
+});
+
+const shopPage = (edge: string | undefined) => curl('-H', 'Host: shop.test', `${edge}/page`);
+
+test('--pull puts the network in front of servers that are already there', async () => {
+  let asked = 0;
+  const server = createServer((_request, response) => {
+    asked += 1;
+    response.setHeader('cache-control', 'max-age=60').end('from the shop');
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const pull = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const up = await RunningUp.start(
+    join(root, 'pull'),
+    '--pull',
+    pull,
+    '--host=shop.test',
+    '--edges=2',
+    '--mid-tiers=1',
+  );
+  try {
+    expect(up.ready.origin).toBeNull();
+    asked = 0;
+    const [first, second] = up.ready.edges;
+    expect((await shopPage(first?.url)).body).toBe('from the shop');
+    expect((await shopPage(first?.url)).cacheStatus).toMatch(/;\s*hit/);
+    expect((await shopPage(second?.url)).body).toBe('from the shop');
+    expect(asked).toBe(1);
+    const put = await canopy(['put', '-', 'http://shop.test/a', '--dir', up.dir], {
+      input: 'text',
+    });
+    expect(put.stderr).toMatch(/^canopy: Site default pulls from its own servers.*\(conflict\)\n$/);
+  } finally {
+    expect(await up.end('SIGTERM')).toBe(0);
+    server.closeAllConnections();
+    server.close();
+  }
+});
