@@ -1,3 +1,4 @@
+import { createHash, type Hash } from 'node:crypto';
 import { type Fields, fieldValue } from '#core/http/fields.ts';
 import type { UpstreamResponse } from './attempt.ts';
 
@@ -5,27 +6,31 @@ import type { UpstreamResponse } from './attempt.ts';
 const MAX_RESUMES = 8;
 
 /**
- * `response`, whose body, should it break off, is continued from another answer by `Range` and
- * `If-Range` on its strong validator (RFC 9110 §13.1.5, §14.2). Where that cannot be done the body
- * throws what broke it, so that it is never taken for complete.
+ * `response`, whose body, should it break off, is continued from another answer, so that whoever
+ * reads it sees one unbroken body of one version:
+ * - under a strong validator, by `Range` and `If-Range` (RFC 9110 §13.1.5, §14.2);
+ * - without one, from a whole answer whose beginning has the same digest as what was read: the
+ *   bytes seen then are all of that answer.
+ *
+ * Where neither can be done the body throws what broke it, and is never taken for complete.
  * @param askAgain sends the same request with further fields
  */
 export function resuming(
   response: UpstreamResponse,
   askAgain: (fields: Fields) => Promise<UpstreamResponse>,
 ): UpstreamResponse {
-  const etag = fieldValue(response.fields, 'etag');
-  if (response.status !== 200 || etag === undefined || !etag.startsWith('"')) return response;
+  if (response.status !== 200) return response;
   let current = response;
   let discarded = false;
 
-  async function* body(validator: string): AsyncGenerator<Buffer, void, undefined> {
-    let received = 0;
+  async function* body(): AsyncGenerator<Buffer, void, undefined> {
+    const soFar = new Beginning(response.fields);
+    let rest = response.body;
     for (let resumes = 0; ; resumes++) {
       let broken: unknown;
       try {
-        for await (const chunk of current.body) {
-          received += chunk.length;
+        for await (const chunk of rest) {
+          soFar.add(chunk);
           yield chunk;
         }
         return;
@@ -33,24 +38,20 @@ export function resuming(
         broken = error;
       }
       if (discarded || resumes === MAX_RESUMES) throw broken;
-      const continuation = await askAgain([
-        'Range',
-        `bytes=${received}-`,
-        'If-Range',
-        validator,
-      ]).catch(() => undefined);
-      if (continuation === undefined) throw broken;
-      if (!continues(continuation, received, validator)) {
-        continuation.discard();
+      const next = await askAgain(soFar.conditions()).catch(() => undefined);
+      const continued = next === undefined ? undefined : await soFar.continuedBy(next);
+      if (next === undefined || continued === undefined) {
+        next?.discard();
         throw broken;
       }
-      current = continuation;
+      current = next;
+      rest = continued;
     }
   }
 
   return {
     ...response,
-    body: body(etag),
+    body: body(),
     discard: () => {
       discarded = true;
       current.discard();
@@ -58,10 +59,86 @@ export function resuming(
   };
 }
 
-function continues({ status, fields }: UpstreamResponse, from: number, etag: string): boolean {
-  return (
-    status === 206 &&
-    fieldValue(fields, 'etag') === etag &&
-    fieldValue(fields, 'content-range')?.startsWith(`bytes ${from}-`) === true
-  );
+/** What has been read of a body, as far as it takes to recognise its continuation. */
+class Beginning {
+  readonly #validator: string | undefined;
+  readonly #description: string;
+  readonly #digest: Hash | undefined;
+  #bytes = 0;
+
+  constructor(fields: Fields) {
+    const etag = fieldValue(fields, 'etag');
+    this.#validator = etag?.startsWith('"') ? etag : undefined;
+    this.#description = describe(fields);
+    this.#digest = this.#validator === undefined ? createHash('sha256') : undefined;
+  }
+
+  add(chunk: Buffer): void {
+    this.#bytes += chunk.length;
+    this.#digest?.update(chunk);
+  }
+
+  conditions(): Fields {
+    if (this.#validator === undefined || this.#bytes === 0) return [];
+    return ['Range', `bytes=${this.#bytes}-`, 'If-Range', this.#validator];
+  }
+
+  /** What of `answer` comes after this; `undefined` if it is another version. */
+  async continuedBy(answer: UpstreamResponse): Promise<AsyncIterable<Buffer> | undefined> {
+    const { status, fields, body } = answer;
+    if (this.#validator !== undefined) {
+      if (fieldValue(fields, 'etag') !== this.#validator) return undefined;
+      if (status === 200) return afterFirst(this.#bytes, body);
+      const start = `bytes ${this.#bytes}-`;
+      const follows = fieldValue(fields, 'content-range')?.startsWith(start) === true;
+      return status === 206 && follows ? body : undefined;
+    }
+    if (status !== 200 || describe(fields) !== this.#description) return undefined;
+    return this.#ifSameBeginning(body);
+  }
+
+  async #ifSameBeginning(body: AsyncIterable<Buffer>): Promise<AsyncIterable<Buffer> | undefined> {
+    const digest = createHash('sha256');
+    const source = body[Symbol.asyncIterator]();
+    let left = this.#bytes;
+    let over: Buffer | undefined;
+    try {
+      while (left > 0) {
+        const { done, value } = await source.next();
+        if (done) return undefined;
+        digest.update(value.subarray(0, left));
+        if (value.length > left) over = value.subarray(left);
+        left -= Math.min(left, value.length);
+      }
+    } catch {
+      return undefined;
+    }
+    const same = this.#digest?.copy().digest().equals(digest.digest()) === true;
+    return same ? resumed(over, source) : undefined;
+  }
+}
+
+/** The fields that go with one version of a content; the answer that continues it must have the same. */
+const describe = (fields: Fields): string =>
+  ['content-length', 'content-type', 'content-encoding', 'etag', 'last-modified']
+    .map((name) => fieldValue(fields, name) ?? '')
+    .join('\n');
+
+async function* resumed(
+  first: Buffer | undefined,
+  source: AsyncIterator<Buffer>,
+): AsyncGenerator<Buffer, void, undefined> {
+  if (first !== undefined) yield first;
+  yield* { [Symbol.asyncIterator]: () => source };
+}
+
+async function* afterFirst(
+  bytes: number,
+  body: AsyncIterable<Buffer>,
+): AsyncGenerator<Buffer, void, undefined> {
+  let left = bytes;
+  for await (const chunk of body) {
+    if (chunk.length > left) yield chunk.subarray(left);
+    left -= Math.min(left, chunk.length);
+  }
 }

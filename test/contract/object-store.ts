@@ -27,6 +27,8 @@ const purge = (change: Partial<PurgeMark> = {}): PurgeMark => ({
   ...change,
 });
 
+const keys = (count: number): string[] => Array.from({ length: count }, (_, i) => `key ${i}`);
+
 /** What every implementation of `ObjectStore` promises. */
 export function objectStoreContract(
   name: string,
@@ -37,7 +39,6 @@ export function objectStoreContract(
     beforeEach(() => {
       store = create(BUDGET_BYTES);
     });
-    const keys = (count: number): string[] => Array.from({ length: count }, (_, i) => `key ${i}`);
     const held = (names: readonly string[]): string[] =>
       names.filter((key) => store.lookup(key).length > 0);
 

@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { cacheKey, purgedKeys } from '#core/cache/key.ts';
 import { siteSchema } from '#core/contract/site.ts';

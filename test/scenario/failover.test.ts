@@ -181,3 +181,27 @@ scenario(
     second?.saw();
   },
 );
+
+scenario(
+  'a transfer without validator is continued where it began the same',
+  { origins: 2 },
+  async ({ origins, edge }) => {
+    const [first, second] = origins;
+    const body = Buffer.from(Array.from({ length: 90_000 }, (_, i) => i % 251));
+    first?.answers('/film', { ...fresh, body, breaksAfter: 30_000 }, { status: 503 });
+    second?.answers('/film', { ...fresh, body });
+    await edge().get('/film').sees({ status: 200, body });
+  },
+);
+
+scenario(
+  'a transfer without validator is cut where the other began otherwise',
+  { origins: 2 },
+  async ({ origins, edge }) => {
+    const [first, second] = origins;
+    const body = 'a'.repeat(9000);
+    first?.answers('/film', { ...fresh, body, breaksAfter: 5000 }, { status: 503 });
+    second?.answers('/film', { ...fresh, body: `b${body.slice(1)}` });
+    await edge().get('/film').breaksOff();
+  },
+);

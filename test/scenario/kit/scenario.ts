@@ -24,18 +24,18 @@ export interface World {
   readonly origin: ScriptedOrigin;
   readonly origins: readonly ScriptedOrigin[];
   /** An edge by name; without one the first. */
-  edge(name?: string): ScenarioNode;
-  midTier(name?: string): ScenarioNode;
-  gate(): Gate;
+  readonly edge: (name?: string) => ScenarioNode;
+  readonly midTier: (name?: string) => ScenarioNode;
+  readonly gate: () => Gate;
   /** Purges URLs of the site, or all of it, on every node that hears; what each reports. */
-  purge(
+  readonly purge: (
     what: readonly string[] | 'everything',
     mode?: PurgeMode,
-  ): ReadonlyMap<string, PurgeReport | undefined>;
+  ) => ReadonlyMap<string, PurgeReport | undefined>;
   /** Puts an event in the journal. */
-  publish(entry: JournalEntry): void;
+  readonly publish: (entry: JournalEntry) => void;
   /** Puts the site anew with other settings. */
-  changeSite(change: Partial<SiteInput>): void;
+  readonly changeSite: (change: Partial<SiteInput>) => void;
 }
 
 const HOST = 'www.example.org';
