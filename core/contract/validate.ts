@@ -60,23 +60,25 @@ function explain(issue: z.core.$ZodIssue, input: unknown): InputIssue[] {
 function expectation(issue: z.core.$ZodIssue): string {
   switch (issue.code) {
     case 'invalid_type':
-      return issue.expected;
+      return issue.expected === 'int' ? 'a whole number' : issue.expected;
     case 'invalid_value':
       return issue.values.map((value) => JSON.stringify(value)).join(' or ');
     case 'too_small':
-      return issue.origin === 'number'
-        ? `a number of at least ${issue.minimum}`
-        : `at least ${issue.minimum} of ${issue.origin}`;
+      return `${measured(issue.origin)} at least ${issue.minimum}`;
     case 'too_big':
-      return issue.origin === 'number'
-        ? `a number of at most ${issue.maximum}`
-        : `at most ${issue.maximum} of ${issue.origin}`;
+      return `${measured(issue.origin)} at most ${issue.maximum}`;
     case 'invalid_union':
       return issue.discriminator === undefined ? 'another form' : `a known ${issue.discriminator}`;
     default:
       // Our own patterns and refinements word their message as an expectation.
       return issue.message;
   }
+}
+
+/** What the bound of a size is a bound of. */
+function measured(origin: string): string {
+  if (origin === 'array') return 'a number of items of';
+  return origin === 'string' ? 'a length of' : 'a number of';
 }
 
 const depth = (issues: readonly z.core.$ZodIssue[]): number =>

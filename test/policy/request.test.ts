@@ -69,14 +69,19 @@ test.each<[string, string, readonly string[], string, string?]>([
   expect(() => read(target, fields, method)).toThrow(expect.objectContaining({ code }));
 });
 
+const outcome = (target: string, host: string): unknown => {
+  try {
+    return read(target, ['Host', host]).host;
+  } catch (error) {
+    return error;
+  }
+};
+
 test('whatever is received is read or refused with a code', () => {
   fc.assert(
     fc.property(fc.string({ unit: 'binary' }), fc.string({ unit: 'binary' }), (target, host) => {
-      try {
-        expect(read(target, ['Host', host]).host).not.toBe('');
-      } catch (error) {
-        expect(error).toBeInstanceOf(CanopyError);
-      }
+      const result = outcome(target, host);
+      expect(result instanceof CanopyError || typeof result === 'string').toBe(true);
     }),
   );
 });

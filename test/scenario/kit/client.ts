@@ -108,10 +108,11 @@ function tiersOf(field: string | string[] | undefined): readonly TierSaid[] {
     });
 }
 
+const detail = (tier: TierSaid | undefined): string | null =>
+  tier === undefined ? null : String(tier.parameters['detail']);
+
 /** `seen` reduced to what `expected` asks about. */
 function summary(seen: Seen, expected: Expected): Expected {
-  const detail = (tier: TierSaid | undefined): string | null =>
-    tier === undefined ? null : String(tier.parameters['detail']);
   const all = {
     status: seen.status,
     body: Buffer.isBuffer(expected.body) ? seen.body : seen.body.toString(),

@@ -5,7 +5,7 @@ import { handleRequest as handleAtEdge } from '#edge/request.ts';
 import { handleRequest as handleAtMidTier } from '#mid-tier/request.ts';
 import { listen, type Listener } from '#core/serving/listener.ts';
 import { TierNode } from '#core/serving/tier-node.ts';
-import { type RequestOptions, send, Sight } from './client.ts';
+import { type RequestOptions, send, type Sight } from './client.ts';
 import type { FakeClock } from './clock.ts';
 
 const HANDLERS = { edge: handleAtEdge, 'mid-tier': handleAtMidTier };

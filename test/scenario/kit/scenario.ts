@@ -69,7 +69,7 @@ async function run(cast: Cast, play: (world: World) => Promise<void>): Promise<v
 
   let config = firstConfig(nodes);
   const publish = (entry: JournalEntry): ReadonlyMap<string, PurgeReport | undefined> => {
-    const event = { ...entry, sequence: config.sequence + 1, at: clock.now() } as JournalEvent;
+    const event: JournalEvent = { ...entry, sequence: config.sequence + 1, at: clock.now() };
     config = applyEvent(config, event);
     return new Map(nodes.map((node) => [node.name, node.apply(config, event)]));
   };
