@@ -1,0 +1,44 @@
+import { readFile } from 'node:fs/promises';
+import { expect, test } from 'vitest';
+import { z } from 'zod';
+import { siteSchema } from '#core/contract/site.ts';
+import { ERRORS } from '#core/errors.ts';
+
+const page = (name: string): Promise<string> =>
+  readFile(new URL(`../../docs/${name}`, import.meta.url), 'utf8');
+
+/** The first cells of a page's table rows, unquoted. */
+const firstCells = (text: string): string[] =>
+  [...text.matchAll(/^\| `([^`|]+)`/gm)].map(([, cell]) => cell ?? '');
+
+interface JsonSchema {
+  readonly properties?: Readonly<Record<string, JsonSchema>>;
+  readonly items?: JsonSchema;
+  readonly oneOf?: readonly JsonSchema[];
+}
+
+function pathsOf(schema: JsonSchema, path = ''): string[] {
+  const parts = schema.oneOf ?? [];
+  const items = schema.items?.properties === undefined ? [] : pathsOf(schema.items, `${path}[]`);
+  const inner = Object.entries(schema.properties ?? {}).flatMap(([name, child]) =>
+    pathsOf(child, path === '' ? name : `${path}.${name}`),
+  );
+  const all = [...parts.flatMap((part) => pathsOf(part, path)), ...inner];
+  return all.length === 0 ? [path, ...items] : [...new Set(all)];
+}
+
+test('every site setting is documented, and nothing that does not exist', async () => {
+  const schema = z.toJSONSchema(siteSchema, { io: 'input', unrepresentable: 'any' });
+  const documented = firstCells(await page('site-settings.md'));
+  expect(documented.toSorted()).toEqual(pathsOf(schema as JsonSchema).toSorted());
+});
+
+test('every error code is documented as it is', async () => {
+  const text = (await page('errors.md')).replaceAll(/ +/g, ' ');
+  expect(firstCells(text)).toEqual(Object.keys(ERRORS));
+  for (const [code, { status, side, retrySafe, title }] of Object.entries(ERRORS)) {
+    expect(text).toContain(
+      `| \`${code}\` | ${status} | ${side} | ${retrySafe ? 'yes' : 'no'} | ${title} |`,
+    );
+  }
+});
