@@ -106,7 +106,8 @@ async function stream(
         yield chunk;
       }
     } catch (error) {
-      broken = true;
+      // A client that leaves is thrown in here as well.
+      broken = !outgoing.destroyed;
       throw error;
     }
   }

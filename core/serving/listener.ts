@@ -26,6 +26,11 @@ const HEADERS_TIMEOUT_MS = 15_000;
 /** An idle connection lives longer than load balancers keep theirs. */
 const KEEP_ALIVE_TIMEOUT_MS = 75_000;
 
+/** A connection on which nothing moves, in the middle of a message too, is cut after so long. */
+const STALLED_MS = 120_000;
+/** While draining, how often connections that have become idle are closed. */
+const SWEEP_MS = 100;
+
 /** HTTP/1.1 by node:http. */
 export async function listen(options: ListenerOptions): Promise<Listener> {
   let draining = false;
@@ -45,6 +50,7 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
       });
     },
   );
+  server.setTimeout(STALLED_MS);
   await bind(server, options);
   return {
     port: (server.address() as AddressInfo).port,
@@ -52,8 +58,10 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
       draining = true;
       const closed = new Promise<void>((resolve) => void server.close(() => resolve()));
       server.closeIdleConnections();
+      const sweep = setInterval(() => server.closeIdleConnections(), SWEEP_MS);
       const cut = setTimeout(() => server.closeAllConnections(), graceMs);
       await closed;
+      clearInterval(sweep);
       clearTimeout(cut);
     },
   };

@@ -1,0 +1,77 @@
+import { join } from 'node:path';
+import { pino } from 'pino';
+import { systemClock } from '#core/clock.ts';
+import type { Network } from '#core/contract/event.ts';
+import { CanopyError } from '#core/errors.ts';
+import { NodeLink } from '#core/node/link.ts';
+import type { NodeOptions, RunningNode } from '#core/node/process.ts';
+import { DiskStore } from './disk-store.ts';
+import { createOriginServer, type OriginServer } from './server.ts';
+
+/** How long transfers under way may take to finish once the origin is told to stop. */
+const CLOSE_GRACE_MS = 10_000;
+
+/**
+ * Runs an origin: its objects lie in `dir`/content. Serves once it has a configuration.
+ * @throws CanopyError `conflict` if the port or the directory is taken
+ */
+export async function startOrigin(options: NodeOptions): Promise<RunningNode> {
+  const { name, controlPlaneUrls, credential, dir, host, port } = options;
+  const clock = systemClock;
+  const log = pino({ base: { node: name, tier: 'origin' } });
+  const store = await DiskStore.open({ dir: join(dir, 'content'), clock, log });
+  let network: Network | undefined;
+  let server: OriginServer | undefined;
+  const link = new NodeLink({
+    controlPlaneUrls,
+    credential,
+    dir,
+    clock,
+    log,
+    onConfig: async (config) => {
+      network = config.network;
+      // An origin caches nothing, so a purge has nothing to hit.
+      return undefined;
+    },
+    load: () => ({
+      requests: server?.traffic.requests ?? 0,
+      hits: 0,
+      upstreamRequests: 0,
+      bytesSent: server?.traffic.bytesSent ?? 0,
+      objects: store.totals.objects,
+      storedBytes: store.totals.bytes,
+    }),
+  });
+  const close = async (): Promise<void> => {
+    await server?.close(CLOSE_GRACE_MS);
+    await link.stop();
+    await store.close();
+  };
+  try {
+    await link.start();
+    server = await createOriginServer({
+      store,
+      network: () => {
+        if (network === undefined) {
+          throw new CanopyError('unavailable', 'The origin has no configuration');
+        }
+        return network;
+      },
+      clock,
+      log,
+      host,
+      port,
+    });
+  } catch (error) {
+    await close();
+    throw portTaken(error, host, port);
+  }
+  const urlHost = host.includes(':') ? `[${host}]` : host;
+  return { url: `http://${urlHost}:${server.port}`, close };
+}
+
+function portTaken(error: unknown, host: string, port: number): unknown {
+  return (error as NodeJS.ErrnoException).code === 'EADDRINUSE'
+    ? new CanopyError('conflict', `${host}:${port} is in use`, { cause: error })
+    : error;
+}

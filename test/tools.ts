@@ -1,0 +1,53 @@
+// Runs before the tests: sees to it that the programs they call from outside npm are there.
+import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { delimiter, join } from 'node:path';
+
+interface Tool {
+  readonly command: string;
+  /** The Debian package that has it. */
+  readonly aptPackage: string;
+  readonly why: string;
+}
+
+const TOOLS: readonly Tool[] = [
+  { command: 'curl', aptPackage: 'curl', why: 'the end-to-end tests ask the way people do' },
+];
+
+const isThere = ({ command }: Tool): boolean =>
+  (process.env['PATH'] ?? '').split(delimiter).some((dir) => existsSync(join(dir, command)));
+
+const missing = TOOLS.filter((tool) => !isThere(tool));
+if (missing.length > 0) {
+  if (canInstall()) install(missing);
+  const left = missing.filter((tool) => !isThere(tool));
+  if (left.length > 0) {
+    console.error(`Missing for the tests: ${left.map(explain).join('; ')}`);
+    if (process.env['CI'] === 'true') process.exitCode = 1;
+  }
+}
+
+function canInstall(): boolean {
+  return process.getuid?.() === 0 && existsSync('/etc/debian_version');
+}
+
+function install(tools: readonly Tool[]): void {
+  const packages = tools.map(({ aptPackage }) => aptPackage);
+  console.log(`Installing for the tests: ${packages.join(', ')}`);
+  const installed = aptGet('update') && aptGet('install', '--no-install-recommends', ...packages);
+  if (!installed) console.error('apt-get failed');
+}
+
+function aptGet(...args: string[]): boolean {
+  const { status, stderr, error } = spawnSync('apt-get', ['--yes', '--quiet', ...args], {
+    env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
+    encoding: 'utf8',
+  });
+  if (status === 0) return true;
+  console.error(error?.message ?? stderr.trim());
+  return false;
+}
+
+function explain({ command, aptPackage, why }: Tool): string {
+  return `${command} (package ${aptPackage}): ${why}`;
+}
