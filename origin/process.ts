@@ -64,14 +64,7 @@ export async function startOrigin(options: NodeOptions): Promise<RunningNode> {
     });
   } catch (error) {
     await close();
-    throw portTaken(error, host, port);
+    throw error;
   }
-  const urlHost = host.includes(':') ? `[${host}]` : host;
-  return { url: `http://${urlHost}:${server.port}`, close };
-}
-
-function portTaken(error: unknown, host: string, port: number): unknown {
-  return (error as NodeJS.ErrnoException).code === 'EADDRINUSE'
-    ? new CanopyError('conflict', `${host}:${port} is in use`, { cause: error })
-    : error;
+  return { url: server.url, close };
 }

@@ -9,6 +9,8 @@ export interface OriginServerOptions extends OriginOptions {
 }
 
 export interface OriginServer {
+  /** Base URL. */
+  readonly url: string;
   readonly port: number;
   /** Totals since the start. */
   readonly traffic: { readonly requests: number; readonly bytesSent: number };
@@ -29,5 +31,5 @@ export async function createOriginServer(options: OriginServerOptions): Promise<
     },
     onError: (error) => log.error({ err: error }, messageOf(error)),
   });
-  return { port: listener.port, traffic, close: (graceMs) => listener.close(graceMs) };
+  return { ...listener, traffic };
 }

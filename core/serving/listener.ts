@@ -1,5 +1,6 @@
-import { createServer, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { createServer, type ServerResponse } from 'node:http';
+import type { AddressInfo, Server as NetServer } from 'node:net';
+import { CanopyError } from '#core/errors.ts';
 import { type Exchange, exchangeOf } from './exchange.ts';
 
 export interface ListenerOptions {
@@ -14,6 +15,8 @@ export interface ListenerOptions {
 }
 
 export interface Listener {
+  /** Base URL. */
+  readonly url: string;
   readonly port: number;
   /** Stops accepting, lets answers under way finish for up to `graceMs`, then cuts what is left. */
   close(graceMs: number): Promise<void>;
@@ -31,7 +34,10 @@ const STALLED_MS = 120_000;
 /** While draining, how often connections that have become idle are closed. */
 const SWEEP_MS = 100;
 
-/** HTTP/1.1 by node:http. */
+/**
+ * HTTP/1.1 by node:http.
+ * @throws CanopyError `conflict` where the port is taken
+ */
 export async function listen(options: ListenerOptions): Promise<Listener> {
   let draining = false;
   const server = createServer(
@@ -52,8 +58,10 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
   );
   server.setTimeout(STALLED_MS);
   await bind(server, options);
+  const { port } = server.address() as AddressInfo;
   return {
-    port: (server.address() as AddressInfo).port,
+    url: baseUrl(options.host, port),
+    port,
     close: async (graceMs) => {
       draining = true;
       const closed = new Promise<void>((resolve) => void server.close(() => resolve()));
@@ -67,15 +75,32 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
   };
 }
 
-function bind(server: Server, { host, port, reusePort = false }: ListenerOptions): Promise<void> {
+/** @returns once `server` listens */
+export function bind(
+  server: NetServer,
+  { host, port, reusePort = false }: Pick<ListenerOptions, 'host' | 'port' | 'reusePort'>,
+): Promise<void> {
   return new Promise((resolve, reject) => {
-    server.once('error', reject);
+    const refuse = (error: NodeJS.ErrnoException): void => {
+      const where = `${host}:${port}`;
+      reject(
+        error.code === 'EADDRINUSE'
+          ? new CanopyError('conflict', `${where} is in use`, { cause: error })
+          : new CanopyError('internal-error', `Cannot listen on ${where}: ${error.message}`, {
+              cause: error,
+            }),
+      );
+    };
+    server.once('error', refuse);
     server.listen({ host, port, reusePort, backlog: 1024 }, () => {
-      server.off('error', reject);
+      server.off('error', refuse);
       resolve();
     });
   });
 }
+
+const baseUrl = (host: string, port: number): string =>
+  `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
 
 function fail(outgoing: ServerResponse): void {
   if (outgoing.headersSent) outgoing.destroy();

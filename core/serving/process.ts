@@ -3,10 +3,10 @@ import { createServer } from 'node:net';
 import { pino } from 'pino';
 import { systemClock } from '#core/clock.ts';
 import type { Tier } from '#core/contract/node.ts';
-import { CanopyError, messageOf } from '#core/errors.ts';
 import { NodeLease } from '#core/node/lease.ts';
 import { NodeLink } from '#core/node/link.ts';
 import type { NodeOptions, RunningNode } from '#core/node/process.ts';
+import { bind } from './listener.ts';
 import { Threads } from './threads.ts';
 
 export interface ServingOptions extends NodeOptions {
@@ -56,8 +56,7 @@ export async function startServing(
   };
   try {
     await link.start();
-    const bound = await threads.listen(host, port);
-    const url = `http://${host}:${bound}`;
+    const url = await threads.listen(host, port);
     log.info({ url, workers, fence: link.fence }, `${tier} serves`);
     return { url, close };
   } catch (error) {
@@ -70,19 +69,6 @@ export async function startServing(
 async function assertFree(host: string, port: number): Promise<void> {
   if (port === 0) return;
   const probe = createServer();
-  try {
-    await new Promise<void>((resolve, reject) => {
-      probe.once('error', reject);
-      probe.listen({ host, port }, resolve);
-    });
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EADDRINUSE') {
-      throw new CanopyError('conflict', `Port ${port} of ${host} is in use`, { cause: error });
-    }
-    throw new CanopyError('internal-error', `Cannot listen on ${host}: ${messageOf(error)}`, {
-      cause: error,
-    });
-  } finally {
-    await new Promise((resolve) => void probe.close(resolve));
-  }
+  await bind(probe, { host, port });
+  await new Promise((resolve) => void probe.close(resolve));
 }

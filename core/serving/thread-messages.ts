@@ -1,5 +1,6 @@
 import type { Config, JournalEvent } from '#core/contract/event.ts';
 import type { Tier } from '#core/contract/node.ts';
+import type { ErrorCode } from '#core/errors.ts';
 import type { LeaseMemory } from '#core/node/lease.ts';
 import type { Load, PurgeReport } from '#core/contract/report.ts';
 
@@ -32,7 +33,7 @@ export type ToThread =
 /** To the main thread. */
 export type FromThread =
   | { readonly type: 'applied'; readonly id: number; readonly report: PurgeReport | undefined }
-  | { readonly type: 'listening'; readonly port: number }
-  | { readonly type: 'not-listening'; readonly code: string; readonly message: string }
+  | { readonly type: 'listening'; readonly url: string; readonly port: number }
+  | { readonly type: 'not-listening'; readonly code: ErrorCode; readonly message: string }
   | { readonly type: 'load'; readonly load: Load }
   | { readonly type: 'error'; readonly message: string };

@@ -1,6 +1,6 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { systemClock } from '#core/clock.ts';
-import { messageOf } from '#core/errors.ts';
+import { CanopyError, messageOf } from '#core/errors.ts';
 import { applyEvent } from '#core/node/config.ts';
 import { NodeLease } from '#core/node/lease.ts';
 import type { Exchange } from './exchange.ts';
@@ -31,9 +31,9 @@ export function runThread(handle: (node: TierNode, exchange: Exchange) => Promis
         handle: (exchange) => handle(node, exchange),
         onError: (error) => send({ type: 'error', message: messageOf(error) }),
       });
-      send({ type: 'listening', port: listener.port });
+      send({ type: 'listening', url: listener.url, port: listener.port });
     } catch (error) {
-      const code = (error as NodeJS.ErrnoException).code ?? '';
+      const code = error instanceof CanopyError ? error.code : 'internal-error';
       send({ type: 'not-listening', code, message: messageOf(error) });
     }
   };

@@ -63,16 +63,16 @@ export class Threads {
 
   /**
    * Accepts connections in every thread.
-   * @returns the port
+   * @returns the base URL
    * @throws CanopyError `conflict` where the port is taken
    */
-  async listen(host: string, port: number): Promise<number> {
+  async listen(host: string, port: number): Promise<string> {
     const [first, ...others] = this.#threads;
     if (first === undefined) throw new Error('A node has at least one thread');
     const bound = await this.#listen(first, host, port);
-    this.#address = { host, port: bound };
-    await Promise.all(others.map((thread) => this.#listen(thread, host, bound)));
-    return bound;
+    this.#address = { host, port: bound.port };
+    await Promise.all(others.map((thread) => this.#listen(thread, host, bound.port)));
+    return bound.url;
   }
 
   load(): Load {
@@ -143,16 +143,14 @@ export class Threads {
     });
   }
 
-  #listen(thread: Thread, host: string, port: number): Promise<number> {
+  #listen(thread: Thread, host: string, port: number): Promise<FromThread & { type: 'listening' }> {
     const reusePort = this.#options.count > 1;
     return new Promise((resolve, reject) => {
       const answer = (message: FromThread): void => {
         if (message.type !== 'listening' && message.type !== 'not-listening') return;
         thread.worker.off('message', answer);
-        if (message.type === 'listening') resolve(message.port);
-        else if (message.code === 'EADDRINUSE') {
-          reject(new CanopyError('conflict', `Port ${port} of ${host} is in use`));
-        } else reject(new CanopyError('internal-error', message.message));
+        if (message.type === 'listening') resolve(message);
+        else reject(new CanopyError(message.code, message.message));
       };
       thread.worker.on('message', answer);
       thread.worker.postMessage({ type: 'listen', host, port, reusePort } satisfies ToThread);
