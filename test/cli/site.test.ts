@@ -70,7 +70,7 @@ describe('siteFor', () => {
       { cache: { staleIfErrorSeconds: 'x' } },
       /cache\.staleIfErrorSeconds: expected .*received "x"/,
     ],
-    [{ hosts: [] }, /hosts: expected at least 1/],
+    [{ hosts: [] }, /hosts: expected .* at least 1, received \[\]/],
     [{ colour: 'red' }, /colour: expected no such field, received "red"/],
     [{ name: 'other' }, /name: expected "default", or none, received "other"/],
     [['a list'], /expected object/],

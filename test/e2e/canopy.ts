@@ -159,6 +159,13 @@ export class RunningUp extends LongRunning {
   }
 }
 
+/** Sends a node's process a signal. */
+export function kill(place: Place | null | undefined, signal: NodeJS.Signals): void {
+  // 0 would be the tests' own process group.
+  if (!place || place.pid <= 0) throw new Error('There is no such process');
+  process.kill(place.pid, signal);
+}
+
 /** Whether there is a process of this id. */
 export function isRunning(pid: number): boolean {
   try {

@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { canopy, isRunning, LongRunning, RunningUp } from './canopy.ts';
+import { canopy, isRunning, LongRunning, RunningUp, kill } from './canopy.ts';
 
 let dir: string;
 const running: LongRunning[] = [];
@@ -93,8 +93,7 @@ describe('up', () => {
 
   test('a second Ctrl-C ends even what cannot be stopped', async () => {
     const up = await RunningUp.start(dir, '--edges', '1', '--mid-tiers', '0');
-    const [edge] = up.ready.edges;
-    process.kill(edge?.pid ?? 0, 'SIGSTOP');
+    kill(up.ready.edges[0], 'SIGSTOP');
     const ended = up.end('SIGINT');
     await up.says('once more to kill');
     expect(await up.end('SIGINT')).toBe(130);

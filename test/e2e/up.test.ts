@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { canopy, curl, isRunning, RunningUp } from './canopy.ts';
+import { canopy, curl, isRunning, RunningUp, kill } from './canopy.ts';
 
 let root: string;
 beforeAll(async () => {
@@ -126,20 +126,20 @@ describe('a network with an origin of its own', () => {
   });
 
   test('mid-tiers killed one after another: requests still succeed', async () => {
-    for (const [index, { pid, name }] of up.ready.midTiers.entries()) {
-      process.kill(pid, 'SIGKILL');
+    for (const [index, midTier] of up.ready.midTiers.entries()) {
+      kill(midTier, 'SIGKILL');
       for (const edge of [0, 1, 2]) {
         const answer = await curl(url(edge, '/note.txt'));
         expect(answer.body).toBe('second');
         expect((await curl(url(edge, `/missing-${index}`))).status).toBe(404);
       }
-      await vi.waitFor(() => expect(up.stderr).toMatch(new RegExp(`${name} .*SIGKILL`)));
+      await vi.waitFor(() => expect(up.stderr).toMatch(new RegExp(`${midTier.name} .*SIGKILL`)));
     }
   });
 
   test('the origin killed: what is cached is still served', async () => {
     await Promise.all([0, 1, 2].map((edge) => curl(url(edge, '/note.txt'))));
-    process.kill(up.ready.origin?.pid ?? 0, 'SIGKILL');
+    kill(up.ready.origin, 'SIGKILL');
     await vi.waitFor(() => expect(up.stderr).toMatch(/origin .*SIGKILL/));
     for (const edge of [0, 1, 2]) {
       expect((await curl(url(edge, '/note.txt'))).body).toBe('second');
@@ -210,4 +210,9 @@ test('--pull puts the network in front of servers that are already there', async
     server.closeAllConnections();
     server.close();
   }
+
+  const again = await RunningUp.start(up.dir, '--edges=1', '--mid-tiers=0');
+  expect(again.ready.origin).toBeNull();
+  expect(again.stdout).toContain("-H 'Host: shop.test'");
+  expect(await again.end('SIGTERM')).toBe(0);
 });

@@ -1,0 +1,59 @@
+import { z } from 'zod';
+import { purgeModeSchema } from '#core/contract/event.ts';
+import { nodeSchema, tierSchema } from '#core/contract/node.ts';
+import { loadSchema } from '#core/contract/report.ts';
+import { siteSchema } from '#core/contract/site.ts';
+
+// What the control plane answers, as far as the commands use it: fields that a newer control
+// plane adds are let through, those that the commands need are checked.
+
+export const healthSchema = z.looseObject({ sequence: z.int() });
+
+export const siteAnswerSchema = z.looseObject({ site: siteSchema, sequence: z.int() });
+
+export const nodeStatusSchema = z.looseObject({
+  ...nodeSchema.shape,
+  fence: z.int(),
+  leaseRemainingMs: z.number().nullable(),
+  inService: z.boolean(),
+  lastHeartbeat: z
+    .looseObject({ pid: z.int(), version: z.string(), load: loadSchema, at: z.number() })
+    .nullable(),
+});
+
+/** `credential` is there only when the node was new. */
+export const nodeAnswerSchema = z.looseObject({ credential: z.string().optional() });
+
+export const purgeSchema = z.looseObject({
+  id: z.string(),
+  mode: purgeModeSchema,
+  status: z.enum(['pending', 'complete']),
+  nodes: z.array(
+    z.looseObject({
+      node: z.string(),
+      tier: tierSchema,
+      status: z.enum(['acknowledged', 'pending', 'lease-ended']),
+      objects: z.int().nullish(),
+      bytes: z.int().nullish(),
+      fills: z.int().nullish(),
+      tookMs: z.number().nullish(),
+    }),
+  ),
+});
+
+export const storedObjectSchema = z.looseObject({
+  path: z.string(),
+  etag: z.string(),
+  size: z.int(),
+  contentType: z.string(),
+});
+
+export const problemSchema = z.looseObject({
+  title: z.string().optional(),
+  detail: z.string().optional(),
+  code: z.string().optional(),
+});
+
+export type NodeStatus = z.output<typeof nodeStatusSchema>;
+export type Purge = z.output<typeof purgeSchema>;
+export type StoredObject = z.output<typeof storedObjectSchema>;

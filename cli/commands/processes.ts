@@ -1,0 +1,139 @@
+import { mkdir, readFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import type { Command } from 'commander';
+import { CanopyError, messageOf } from '#core/errors.ts';
+import type { NodeOptions } from '#core/node/process.ts';
+import { describeConfig, resolveConfig, type Settings, type Values } from '../config.ts';
+import { readDocument } from '../document.ts';
+import { runUntilStopped } from '../lifetime.ts';
+import { table } from '../output.ts';
+import {
+  controlPlaneSettings,
+  edgeSettings,
+  midTierSettings,
+  originSettings,
+} from '../settings.ts';
+
+/** Each command that runs one process. What it runs is loaded only when it is asked for. */
+export function addProcesses(program: Command): void {
+  addProcess(program, 'edge', 'run an edge: what clients talk to', edgeSettings, async (values) => {
+    const { startEdge } = await import('#edge/process.ts');
+    return startEdge({ ...(await nodeOptions(values)), ...cacheOptions(values) });
+  });
+  addProcess(
+    program,
+    'mid-tier',
+    'run a mid-tier: the shield before the origin',
+    midTierSettings,
+    async (values) => {
+      const { startMidTier } = await import('#mid-tier/process.ts');
+      return startMidTier({ ...(await nodeOptions(values)), ...cacheOptions(values) });
+    },
+  );
+  addProcess(
+    program,
+    'origin',
+    'run an origin: the content store',
+    originSettings,
+    async (values) => {
+      const { startOrigin } = await import('#origin/process.ts');
+      return startOrigin(await nodeOptions(values));
+    },
+  );
+  addProcess(
+    program,
+    'control-plane',
+    'run the control plane',
+    controlPlaneSettings,
+    async ({ dir, listen, leaseMs, adminToken }) => {
+      const { startControlPlane } = await import('#control-plane/server.ts');
+      const { host, port } = listen;
+      const server = await startControlPlane({
+        dir: resolve(dir),
+        host,
+        port,
+        leaseMs,
+        ...(adminToken !== undefined && { adminToken }),
+      });
+      if (adminToken === undefined && server.adminToken !== undefined) {
+        console.log(`admin token, shown this once: ${server.adminToken}`);
+      }
+      return server;
+    },
+  );
+}
+
+function addProcess<S extends Settings>(
+  program: Command,
+  name: string,
+  description: string,
+  settings: S,
+  start: (values: Values<S>) => Promise<{ url: string; close(): Promise<void> }>,
+): void {
+  const command = program.command(name).description(description);
+  for (const setting of Object.values(settings)) {
+    const fallback = setting.default === undefined ? '' : `, default ${setting.default}`;
+    if (setting.flag !== undefined) {
+      command.option(setting.flag, `${setting.description} (${setting.variable}${fallback})`);
+    }
+  }
+  command.option('--config <file>', 'settings in JSON or YAML (CANOPY_CONFIG)');
+  command.action(async () => {
+    const options = command.opts<Readonly<Record<string, unknown>>>();
+    const file = options['config'] ?? process.env['CANOPY_CONFIG'];
+    const config = resolveConfig(settings, {
+      flags: flagsByKey(settings, command),
+      environment: process.env,
+      ...(typeof file === 'string' && {
+        file: { name: file, content: await readDocument(file) },
+      }),
+    });
+    console.log(table(['setting', 'value', 'from'], describeConfig(settings, config)));
+    await runUntilStopped(() => start(config.values));
+  });
+}
+
+/** Commander names values by the flag; settings have names that say their units. */
+function flagsByKey(settings: Settings, command: Command): Readonly<Record<string, unknown>> {
+  const byFlag = new Map(
+    command.options.map((option) => [option.flags, command.getOptionValue(option.attributeName())]),
+  );
+  return Object.fromEntries(
+    Object.entries(settings).map(([key, setting]) => [key, byFlag.get(setting.flag ?? '')]),
+  );
+}
+
+type NodeValues = Values<typeof originSettings>;
+type CacheValues = Values<typeof edgeSettings>;
+
+async function nodeOptions(values: NodeValues): Promise<NodeOptions> {
+  const dir = resolve(values.dir);
+  await mkdir(dir, { recursive: true, mode: 0o700 });
+  return {
+    name: values.name,
+    controlPlaneUrls: values.controlPlaneUrls,
+    credential: await credentialOf(values),
+    dir,
+    host: values.listen.host,
+    port: values.listen.port,
+  };
+}
+
+const cacheOptions = ({ workers, memoryBytes }: CacheValues) => ({ workers, memoryBytes });
+
+async function credentialOf({ credential, credentialFile }: NodeValues): Promise<string> {
+  if (credentialFile === undefined) {
+    if (credential !== undefined) return credential;
+    throw new CanopyError(
+      'unauthenticated',
+      'A node needs its credential: give --credential-file or CANOPY_CREDENTIAL',
+    );
+  }
+  try {
+    return (await readFile(credentialFile, 'utf8')).trim();
+  } catch (cause) {
+    throw new CanopyError('invalid-input', `Cannot read ${credentialFile}: ${messageOf(cause)}`, {
+      cause,
+    });
+  }
+}

@@ -1,0 +1,143 @@
+import { mkdir } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import { systemClock } from '#core/clock.ts';
+import { baseUrlSchema } from '#core/contract/names.ts';
+import { readDocument } from '../document.ts';
+import { readNetworkFile } from '../network-file.ts';
+import { sizeSchema } from '../size.ts';
+import { Children } from '../up/children.ts';
+import { lockDir } from '../up/lock.ts';
+import { startNetwork } from '../up/network.ts';
+import { allProcesses, planNetwork } from '../up/plan.ts';
+import { requireFreePorts } from '../up/ports.ts';
+import { probeOriginServers } from '../up/pull.ts';
+import { removeReadyFile, writeReadyFile } from '../up/ready-file.ts';
+import { Registry } from '../up/registry.ts';
+import { siteFor, wishesAnything } from '../up/site.ts';
+import { summary } from '../up/summary.ts';
+
+interface UpOptions {
+  readonly pull?: readonly string[];
+  readonly host?: readonly string[];
+  readonly edges: number;
+  readonly midTiers: number;
+  readonly port: number;
+  readonly workers: number;
+  readonly memory: number;
+  readonly site?: string;
+  readonly dir: string;
+  readonly readyFile?: string;
+}
+
+export function addUp(program: Command): void {
+  program
+    .command('up')
+    .description('start a whole network on this machine: each node a process of its own')
+    .option('--pull <url>', 'origin server; repeat it in order of priority', addUrl)
+    .option('--host <name>', 'host of the site; repeatable (default: every host)', addText)
+    .option('--edges <n>', 'number of edges', numberBetween(0, 100), 3)
+    .option('--mid-tiers <n>', 'number of mid-tiers', numberBetween(0, 100), 2)
+    .option(
+      '--port <n>',
+      "the first edge's port, the others follow; 0: any free ones",
+      numberBetween(0, 65_535),
+      8080,
+    )
+    .option('--workers <n>', 'threads per edge', numberBetween(1, 256), 1)
+    .addOption(
+      new Option('--memory <size>', 'memory for stored objects, per node')
+        .argParser(size)
+        .default(256 * 1024 ** 2, '256m'),
+    )
+    .option('--site <file>', 'site settings, JSON or YAML')
+    .option('--dir <dir>', 'state, logs and secrets', '.canopy')
+    .option('--ready-file <file>', 'where to write addresses and token once everything serves')
+    .action(up);
+}
+
+async function up(options: UpOptions): Promise<void> {
+  const dir = resolve(options.dir);
+  const file = options.site === undefined ? undefined : await readDocument(options.site);
+  const site = { pull: options.pull ?? [], hosts: options.host ?? [], file };
+  // Checked before anything starts, over the site as the last start left it.
+  const { origin } = siteFor(site, (await readNetworkFile(dir))?.site);
+  const plan = planNetwork({ ...options, withOrigin: origin.kind === 'push' });
+
+  await mkdir(dir, { recursive: true, mode: 0o700 });
+  const lock = lockDir(dir);
+  if (options.readyFile !== undefined) await removeReadyFile(options.readyFile);
+  // A site that is there already goes on, also while its servers are down.
+  if (origin.kind === 'pull' && wishesAnything(site)) {
+    const warnings = await probeOriginServers(origin.servers.map((server) => server.url));
+    for (const warning of warnings) warn(warning);
+  }
+  await requireFreePorts(allProcesses(plan));
+
+  const children = new Children(join(dir, 'logs'), systemClock, warn);
+  const stopped = stopSignal(() => children.kill());
+  const start = async (): Promise<void> => {
+    const registry = await Registry.open(dir);
+    const network = await startNetwork(
+      plan,
+      { dir, site, workers: options.workers, memoryBytes: options.memory },
+      { children, registry, clock: systemClock },
+    );
+    if (options.readyFile !== undefined) await writeReadyFile(options.readyFile, network);
+    console.log(summary(network, options.dir));
+  };
+
+  try {
+    await Promise.race([start().then(() => stopped), stopped]);
+  } finally {
+    // Edges first: a transfer under way still needs its parents.
+    for (const stage of [plan.edges, plan.midTiers, plan.origins, [plan.controlPlane]]) {
+      await children.stop(stage.map((process) => process.name));
+    }
+    if (options.readyFile !== undefined) await removeReadyFile(options.readyFile);
+    lock.release();
+  }
+}
+
+/** Resolves at the first SIGINT or SIGTERM; a second one kills what still runs and exits. */
+function stopSignal(kill: () => Promise<void>): Promise<void> {
+  return new Promise((resolveSignal) => {
+    let asked = false;
+    const onSignal = (): void => {
+      if (asked) {
+        void kill().finally(() => process.exit(130));
+        return;
+      }
+      asked = true;
+      console.error('canopy: stopping (once more to kill)');
+      resolveSignal();
+    };
+    process.on('SIGINT', onSignal);
+    process.on('SIGTERM', onSignal);
+  });
+}
+
+const warn = (text: string): void => console.error(text.startsWith(' ') ? text : `canopy: ${text}`);
+
+const addText = (text: string, previous: readonly string[] = []): string[] => [...previous, text];
+
+function addUrl(text: string, previous: readonly string[] = []): string[] {
+  if (!baseUrlSchema.safeParse(text).success) {
+    throw new InvalidArgumentError('Expected an http:// or https:// URL without a path.');
+  }
+  return [...previous, new URL(text).origin];
+}
+
+function size(text: string): number {
+  const result = sizeSchema.safeParse(text);
+  if (result.success) return result.data;
+  throw new InvalidArgumentError('Expected a size of at least 1m, such as 256m or 1.5g.');
+}
+
+const numberBetween =
+  (least: number, most: number) =>
+  (text: string): number => {
+    const number = /^\d+$/.test(text) ? Number(text) : -1;
+    if (number >= least && number <= most) return number;
+    throw new InvalidArgumentError(`Expected a whole number from ${least} to ${most}.`);
+  };

@@ -1,0 +1,47 @@
+import { Command, CommanderError } from 'commander';
+import { version } from '#core/node/version.ts';
+import { addNodes } from './commands/nodes.ts';
+import { addProcesses } from './commands/processes.ts';
+import { addPurge } from './commands/purge.ts';
+import { addPut } from './commands/put.ts';
+import { addSites } from './commands/sites.ts';
+import { addUp } from './commands/up.ts';
+import { errorLine } from './output.ts';
+
+/** The `canopy` command with all that belongs to it. */
+export function createProgram(): Command {
+  const program = new Command('canopy')
+    .description('The content delivery network that you run yourself.')
+    .version(version, '--version')
+    .showSuggestionAfterError()
+    .configureOutput({
+      // Commander spreads an error and its suggestion over two lines.
+      outputError: (text, write) =>
+        write(
+          `canopy: ${text
+            .trim()
+            .replace(/^error: /, '')
+            .replaceAll(/\s*\n\s*/g, ' ')}\n`,
+        ),
+    })
+    .exitOverride();
+  // Settings are inherited by the commands that are added after them.
+  for (const add of [addUp, addPut, addPurge, addSites, addNodes, addProcesses]) add(program);
+  return program;
+}
+
+/** Runs one command line. @returns nothing; failures are one line on stderr and the exit code */
+export async function run(argv: readonly string[]): Promise<void> {
+  try {
+    await createProgram().parseAsync(argv);
+  } catch (error) {
+    // Commander has said what it had to say.
+    if (error instanceof CommanderError) {
+      process.exitCode = error.exitCode;
+      return;
+    }
+    console.error(errorLine(error));
+    // What was half started, or the channel to a parent, would keep the process alive.
+    process.exit(1);
+  }
+}

@@ -1,0 +1,127 @@
+import { z } from 'zod';
+import { baseUrlSchema, nameSchema } from '#core/contract/names.ts';
+import type { Setting, Settings } from './config.ts';
+import { sizeSchema } from './size.ts';
+
+/** `127.0.0.1:8080` or `[::1]:8080` as host and port; port 0 is any free one. */
+export const listenSchema = z
+  .string()
+  .regex(/^(?:\[[0-9a-f:.]+\]|[^\s:[\]]+):\d{1,5}$/i, 'HOST:PORT, such as 127.0.0.1:8080')
+  .transform((text) => {
+    const colon = text.lastIndexOf(':');
+    return {
+      host: text.slice(0, colon).replace(/^\[(.*)\]$/, '$1'),
+      port: Number(text.slice(colon + 1)),
+    };
+  })
+  .refine(({ port }) => port <= 65_535, { message: 'a port of at most 65535' });
+
+const wholeNumber = (least: number, most: number) =>
+  z
+    .union([z.int(), z.string().regex(/^\d+$/).transform(Number)])
+    .refine((number) => number >= least && number <= most, {
+      message: `a whole number from ${least} to ${most}`,
+    });
+
+const listen = (port: number) =>
+  ({
+    schema: listenSchema,
+    flag: '--listen <host:port>',
+    variable: 'CANOPY_LISTEN',
+    description: 'address to serve on; port 0 takes any free one',
+    default: `127.0.0.1:${port}`,
+  }) satisfies Setting;
+
+const dir = (fallback: string) =>
+  ({
+    schema: z.string().min(1),
+    flag: '--dir <dir>',
+    variable: 'CANOPY_DIR',
+    description: 'where it keeps its state',
+    default: fallback,
+  }) satisfies Setting;
+
+/** What any node is told. */
+const node = {
+  name: {
+    schema: nameSchema,
+    flag: '--name <name>',
+    variable: 'CANOPY_NAME',
+    description: 'the name that the node was added under',
+  },
+  controlPlaneUrls: {
+    schema: z.array(baseUrlSchema).min(1),
+    flag: '--control-plane <url...>',
+    variable: 'CANOPY_CONTROL_PLANE',
+    description: 'URL of the control plane; its replicas in order of preference',
+    list: true,
+  },
+  credentialFile: {
+    schema: z.string().optional(),
+    flag: '--credential-file <file>',
+    variable: 'CANOPY_CREDENTIAL_FILE',
+    description: "file that holds the node's credential",
+  },
+  credential: {
+    schema: z.string().min(1).optional(),
+    variable: 'CANOPY_CREDENTIAL',
+    description: "the node's credential",
+    secret: true,
+  },
+} as const satisfies Settings;
+
+/** What a node with a cache is told besides. */
+const cache = {
+  workers: {
+    schema: wholeNumber(1, 256),
+    flag: '--workers <n>',
+    variable: 'CANOPY_WORKERS',
+    description: 'threads that serve',
+    default: 1,
+  },
+  memoryBytes: {
+    schema: sizeSchema,
+    flag: '--memory <size>',
+    variable: 'CANOPY_MEMORY',
+    description: 'memory for stored objects, all threads together',
+    default: '256m',
+  },
+} as const satisfies Settings;
+
+export const edgeSettings = {
+  ...node,
+  dir: dir('.canopy/edge'),
+  listen: listen(8080),
+  ...cache,
+} as const satisfies Settings;
+
+export const midTierSettings = {
+  ...node,
+  dir: dir('.canopy/mid-tier'),
+  listen: listen(8081),
+  ...cache,
+} as const satisfies Settings;
+
+export const originSettings = {
+  ...node,
+  dir: dir('.canopy/origin'),
+  listen: listen(8082),
+} as const satisfies Settings;
+
+export const controlPlaneSettings = {
+  dir: dir('.canopy/control-plane'),
+  listen: listen(8083),
+  leaseMs: {
+    schema: wholeNumber(100, 3_600_000),
+    flag: '--lease-ms <ms>',
+    variable: 'CANOPY_LEASE_MS',
+    description: 'how long a silent node counts as in service',
+    default: 10_000,
+  },
+  adminToken: {
+    schema: z.string().min(16).optional(),
+    variable: 'CANOPY_ADMIN_TOKEN',
+    description: 'the admin token of a first start; one is made if absent',
+    secret: true,
+  },
+} as const satisfies Settings;

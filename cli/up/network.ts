@@ -1,0 +1,119 @@
+import { join } from 'node:path';
+import type { Clock } from '#core/clock.ts';
+import type { Location, Tier } from '#core/contract/node.ts';
+import type { Site } from '#core/contract/site.ts';
+import { ApiClient } from '../api-client.ts';
+import type { Children } from './children.ts';
+import { type Plan, type PlannedNode, registration } from './plan.ts';
+import { waitUntilServing } from './ready.ts';
+import type { Registry } from './registry.ts';
+import { uploadSample } from './sample.ts';
+import { SITE_NAME, siteFor, type SiteWishes, wishesAnything } from './site.ts';
+
+export interface NetworkOptions {
+  /** Absolute; state, logs and the directories of the nodes are in it. */
+  readonly dir: string;
+  /** Threads per edge. */
+  readonly workers: number;
+  /** Per edge and mid-tier. */
+  readonly memoryBytes: number;
+  readonly site: SiteWishes;
+}
+
+export interface RunningPlace {
+  readonly name: string;
+  readonly tier: Tier;
+  readonly location: Location;
+  readonly url: string;
+  readonly pid: number;
+}
+
+export interface RunningNetwork {
+  readonly site: Site;
+  readonly edges: readonly RunningPlace[];
+  readonly midTiers: readonly RunningPlace[];
+  readonly origins: readonly RunningPlace[];
+  readonly controlPlane: { readonly url: string; readonly token: string; readonly pid: number };
+}
+
+/** Starts every process of `plan` and resolves once the network serves. */
+export async function startNetwork(
+  plan: Plan,
+  options: NetworkOptions,
+  { children, registry, clock }: { children: Children; registry: Registry; clock: Clock },
+): Promise<RunningNetwork> {
+  const controlPlane = await children.start({
+    name: plan.controlPlane.name,
+    arguments: [
+      'control-plane',
+      ...flags({
+        dir: join(options.dir, 'control-plane'),
+        listen: `127.0.0.1:${plan.controlPlane.port}`,
+      }),
+    ],
+    environment: { CANOPY_ADMIN_TOKEN: registry.adminToken },
+  });
+  await registry.controlPlaneAt(controlPlane.url);
+  const api = new ApiClient({ url: controlPlane.url, token: registry.adminToken });
+
+  const site = await putSite(api, options.site);
+  await registry.siteIs(site);
+  const planned = [...plan.edges, ...plan.midTiers, ...plan.origins];
+  await registry.removeAllBut(api, new Set(planned.map((node) => node.name)));
+
+  const credentials = new Map<string, string>();
+  for (const node of planned) {
+    credentials.set(node.name, await registry.add(api, registration(node)));
+  }
+
+  const startNode = async (node: PlannedNode): Promise<RunningPlace> => {
+    const { url, pid } = await children.start({
+      name: node.name,
+      arguments: [
+        node.tier,
+        ...flags({
+          name: node.name,
+          'control-plane': controlPlane.url,
+          dir: join(options.dir, 'nodes', node.name),
+          listen: `127.0.0.1:${node.port}`,
+        }),
+        ...(node.tier === 'edge' ? flags({ workers: options.workers }) : []),
+        ...(node.tier === 'origin' ? [] : flags({ memory: options.memoryBytes })),
+      ],
+      environment: { CANOPY_CREDENTIAL: credentials.get(node.name) ?? '' },
+    });
+    await registry.add(api, registration(node, url));
+    return { name: node.name, tier: node.tier, location: node.location, url, pid };
+  };
+
+  // Parents first, so that no node finds its parents dead.
+  const origins = await Promise.all(plan.origins.map(startNode));
+  if (origins.length > 0 && site.origin.kind === 'push' && !registry.sampleUploaded) {
+    await uploadSample(api, SITE_NAME);
+    await registry.markSampleUploaded();
+  }
+  const midTiers = await Promise.all(plan.midTiers.map(startNode));
+  const edges = await Promise.all(plan.edges.map(startNode));
+
+  await waitUntilServing(
+    {
+      nodes: [...origins, ...midTiers, ...edges],
+      edgeUrls: edges.map((edge) => edge.url),
+      sequence: await api.sequence(),
+      statuses: () => api.nodes(),
+      isRunning: (name) => children.names.includes(name),
+    },
+    clock,
+  );
+  const { url, pid } = controlPlane;
+  return { site, edges, midTiers, origins, controlPlane: { url, token: registry.adminToken, pid } };
+}
+
+async function putSite(api: ApiClient, wishes: SiteWishes): Promise<Site> {
+  const existing = (await api.sites()).find((site) => site.name === SITE_NAME);
+  if (existing !== undefined && !wishesAnything(wishes)) return existing;
+  return (await api.putSite(SITE_NAME, siteFor(wishes, existing))).site;
+}
+
+const flags = (values: Readonly<Record<string, string | number>>): string[] =>
+  Object.entries(values).flatMap(([name, value]) => [`--${name}`, `${value}`]);

@@ -1,0 +1,9 @@
+import type { ApiClient } from '../api-client.ts';
+
+/** Puts the sample site into the origin, so that a new network has something to show. */
+export async function uploadSample(api: ApiClient, site: string): Promise<void> {
+  const { sampleFiles } = await import('#origin/sample.ts');
+  for (const { path, content, cacheControl } of await sampleFiles()) {
+    await api.putObject(site, path, { content, headers: { 'cache-control': cacheControl } });
+  }
+}

@@ -1,0 +1,38 @@
+import { table } from '../output.ts';
+import type { RunningNetwork } from './network.ts';
+
+/** What `up` says once everything serves: who is where, and what to try. */
+export function summary(network: RunningNetwork, dir: string): string {
+  const { edges, midTiers, origins, controlPlane } = network;
+  const rows = [...edges, ...midTiers, ...origins].map((node) => [
+    node.tier,
+    node.name,
+    node.location.name,
+    node.url,
+    node.pid,
+  ]);
+  const lines = [
+    table(
+      ['tier', 'name', 'location', 'url', 'pid'],
+      [...rows, ['control-plane', 'control-plane', '-', controlPlane.url, controlPlane.pid]],
+    ),
+    '',
+    ...curlLines(network).flatMap((line, index) => (index === 0 ? ['Try:', line] : [line])),
+    '',
+    `State and logs are in ${dir}. Ctrl-C stops the network.`,
+  ];
+  return lines.join('\n');
+}
+
+/** A miss, a hit, and another edge that shares the mid-tier's copy. */
+function curlLines({ edges, site }: RunningNetwork): readonly string[] {
+  const [first, second = first] = edges;
+  if (first === undefined || second === undefined) return [];
+  const host = site.hosts[0] ?? '*';
+  const header = host === '*' ? '' : `-H 'Host: ${host.replace(/^\*/, 'www')}' `;
+  return [
+    `  curl -i ${header}${first.url}/`,
+    `  curl -sI ${header}${first.url}/ | grep -i cache-status`,
+    `  curl -sI ${header}${second.url}/ | grep -i cache-status`,
+  ];
+}
