@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { z } from 'zod';
 import { baseUrlSchema, nameSchema } from '#core/contract/names.ts';
 import type { Setting, Settings } from './config.ts';
@@ -71,35 +72,37 @@ const node = {
 } as const satisfies Settings;
 
 /** What a node with a cache is told besides. */
-const cache = {
-  workers: {
-    schema: wholeNumber(1, 256),
-    flag: '--workers <n>',
-    variable: 'CANOPY_WORKERS',
-    description: 'threads that serve',
-    default: 1,
-  },
-  memoryBytes: {
-    schema: sizeSchema,
-    flag: '--memory <size>',
-    variable: 'CANOPY_MEMORY',
-    description: 'memory for stored objects, all threads together',
-    default: '256m',
-  },
-} as const satisfies Settings;
+const cache = (workers: number) =>
+  ({
+    workers: {
+      schema: wholeNumber(1, 256),
+      flag: '--workers <n>',
+      variable: 'CANOPY_WORKERS',
+      description: 'threads that serve',
+      default: workers,
+    },
+    memoryBytes: {
+      schema: sizeSchema,
+      flag: '--memory <size>',
+      variable: 'CANOPY_MEMORY',
+      description: 'memory for stored objects, all threads together',
+      default: '256m',
+    },
+  }) as const satisfies Settings;
 
 export const edgeSettings = {
   ...node,
   dir: dir('.canopy/edge'),
   listen: listen(8080),
-  ...cache,
+  ...cache(availableParallelism()),
 } as const satisfies Settings;
 
 export const midTierSettings = {
   ...node,
   dir: dir('.canopy/mid-tier'),
   listen: listen(8081),
-  ...cache,
+  // Threads do not share fills: with one, all edges together make one request of the origin.
+  ...cache(1),
 } as const satisfies Settings;
 
 export const originSettings = {

@@ -57,8 +57,13 @@ async function put(file: string, target: string, options: PutOptions): Promise<v
 
 /** Waits for the purge, so that once the command ends nobody is served what was there before. */
 async function purged(api: ApiClient, url: URL) {
-  const { id } = await api.purge({ mode: 'hard', urls: [url.href] });
+  const { id } = await api.purge({ mode: 'hard', urls: [url.href, ...directoryOf(url)] });
   return api.waitForPurge(id, PURGE_LIMIT_MS);
+}
+
+/** An index page is also what its directory is answered with. */
+function directoryOf({ href, pathname }: URL): readonly string[] {
+  return pathname.endsWith('/index.html') ? [href.slice(0, -'index.html'.length)] : [];
 }
 
 function objectUrl(text: string): URL {

@@ -154,13 +154,16 @@ const sum = (a: Volume, b: Volume): Volume => ({
   bytes: a.bytes + b.bytes,
 });
 
-/** A purged URL is read just as a request for it would be, so that both come to the same keys. */
+/**
+ * A purged URL is read just as a request for it would be, so that both come to the same keys; one
+ * that could not be requested has none. The control plane refuses those, but an event is heeded
+ * whatever it holds: a node that cannot go on would hold up all that come after it.
+ */
 function keysOf(site: Site, url: string): readonly string[] {
-  const { host, target } = readRequest({
-    method: 'GET',
-    target: url,
-    fields: [],
-    encrypted: false,
-  });
-  return purgedKeys(site, host, target);
+  try {
+    const request = readRequest({ method: 'GET', target: url, fields: [], encrypted: false });
+    return purgedKeys(site, request.host, request.target);
+  } catch {
+    return [];
+  }
 }

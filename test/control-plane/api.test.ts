@@ -1,4 +1,5 @@
 import { request } from 'node:http';
+import { connect } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { describe, expect, test } from 'vitest';
 import { pino } from 'pino';
@@ -122,6 +123,23 @@ describe('problems', () => {
     });
     expect(JSON.parse(status)).toMatchObject({ code: 'invalid-request' });
   });
+});
+
+test.for([
+  ['no HTTP', 'hello\r\n\r\n', 400, 'invalid-request'],
+  [
+    'too many fields',
+    `GET / HTTP/1.1\r\nX: ${'x'.repeat(20_000)}\r\n\r\n`,
+    431,
+    'header-too-large',
+  ],
+] as const)('a connection with %s is answered and ended', async ([, bytes, status, code]) => {
+  const cp = await TestControlPlane.start();
+  const socket = connect(Number(new URL(cp.url).port), '127.0.0.1');
+  socket.write(bytes);
+  const answer = await text(socket);
+  expect(answer).toMatch(new RegExp(`^HTTP/1.1 ${status} `));
+  expect(JSON.parse(answer.slice(answer.indexOf('{')))).toMatchObject({ status, code });
 });
 
 describe('access', () => {

@@ -162,6 +162,24 @@ describe('completion', () => {
   });
 });
 
+describe('a node that comes back', () => {
+  test('further behind than it was acknowledged is waited for again', async () => {
+    const cp = await TestControlPlane.start();
+    await cp.addSite('one', '*');
+    const edge = await cp.addNode('edge');
+    const other = await cp.addNode('other');
+    for (const credential of [edge, other]) await cp.heartbeat(credential, 4);
+    const purge = await cp.purge({ site: 'one' });
+    await cp.acknowledge(edge, 5);
+    expect(statuses(await cp.findPurge(purge))).toEqual({ edge: 'acknowledged', other: 'pending' });
+    const stream = await fetch(`${cp.url}/v1/node/stream`, {
+      headers: { authorization: `Bearer ${edge}`, 'last-event-id': '4' },
+    });
+    expect(statuses(await cp.findPurge(purge))).toEqual({ edge: 'pending', other: 'pending' });
+    await stream.body?.cancel();
+  });
+});
+
 describe('restart', () => {
   test('a pending purge goes on: every known node may be in service for one lease', async () => {
     const cp = await TestControlPlane.start();

@@ -80,6 +80,16 @@ describe('a network with an origin of its own', () => {
     expect((await curl(url(1, '/data.json'))).body).toBe('{"from":"stdin"}');
   });
 
+  test('put of an index page renews its directory as well', async () => {
+    const file = join(root, 'index.html');
+    for (const content of ['<p>first</p>', '<p>second</p>']) {
+      await writeFile(file, content);
+      const cached = ['--cache-control', 'max-age=600'];
+      await up.command('put', file, url(0, '/folder/index.html'), ...cached);
+      for (const edge of [0, 1]) expect((await curl(url(edge, '/folder/'))).body).toBe(content);
+    }
+  });
+
   test('purge reports every cache, and what it hit', async () => {
     await curl(url(0, '/note.txt'));
     const purge = await up.command('purge', url(0, '/note.txt'), '--wait');

@@ -1,0 +1,82 @@
+import type { FastifyInstance } from 'fastify';
+import { isDeepStrictEqual } from 'node:util';
+import { type Node, nodeSchema } from '#core/contract/node.ts';
+import { validate } from '#core/contract/validate.ts';
+import { CanopyError } from '#core/errors.ts';
+import { digestOf, newSecret } from '../secrets.ts';
+import { withName } from './named.ts';
+import type { Services } from './services.ts';
+
+interface Route {
+  readonly Params: { readonly node: string };
+}
+
+export function nodeRoutes(app: FastifyInstance, services: Services): void {
+  const { access, journal, streams } = services;
+
+  app.route({
+    method: 'GET',
+    url: '/v1/nodes',
+    onRequest: access.toNetwork('read'),
+    handler: async () => journal.config.nodes.map((node) => statusOf(node, services)),
+  });
+
+  app.route<Route>({
+    method: 'PUT',
+    url: '/v1/nodes/:node',
+    onRequest: access.toNetwork('configure'),
+    handler: async (request, reply) => {
+      const input = withName('node', request.params.node, request.body);
+      const node = validate(nodeSchema, input, 'node');
+      const credential = newSecret();
+      let created = false;
+      await journal.change((config) => {
+        const present = config.nodes.find(({ name }) => name === node.name);
+        if (isDeepStrictEqual(present, node)) return { entries: [] };
+        created = present === undefined;
+        const alongside = created
+          ? { credential: { node: node.name, digest: digestOf(credential) } }
+          : {};
+        return { entries: [{ type: 'node.put', node }], alongside: () => alongside };
+      });
+      reply.code(created ? 201 : 200);
+      const answer = { node, sequence: journal.config.sequence };
+      return created ? { ...answer, credential } : answer;
+    },
+  });
+
+  app.route<Route>({
+    method: 'DELETE',
+    url: '/v1/nodes/:node',
+    onRequest: access.toNetwork('configure'),
+    handler: async (request) => {
+      const { node: name } = request.params;
+      await journal.change(({ nodes }) => {
+        if (!nodes.some((node) => node.name === name)) {
+          throw new CanopyError('not-found', `There is no node "${name}"`);
+        }
+        return { entries: [{ type: 'node.delete', name }] };
+      });
+      streams.end(name);
+      return { sequence: journal.config.sequence };
+    },
+  });
+}
+
+function statusOf(node: Node, { leases }: Services): object {
+  const standing = leases.of(node.name);
+  const remainingMs = standing === undefined ? 0 : leases.remainingMs(standing);
+  const heartbeat = standing?.lastHeartbeat ?? null;
+  return {
+    ...node,
+    fence: standing?.fence ?? 0,
+    inService: remainingMs > 0,
+    leaseRemainingMs: remainingMs > 0 ? Math.ceil(remainingMs) : null,
+    lastHeartbeat: heartbeat && {
+      pid: heartbeat.pid,
+      version: heartbeat.version,
+      load: heartbeat.load,
+      at: heartbeat.at,
+    },
+  };
+}

@@ -1,0 +1,179 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { type IncomingHttpHeaders, STATUS_CODES } from 'node:http';
+import { finished, PassThrough, type Readable } from 'node:stream';
+import { Agent, type Dispatcher, request as send } from 'undici';
+import { CanopyError, messageOf } from '#core/errors.ts';
+import type { Services } from './services.ts';
+
+interface Route {
+  readonly Params: { readonly site: string };
+}
+
+/** Fields that mean the same to the origin as to us. */
+const FORWARDED = [
+  'accept',
+  'cache-control',
+  'content-length',
+  'content-type',
+  'if-match',
+  'if-modified-since',
+  'if-none-match',
+  'if-range',
+  'if-unmodified-since',
+  'range',
+] as const;
+
+/** Fields of the origin's connection, not of its answer. */
+const HOP_BY_HOP: ReadonlySet<string> = new Set(['connection', 'keep-alive', 'transfer-encoding']);
+
+/** How long one piece of content may take to move; a whole upload takes as long as it takes. */
+const IDLE_TIMEOUT_MS = 60_000;
+
+/** Content of push sites: passed through to the origin nodes, never held here. */
+export function objectRoutes(app: FastifyInstance, { access, journal }: Services): void {
+  const agent = new Agent({
+    connect: { timeout: 2_000 },
+    headersTimeout: 0,
+    bodyTimeout: IDLE_TIMEOUT_MS,
+  });
+  app.addHook('onClose', () => agent.destroy());
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser('*', (_request, body, done) => done(null, body));
+
+  const forward = async (request: FastifyRequest<Route>, reply: FastifyReply): Promise<unknown> => {
+    const { network, nodes, sites } = journal.config;
+    if (!sites.some(({ name }) => name === request.params.site)) {
+      throw new CanopyError('not-found', `There is no site "${request.params.site}"`);
+    }
+    const origins = nodes.filter(({ tier }) => tier === 'origin').map(({ url }) => url);
+    const reads = request.method === 'GET' || request.method === 'HEAD';
+    const exchange: Exchange = {
+      agent,
+      method: request.method,
+      // As it came: decoding and encoding again could name another object.
+      target: request.raw.url ?? '/',
+      headers: { ...pick(request.headers), authorization: `Bearer ${network.publishKey ?? ''}` },
+    };
+    const answer = await (reads
+      ? readFromAny(origins, exchange)
+      : writeToAll(origins, exchange, request.body as Readable | undefined));
+    return pass(answer, request, reply);
+  };
+
+  for (const [methods, scope] of [
+    [['GET', 'HEAD'], 'read'],
+    [['PUT', 'DELETE'], 'publish'],
+  ] as const) {
+    app.route<Route>({
+      method: [...methods],
+      url: '/v1/sites/:site/objects/*',
+      onRequest: access.toSites(scope),
+      handler: forward,
+    });
+  }
+  app.route<Route>({
+    method: 'GET',
+    url: '/v1/sites/:site/objects',
+    onRequest: access.toSites('read'),
+    handler: forward,
+  });
+}
+
+interface Exchange {
+  readonly agent: Agent;
+  readonly method: string;
+  readonly target: string;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+type Answer = Dispatcher.ResponseData;
+
+/** The first origin node that can be reached and does not fail. */
+async function readFromAny(origins: readonly string[], exchange: Exchange): Promise<Answer> {
+  let failure: unknown = noOrigin();
+  let failed: Answer | undefined;
+  for (const origin of origins) {
+    try {
+      const answer = await ask(origin, exchange);
+      await failed?.body.dump();
+      if (answer.statusCode < 500) return answer;
+      failed = answer;
+    } catch (error) {
+      failure = error;
+    }
+  }
+  if (failed !== undefined) return failed;
+  throw failure;
+}
+
+/** Every origin node takes the write, or the first refusal is the answer. */
+async function writeToAll(
+  origins: readonly string[],
+  exchange: Exchange,
+  body: Readable | undefined,
+): Promise<Answer> {
+  const bodies = body === undefined ? [] : share(body, origins.length);
+  const outcomes = await Promise.allSettled(
+    origins.map((origin, i) => ask(origin, exchange, bodies[i])),
+  );
+  // After an early refusal the client may still be sending.
+  body?.resume();
+  const answers = outcomes.flatMap((o) => (o.status === 'fulfilled' ? [o.value] : []));
+  const unreachable = outcomes.find((outcome) => outcome.status === 'rejected');
+  const chosen = answers.find(({ statusCode }) => statusCode >= 300) ?? answers[0];
+  const failed = unreachable !== undefined && (chosen?.statusCode ?? 0) < 300;
+  const unused = answers.filter((answer) => failed || answer !== chosen);
+  await Promise.all(unused.map((answer) => answer.body.dump()));
+  if (failed) throw unreachable.reason;
+  return chosen ?? Promise.reject(noOrigin());
+}
+
+/** One stream for each of `count` readers, at the pace of the slowest; a cut upload is cut for all. */
+function share(body: Readable, count: number): Readable[] {
+  const shares = Array.from({ length: count }, () => body.pipe(new PassThrough()));
+  finished(body, (error) => {
+    if (error) for (const one of shares) one.destroy(error);
+  });
+  // undici destroys a share whose origin failed, and says so; the others go on.
+  for (const one of shares) one.on('error', () => undefined);
+  return shares;
+}
+
+async function ask(origin: string, exchange: Exchange, body?: Readable): Promise<Answer> {
+  const { agent, method, target, headers } = exchange;
+  try {
+    return await send(new URL(target, origin), {
+      dispatcher: agent,
+      method,
+      headers,
+      body: body ?? null,
+    });
+  } catch (cause) {
+    throw new CanopyError(
+      'upstream-unreachable',
+      `The origin at ${origin} failed: ${messageOf(cause)}`,
+      { cause },
+    );
+  }
+}
+
+function pass(answer: Answer, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  reply.code(STATUS_CODES[answer.statusCode] === undefined ? 502 : answer.statusCode);
+  for (const [name, value] of Object.entries(answer.headers)) {
+    if (value !== undefined && !HOP_BY_HOP.has(name)) reply.header(name, value);
+  }
+  if (!request.raw.complete) reply.header('connection', 'close');
+  return reply.send(answer.body);
+}
+
+function pick(headers: IncomingHttpHeaders): Record<string, string> {
+  return Object.fromEntries(
+    FORWARDED.flatMap((name) => {
+      const value = headers[name];
+      return value === undefined ? [] : [[name, String(value)]];
+    }),
+  );
+}
+
+const noOrigin = (): CanopyError =>
+  new CanopyError('unavailable', 'The network has no origin node to keep content');

@@ -1,0 +1,18 @@
+import type { Clock } from '#core/clock.ts';
+import type { Journal } from '../journal/journal.ts';
+import type { NodeLeases } from '../journal/leases.ts';
+import type { Purges } from '../purge/purges.ts';
+import type { StateStore } from '../state/store.ts';
+import type { Access } from './access.ts';
+import type { NodeStreams } from './node-streams.ts';
+
+/** What the routes stand on. */
+export interface Services {
+  readonly access: Access;
+  readonly clock: Clock;
+  readonly journal: Journal;
+  readonly leases: NodeLeases;
+  readonly purges: Purges;
+  readonly store: StateStore;
+  readonly streams: NodeStreams;
+}

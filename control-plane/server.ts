@@ -1,0 +1,102 @@
+import { type Logger, pino } from 'pino';
+import { type Clock, systemClock } from '#core/clock.ts';
+import { CanopyError, messageOf } from '#core/errors.ts';
+import { Access } from './api/access.ts';
+import { buildApp } from './api/app.ts';
+import { NodeStreams } from './api/node-streams.ts';
+import { Journal } from './journal/journal.ts';
+import { NodeLeases } from './journal/leases.ts';
+import { Purges } from './purge/purges.ts';
+import { digestOf, newSecret } from './secrets.ts';
+import { openSqliteState } from './state/sqlite.ts';
+import type { StateStore } from './state/store.ts';
+
+const LEASE_MS = 10_000;
+
+/** The token that is made when there is none to administer with. */
+const ADMIN = 'admin';
+
+export interface ControlPlaneOptions {
+  /** Where the state is kept; made if missing, held by one control plane at a time. */
+  readonly dir: string;
+  readonly host: string;
+  /** 0: any free port. */
+  readonly port: number;
+  readonly clock?: Clock;
+  /** How long a node is in service after a heartbeat. Default 10 s. */
+  readonly leaseMs?: number;
+  /** Secret of the token `admin`; replaces the one it had. */
+  readonly adminToken?: string;
+  readonly log?: Logger;
+}
+
+export interface RunningControlPlane {
+  readonly url: string;
+  /** The admin token given, or made at the first start; `undefined` later, for only its digest is kept. */
+  readonly adminToken: string | undefined;
+  /** Ends the streams, finishes what is under way and gives up the state. */
+  close(): Promise<void>;
+}
+
+/**
+ * Starts the control plane.
+ * @throws CanopyError `conflict` if the state or the address is in use, `internal-error` if the state is damaged
+ */
+export async function startControlPlane(
+  options: ControlPlaneOptions,
+): Promise<RunningControlPlane> {
+  const {
+    clock = systemClock,
+    leaseMs = LEASE_MS,
+    log = pino({ name: 'control-plane' }),
+  } = options;
+  const store = openSqliteState(options.dir);
+  try {
+    const adminToken = await ensureAdminToken(store, clock, options.adminToken);
+    const journal = await Journal.open(store, clock);
+    const leases = new NodeLeases({ clock, leaseMs, nodes: journal.config.nodes });
+    const purges = await Purges.open({ store, journal, leases, clock, log });
+    const streams = new NodeStreams(journal, clock);
+    const access = new Access(store, journal);
+    const app = buildApp({ access, clock, journal, leases, purges, store, streams }, log);
+    const url = await app.listen({ host: options.host, port: options.port }).catch(refuseAddress);
+    const close = async (): Promise<void> => {
+      streams.endAll();
+      purges.close();
+      await app.close();
+      await store.close();
+    };
+    return { url, adminToken, close };
+  } catch (error) {
+    await store.close();
+    throw error;
+  }
+}
+
+async function ensureAdminToken(
+  store: StateStore,
+  clock: Clock,
+  given: string | undefined,
+): Promise<string | undefined> {
+  const known = given === undefined ? undefined : await store.tokenByDigest(digestOf(given));
+  if (known?.name === ADMIN) return given;
+  const tokens = await store.tokens();
+  const administrable = tokens.some(({ scopes, sites }) => scopes.includes('admin') && !sites);
+  if (given === undefined && administrable) return undefined;
+  const secret = given ?? newSecret();
+  await store.deleteToken(ADMIN);
+  await store.addToken({
+    name: ADMIN,
+    digest: digestOf(secret),
+    scopes: ['admin'],
+    sites: null,
+    createdAt: clock.now(),
+  });
+  return secret;
+}
+
+function refuseAddress(cause: unknown): never {
+  throw new CanopyError('conflict', `The control plane cannot listen: ${messageOf(cause)}`, {
+    cause,
+  });
+}

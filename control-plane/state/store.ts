@@ -1,0 +1,94 @@
+import type { Config, JournalEvent, PurgeMode, PurgeTarget } from '#core/contract/event.ts';
+import type { Tier } from '#core/contract/node.ts';
+import type { Scope } from './scopes.ts';
+
+export interface TokenRecord {
+  readonly name: string;
+  /** SHA-256 of the secret, which itself is never stored. */
+  readonly digest: Uint8Array;
+  readonly scopes: readonly Scope[];
+  /** Sites it is limited to; `null`: the whole network. */
+  readonly sites: readonly string[] | null;
+  /** Milliseconds since the Unix epoch. */
+  readonly createdAt: number;
+}
+
+export interface NodeCredential {
+  readonly node: string;
+  /** SHA-256 of the secret, which itself is never stored. */
+  readonly digest: Uint8Array;
+}
+
+/** How one node stands to one purge. */
+export interface NodeProgress {
+  readonly node: string;
+  readonly tier: Tier;
+  /** lease-ended: it can no longer serve without revalidation, so nobody waits for it. */
+  readonly status: 'acknowledged' | 'pending' | 'lease-ended';
+  /** Of all its reports on this purge; 0 until it has reported. */
+  readonly objects: number;
+  readonly bytes: number;
+  readonly fills: number;
+  /** From the purge's creation until it was settled for this node; `null` while pending. */
+  readonly tookMs: number | null;
+}
+
+/** A purge as the API shows it. */
+export interface PurgeRecord {
+  readonly id: string;
+  readonly mode: PurgeMode;
+  /** One per site; `sequences[i]` is the journal event of `targets[i]`. */
+  readonly targets: readonly PurgeTarget[];
+  readonly sequences: readonly number[];
+  readonly status: 'pending' | 'complete';
+  /** Milliseconds since the Unix epoch. */
+  readonly createdAt: number;
+  readonly completedAt?: number;
+  readonly nodes: readonly NodeProgress[];
+}
+
+/** What is written in the same transaction as a journal event. */
+export interface Alongside {
+  /** Of a node that the events put; replaces the one it had. */
+  readonly credential?: NodeCredential;
+  /** The purge that the events order. */
+  readonly purge?: PurgeRecord;
+}
+
+/**
+ * What the control plane remembers. Every method rejects with a CanopyError: `insufficient-storage` when
+ * the disk is full, `internal-error` otherwise; a method that rejects has changed nothing.
+ */
+export interface StateStore {
+  /** The configuration as of the journal's last event; `undefined` while the journal is empty. */
+  config(): Promise<Config | undefined>;
+  /** At most `limit` events after sequence `after`, oldest first; `undefined` if the journal no longer reaches back so far. */
+  events(after: number, limit: number): Promise<readonly JournalEvent[] | undefined>;
+  /**
+   * Writes events and what they change in one transaction: all or nothing.
+   * @param events consecutive, the first following the journal's last; the first of all is a `network.put`
+   * @returns false, and nothing is written, if another writer came first
+   */
+  append(events: readonly JournalEvent[], alongside?: Alongside): Promise<boolean>;
+  /** Forgets all but the last `keep` events and the purges completed before them; the configuration stays. */
+  trimJournal(keep: number): Promise<void>;
+
+  tokens(): Promise<readonly TokenRecord[]>;
+  /** @returns false if there is one of this name already */
+  addToken(token: TokenRecord): Promise<boolean>;
+  /** @returns false if there is none */
+  deleteToken(name: string): Promise<boolean>;
+  tokenByDigest(digest: Uint8Array): Promise<TokenRecord | undefined>;
+  credentialByDigest(digest: Uint8Array): Promise<NodeCredential | undefined>;
+
+  purge(id: string): Promise<PurgeRecord | undefined>;
+  /** The latest `limit`, newest first. */
+  purges(limit: number): Promise<readonly PurgeRecord[]>;
+  pendingPurges(): Promise<readonly PurgeRecord[]>;
+  /** The highest sequence of a completed purge; 0 if there is none. */
+  completedFence(): Promise<number>;
+  /** Replaces the progress of a purge that `append` has written. */
+  updatePurge(purge: PurgeRecord): Promise<void>;
+
+  close(): Promise<void>;
+}

@@ -1,0 +1,180 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import {
+  createServer,
+  type IncomingMessage,
+  request,
+  type Server,
+  type ServerResponse,
+} from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { Readable } from 'node:stream';
+import { buffer } from 'node:stream/consumers';
+import { expect, onTestFinished, test } from 'vitest';
+import { eventually, TestControlPlane } from './kit.ts';
+
+interface Origin {
+  readonly url: string;
+  readonly seen: { readonly line: string; readonly headers: IncomingMessage['headers'] }[];
+}
+
+/** An origin that answers as the test says. */
+async function startOrigin(
+  answer: (request: IncomingMessage, response: ServerResponse) => void,
+): Promise<Origin> {
+  const seen: Origin['seen'] = [];
+  const server: Server = createServer((incoming, response) => {
+    seen.push({ line: `${incoming.method} ${incoming.url}`, headers: incoming.headers });
+    answer(incoming, response);
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  onTestFinished(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, seen };
+}
+
+async function startWith(...origins: Origin[]): Promise<TestControlPlane> {
+  const cp = await TestControlPlane.start();
+  await cp.addSite('shop', 'shop.example');
+  for (const [i, { url }] of origins.entries()) await cp.addNode(`origin-${i}`, 'origin', url);
+  return cp;
+}
+
+const created = (incoming: IncomingMessage, response: ServerResponse): void => {
+  void buffer(incoming).then((body) => {
+    const etag = `"${createHash('sha256').update(body).digest('hex')}"`;
+    response.writeHead(201, { 'content-type': 'application/json', etag });
+    response.end(JSON.stringify({ etag, size: body.length }));
+  });
+};
+
+test('a put goes to every origin node, byte for byte and with its fields', async () => {
+  const origins = [await startOrigin(created), await startOrigin(created)];
+  const cp = await startWith(...origins);
+  // More than every body limit and buffer on the way.
+  const content = randomBytes(12 * 1024 * 1024);
+  const answer = await fetch(`${cp.url}/v1/sites/shop/objects/a%2Fb/%C3%A9.png?x=1`, {
+    method: 'PUT',
+    body: content,
+    headers: {
+      authorization: 'Bearer admin-token',
+      'content-type': 'image/png',
+      'cache-control': 'max-age=60',
+    },
+  });
+  expect(answer.status).toBe(201);
+  const etag = `"${createHash('sha256').update(content).digest('hex')}"`;
+  expect(await answer.json()).toEqual({ etag, size: content.length });
+  for (const { seen } of origins) {
+    expect(seen).toMatchObject([
+      {
+        line: 'PUT /v1/sites/shop/objects/a%2Fb/%C3%A9.png?x=1',
+        headers: {
+          'content-type': 'image/png',
+          'content-length': String(content.length),
+          'cache-control': 'max-age=60',
+        },
+      },
+    ]);
+    expect(seen[0]?.headers.authorization).toMatch(/^Bearer [\w-]{43}$/);
+    expect(seen[0]?.headers.authorization).not.toContain('admin-token');
+  }
+});
+
+test('an upload is passed on as it comes, not held back', async () => {
+  const arrived = Promise.withResolvers<string>();
+  const origin = await startOrigin((incoming, response) => {
+    incoming.once('data', (chunk: Buffer) => arrived.resolve(chunk.toString()));
+    incoming.once('end', () => response.writeHead(201).end());
+  });
+  const cp = await startWith(origin);
+  const upload = request(`${cp.url}/v1/sites/shop/objects/live`, {
+    method: 'PUT',
+    headers: { authorization: 'Bearer admin-token' },
+  });
+  upload.write('first');
+  expect(await arrived.promise).toBe('first');
+  upload.end('last');
+  const [answer] = (await once(upload, 'response')) as [IncomingMessage];
+  expect(answer.statusCode).toBe(201);
+  answer.resume();
+});
+
+test('an upload that the client cuts is cut at the origin', async () => {
+  const cut = Promise.withResolvers<boolean>();
+  const origin = await startOrigin((incoming) => {
+    incoming.resume().once('close', () => cut.resolve(!incoming.complete));
+    incoming.on('error', () => undefined);
+  });
+  const cp = await startWith(origin);
+  const upload = request(`${cp.url}/v1/sites/shop/objects/cut`, {
+    method: 'PUT',
+    headers: { authorization: 'Bearer admin-token', 'content-length': '1000' },
+  });
+  upload.on('error', () => undefined);
+  upload.write('part');
+  await eventually(() => expect(origin.seen).toHaveLength(1));
+  upload.destroy();
+  expect(await cut.promise).toBe(true);
+});
+
+test('a refusal of one origin is passed through as it is, also before the upload has ended', async () => {
+  const problem = '{"code":"insufficient-storage","detail":"There is no room"}';
+  const full = await startOrigin((_incoming, response) => {
+    response.writeHead(507, { 'content-type': 'application/problem+json' }).end(problem);
+  });
+  const cp = await startWith(await startOrigin(created), full);
+  const answer = await fetch(`${cp.url}/v1/sites/shop/objects/a`, {
+    method: 'PUT',
+    // More than fits into the buffers between the client and an origin that does not read.
+    body: randomBytes(32 * 1024 * 1024),
+    headers: { authorization: 'Bearer admin-token' },
+  });
+  expect(answer.status).toBe(507);
+  expect(answer.headers.get('content-type')).toBe('application/problem+json');
+  expect(await answer.text()).toBe(problem);
+});
+
+test('an origin that cannot be reached fails a write, and no origin at all is said', async () => {
+  const cp = await startWith(await startOrigin(created), { url: 'http://127.0.0.1:1', seen: [] });
+  const { status, body } = await cp.call('PUT', '/v1/sites/shop/objects/a', {});
+  expect(status).toBe(502);
+  expect(body).toMatchObject({ code: 'upstream-unreachable', side: 'upstream', retrySafe: true });
+  const empty = await startWith();
+  for (const method of ['GET', 'PUT', 'DELETE']) {
+    const answer = await empty.call(method, '/v1/sites/shop/objects/a');
+    expect(answer.body).toMatchObject({ code: 'unavailable', status: 503 });
+  }
+  expect((await empty.call('GET', '/v1/sites/none/objects/a')).status).toBe(404);
+});
+
+test('a read goes to the first origin that works, with its conditions, and streams back', async () => {
+  const broken = await startOrigin((_incoming, response) => void response.writeHead(500).end());
+  const good = await startOrigin((_incoming, response) => {
+    response.writeHead(206, { 'content-range': 'bytes 0-3/10', 'content-type': 'text/css' });
+    Readable.from([Buffer.from('ab'), Buffer.from('cd')]).pipe(response);
+  });
+  const cp = await startWith({ url: 'http://127.0.0.1:1', seen: [] }, broken, good);
+  const answer = await fetch(`${cp.url}/v1/sites/shop/objects/a`, {
+    headers: { authorization: 'Bearer admin-token', range: 'bytes=0-3', 'if-range': '"x"' },
+  });
+  expect(answer.status).toBe(206);
+  expect(answer.headers.get('content-range')).toBe('bytes 0-3/10');
+  expect(await answer.text()).toBe('abcd');
+  expect(broken.seen).toHaveLength(1);
+  expect(good.seen).toMatchObject([{ headers: { range: 'bytes=0-3', 'if-range': '"x"' } }]);
+});
+
+test.for([
+  ['HEAD', '/v1/sites/shop/objects/a/', 200],
+  ['DELETE', '/v1/sites/shop/objects/a', 204],
+  ['GET', '/v1/sites/shop/objects?prefix=%2Fimg&limit=5', 200],
+] as const)('%s %s is passed on', async ([method, path, status]) => {
+  const origin = await startOrigin((_incoming, response) => void response.writeHead(status).end());
+  const cp = await startWith(origin);
+  expect((await cp.call(method, path)).status).toBe(status);
+  expect(origin.seen).toMatchObject([{ line: `${method} ${path}` }]);
+});

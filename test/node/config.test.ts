@@ -1,0 +1,51 @@
+import { expect, test } from 'vitest';
+import type { Config, JournalEntry } from '#core/contract/event.ts';
+import { nodeSchema } from '#core/contract/node.ts';
+import { siteSchema } from '#core/contract/site.ts';
+import { applyEvent } from '#core/node/config.ts';
+
+const site = (name: string, host = 'a.example') =>
+  siteSchema.parse({ name, hosts: [host], origin: { kind: 'push' } });
+const location = { name: 'oslo', latitude: 59.9, longitude: 10.7 };
+const node = nodeSchema.parse({ name: 'edge', tier: 'edge', location, url: 'http://[::1]:1' });
+const network = { tierKey: 'a-key-of-16-chars' };
+const config: Config = { sequence: 4, network, sites: [site('b'), site('d')], nodes: [node] };
+
+test.for<[what: string, entry: JournalEntry, change: Partial<Config>]>([
+  [
+    'a new site takes its place by name',
+    { type: 'site.put', site: site('c') },
+    { sites: [site('b'), site('c'), site('d')] },
+  ],
+  [
+    'a site is replaced where it is',
+    { type: 'site.put', site: site('b', 'z.example') },
+    { sites: [site('b', 'z.example'), site('d')] },
+  ],
+  ['a site is deleted', { type: 'site.delete', name: 'b' }, { sites: [site('d')] }],
+  ['deleting what is not there changes nothing', { type: 'site.delete', name: 'x' }, {}],
+  [
+    'a node is put',
+    { type: 'node.put', node: { ...node, capacity: 2 } },
+    { nodes: [{ ...node, capacity: 2 }] },
+  ],
+  ['a node is deleted', { type: 'node.delete', name: 'edge' }, { nodes: [] }],
+  [
+    'the network is put',
+    { type: 'network.put', network: { tierKey: 'another-16-char-key' } },
+    { network: { tierKey: 'another-16-char-key' } },
+  ],
+  [
+    'a purge moves the sequence only',
+    { type: 'purge', purge: { id: 'p', mode: 'hard', target: { kind: 'site', site: 'b' } } },
+    {},
+  ],
+])('applyEvent: %s', ([, entry, change]) => {
+  const before = structuredClone(config);
+  expect(applyEvent(config, { ...entry, sequence: 5, at: 1 })).toEqual({
+    ...before,
+    ...change,
+    sequence: 5,
+  });
+  expect(config).toEqual(before);
+});
