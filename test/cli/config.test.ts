@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { describeConfig, resolveConfig, type Sources } from '#cli/config.ts';
-import { controlPlaneSettings, edgeSettings, listenSchema } from '#cli/settings.ts';
+import { controlPlaneSettings, midTierSettings, listenSchema } from '#cli/settings.ts';
 
 const sources = (given: Partial<Sources>): Sources => ({ flags: {}, environment: {}, ...given });
 const required = { name: 'edge-oslo', controlPlaneUrls: ['http://127.0.0.1:1'] };
@@ -19,7 +19,7 @@ describe('where a value comes from', () => {
     ['empty file', { file: { name: 'edge.yaml', content: null } }, 1, 'default'],
   ])('%s', (_title, given, workers, origin) => {
     const all = sources({ ...given, flags: { ...required, ...('flags' in given && given.flags) } });
-    const config = resolveConfig(edgeSettings, all);
+    const config = resolveConfig(midTierSettings, all);
     expect(config.values.workers).toBe(workers);
     expect(config.origins['workers']).toBe(origin);
   });
@@ -27,7 +27,7 @@ describe('where a value comes from', () => {
 
 test('text of the environment becomes numbers, sizes, lists and addresses', () => {
   const { values } = resolveConfig(
-    edgeSettings,
+    midTierSettings,
     sources({
       environment: {
         CANOPY_NAME: 'edge-rome',
@@ -75,7 +75,7 @@ describe('what is wrong is named with its source', () => {
       /credential: expected no such field/,
     ],
   ])('%s', (_title, given, message) => {
-    expect(() => resolveConfig(edgeSettings, sources(given))).toThrow(message);
+    expect(() => resolveConfig(midTierSettings, sources(given))).toThrow(message);
   });
 
   test('a wrong secret is not shown', () => {
@@ -88,11 +88,11 @@ describe('what is wrong is named with its source', () => {
 
 test('described config masks secrets and tells sources', () => {
   const environment = { CANOPY_CREDENTIAL: 'hush' };
-  const config = resolveConfig(edgeSettings, sources({ flags: required, environment }));
-  const rows = describeConfig(edgeSettings, config);
+  const config = resolveConfig(midTierSettings, sources({ flags: required, environment }));
+  const rows = describeConfig(midTierSettings, config);
   expect(rows).toContainEqual(['credential', '********', 'CANOPY_CREDENTIAL']);
   expect(rows).toContainEqual(['name', 'edge-oslo', '--name']);
-  expect(rows).toContainEqual(['listen', '127.0.0.1:8080', 'default']);
+  expect(rows).toContainEqual(['listen', '127.0.0.1:8081', 'default']);
   expect(rows).toContainEqual(['controlPlaneUrls', 'http://127.0.0.1:1', '--control-plane']);
   expect(rows).toContainEqual(['credentialFile', '-', 'not set']);
   expect(JSON.stringify(rows)).not.toContain('hush');
