@@ -105,11 +105,12 @@ export class CacheEngine {
     });
   }
 
-  /** RFC 9111 §4.4: what an unsafe method may have changed is forgotten, fetches under way included. */
-  invalidate(key: string): void {
-    this.#options.store.delete(key);
-    const mark: PurgeMark = { sequence: Infinity, mode: 'hard', at: this.#options.clock.now() };
-    this.#fills.purge((fill) => fill.key === key, mark);
+  /** Forgets what is stored or being fetched of a URL, for a request that may have changed it. */
+  invalidate(site: Site, host: string, target: string): void {
+    const keys = purgedKeys(site, host, target);
+    for (const key of keys) this.#options.store.delete(key);
+    const mark: PurgeMark = { sequence: Infinity, mode: 'hard', at: this.now() };
+    this.#fills.purge((fill) => keys.includes(fill.key), mark);
   }
 
   /**

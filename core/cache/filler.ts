@@ -6,6 +6,7 @@ import { type Fields, fieldValue, hasField, withoutFields } from '#core/http/fie
 import type { UpstreamResponse } from '#core/tree/attempt.ts';
 import { isTierField, TIER_FIELDS } from '#core/tree/tier-fields.ts';
 import type { Tree } from '#core/tree/tree.ts';
+import { sharedFields } from './answer.ts';
 import { Body } from './body.ts';
 import type { Lookup } from './engine.ts';
 import type { Fence } from './fence.ts';
@@ -138,7 +139,7 @@ export class Filler {
       method: 'GET',
       target: request.target,
       fields: [
-        ...sharedFields(lookup.upstreamFields()),
+        ...everybodysFields(lookup.upstreamFields()),
         ...(stored === undefined ? [] : validationFields(stored.facts, stored.fields)),
       ],
       host: request.authority,
@@ -158,13 +159,13 @@ export class Filler {
   #freshen(fill: Fill, stored: StoredObject, response: UpstreamResponse): StoredObject {
     const { store, fills, refreshFailing } = this.#options;
     const { requestedAt, receivedAt } = response;
-    const fields = freshenedFields(stored.fields, keptFields(response.fields));
+    const updated = freshenedFields(stored.fields, keptFields(response.fields));
     // A 304 that repeats no Age still spent it on the way: its own counts, not the merged fields'.
     const own = responseFacts(304, response.fields, receivedAt);
-    const facts = responseFacts(stored.facts.status, fields, receivedAt);
+    const facts = responseFacts(stored.facts.status, updated, receivedAt);
     const object: StoredObject = {
       ...stored,
-      fields,
+      fields: sharedFields({ fields: updated, facts }),
       facts,
       initialAgeMs: initialAgeMs({ ...facts, ageSeconds: own.ageSeconds }, requestedAt, receivedAt),
       receivedAt,
@@ -238,13 +239,14 @@ export class Filler {
     }
   }
 
-  #store(fill: Fill, { fields, facts, initialAgeMs: ageMs, receivedAt, body }: Arriving): void {
+  #store(fill: Fill, arriving: Arriving): void {
+    const { facts, initialAgeMs: ageMs, receivedAt, body } = arriving;
     if (fill.purge?.mode === 'hard') return;
     this.#options.store.put({
       key: fill.key,
       site: fill.site,
       selector: variantSelector(facts.vary, fill.requestFields),
-      fields: keptFields(fields),
+      fields: keptFields(sharedFields(arriving)),
       facts,
       body: new Body(body.chunks),
       initialAgeMs: ageMs,
@@ -268,7 +270,7 @@ const keptFields = (fields: Fields): string[] =>
  * A request on behalf of everybody: no conditions of one client, and content codings in the one
  * spelling that variants are told apart by.
  */
-function sharedFields(fields: Fields): string[] {
+function everybodysFields(fields: Fields): string[] {
   const shared = withoutFields(unconditional(fields), (name) => name === 'accept-encoding');
   const codings = normalizeAcceptEncoding(fieldValue(fields, 'accept-encoding'));
   if (codings !== undefined) shared.push('Accept-Encoding', codings);

@@ -124,7 +124,9 @@ function decideFromStored(input: DecisionInput): Decision {
   const staleForMs = Math.max(ageMs - freshForMs, sincePurgeMs);
   const mayTravel = !(softPurged && input.fromTier);
   const { noCache } = stored.facts.directives;
-  const staleOnError = mayTravel && !noCache && staleForMs < windows.ifErrorMs;
+  // A stored error is no better than the one that a parent has just given.
+  const good = stored.facts.status < 500;
+  const staleOnError = mayTravel && good && !noCache && staleForMs < windows.ifErrorMs;
   const decision = (action: Action, reason: Reason): Decision => ({
     action,
     reason,
