@@ -128,6 +128,7 @@ async function pass(carried: Carried): Promise<Answer> {
     host: request.authority,
     content: request.hasContent ? exchange.content : undefined,
     fence: Math.max(askingFence, engine.fence.sequence),
+    changed: false,
     signal: exchange.signal,
   });
   for (const { target } of invalidated(request, response.status, response.fields)) {

@@ -27,7 +27,12 @@ export interface Lookup {
   readonly fromTier: boolean;
   /** The asking node's fence; 0 for clients. */
   readonly askingFence: number;
+  /** The asking node knows the object to have changed. */
+  readonly changed: boolean;
 }
+
+/** How long a parent is told that an object was changed by a request that went another way. */
+const CHANGED_MS = 60_000;
 
 export type Found = StoredObject | 'uri-miss' | 'vary-miss' | 'purged';
 
@@ -46,11 +51,13 @@ export class CacheEngine {
   readonly #fills = new FillTable();
   readonly #hitForMiss: Marks;
   readonly #refreshFailing: Marks;
+  readonly #changed: Marks;
 
   constructor(options: EngineOptions) {
     this.#options = options;
     this.#hitForMiss = new Marks(options.clock);
     this.#refreshFailing = new Marks(options.clock);
+    this.#changed = new Marks(options.clock);
     this.filler = new Filler({
       clock: options.clock,
       store: options.store,
@@ -59,6 +66,7 @@ export class CacheEngine {
       fills: this.#fills,
       hitForMiss: this.#hitForMiss,
       refreshFailing: this.#refreshFailing,
+      changed: this.#changed,
     });
   }
 
@@ -87,7 +95,8 @@ export class CacheEngine {
     return { ...variant, softPurgedAt: Math.max(verdict.at, variant.softPurgedAt ?? 0) };
   }
 
-  decide({ site, key, request, fromTier, askingFence }: Lookup, found: Found): Decision {
+  decide(lookup: Lookup, found: Found): Decision {
+    const { site, key, request, fromTier, askingFence, changed } = lookup;
     const honours = site.cache.honourClientCacheControl && !fromTier;
     return decide({
       method: request.method,
@@ -99,6 +108,7 @@ export class CacheEngine {
       onLeaseEnd: site.onLeaseEnd,
       leaseEnded: this.#options.lease.ended(),
       fenceBehind: askingFence > this.fence.sequence,
+      knownChanged: changed,
       hitForMiss: this.#hitForMiss.has(key),
       refreshFailing: this.#refreshFailing.has(key),
       now: this.#options.clock.now(),
@@ -108,7 +118,11 @@ export class CacheEngine {
   /** Forgets what is stored or being fetched of a URL, for a request that may have changed it. */
   invalidate(site: Site, host: string, target: string): void {
     const keys = purgedKeys(site, host, target);
-    for (const key of keys) this.#options.store.delete(key);
+    for (const key of keys) {
+      this.#options.store.delete(key);
+      // Another key may have another parent, which has seen nothing of the request.
+      this.#changed.set(key, CHANGED_MS);
+    }
     const mark: PurgeMark = { sequence: Infinity, mode: 'hard', at: this.now() };
     this.#fills.purge((fill) => keys.includes(fill.key), mark);
   }

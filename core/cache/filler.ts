@@ -35,6 +35,8 @@ export interface FillerOptions {
   readonly fills: FillTable;
   readonly hitForMiss: Marks;
   readonly refreshFailing: Marks;
+  /** Keys that parents are to be told have changed. */
+  readonly changed: Marks;
 }
 
 /** A fill, and whether the one who asked for it found it under way. */
@@ -69,7 +71,8 @@ export class Filler {
     const selector = variantSelector(vary, request.fields);
     const behind = askingFence > fence.sequence;
     const underWay = fills.find(key, selector, behind ? askingFence : 0);
-    if (underWay !== undefined) return { fill: underWay, collapsed: true };
+    // A fetch that began before the change is no answer to one who knows of it.
+    if (underWay !== undefined && !lookup.changed) return { fill: underWay, collapsed: true };
     const asOf = Math.max(fence.sequence, askingFence);
     const fill = new Fill(
       { key, site: site.name, selector, requestFields: request.fields, asOf },
@@ -145,6 +148,7 @@ export class Filler {
       host: request.authority,
       content: undefined,
       fence: fill.asOf,
+      changed: lookup.changed || this.#options.changed.has(key),
       signal: undefined,
     });
   }

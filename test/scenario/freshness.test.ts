@@ -220,3 +220,18 @@ scenario('a stored error does not stand in for another', async ({ origin, edge, 
   clock.advance('11s');
   await edge().get('/a').sees({ status: 500, body: 'second' });
 });
+
+scenario(
+  'what an answer names is forgotten at every parent that may hold it',
+  { midTiers: ['frankfurt', 'london', 'paris'] },
+  async ({ origin, edge }) => {
+    const cacheControl = 'max-age=60';
+    for (const item of ['/1', '/2', '/3', '/4', '/5', '/6']) {
+      origin.answers(item, { cacheControl, body: 'old' }, { cacheControl, body: 'new' });
+      origin.answersTo('POST /change', { status: 201, fields: { Location: item } });
+      await edge().get(item).sees({ body: 'old' });
+      await edge().send('/change', { method: 'POST', content: 'x' }).sees({ status: 201 });
+      await edge().get(item).sees({ edge: 'uri-miss', body: 'new' });
+    }
+  },
+);
