@@ -1,5 +1,5 @@
 import { evaluatePreconditions, ifRangeHolds } from './conditionals.ts';
-import { type Fields, fieldValue, withoutFields } from './fields.ts';
+import { type Fields, fieldValue, hasField, withoutFields } from './fields.ts';
 import { type ByteRange, parseRange } from './ranges.ts';
 
 /** A response that could be sent whole. */
@@ -22,9 +22,10 @@ export interface Selection {
  * The answer that a request makes of a representation: itself, 304, 412, 206 or 416, after
  * RFC 9110 §13.2.2 and §14.2. Several ranges at once are answered whole, as §14.2 allows.
  */
-export function select(method: string, requestFields: Fields, whole: Whole): Selection {
+export function select(method: string, requestFields: Fields, answered: Whole): Selection {
   const part = method === 'HEAD' ? 'none' : 'all';
-  if (whole.status !== 200) return { ...whole, part };
+  if (answered.status !== 200) return { ...answered, part };
+  const whole = withAcceptRanges(answered);
   const request = (name: string): string | undefined => fieldValue(requestFields, name);
   const validators = {
     etag: fieldValue(whole.fields, 'etag'),
@@ -51,6 +52,12 @@ export function select(method: string, requestFields: Fields, whole: Whole): Sel
     return { ...whole, part };
   if (!ifRangeHolds(request('if-range'), validators)) return { ...whole, part };
   return selectRange(range, whole, whole.size);
+}
+
+/** Whatever the origin can do, we can send parts of what has a known size (RFC 9110 §14.3). */
+function withAcceptRanges(whole: Whole): Whole {
+  if (whole.size === undefined || hasField(whole.fields, 'accept-ranges')) return whole;
+  return { ...whole, fields: [...whole.fields, 'Accept-Ranges', 'bytes'] };
 }
 
 function selectRange(range: string, whole: Whole, size: number): Selection {
