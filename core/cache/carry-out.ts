@@ -5,7 +5,8 @@ import { type Answer, answerFromArriving, answerFromStored, answerFromUpstream }
 import type { CacheEngine, Found, Lookup } from './engine.ts';
 import type { Fill, FillResult } from './fill.ts';
 import type { StoredObject } from './object.ts';
-import type { Action, Decision } from './policy/decide.ts';
+import { type Action, currentAgeMs, type Decision, type StoredState } from './policy/decide.ts';
+import { freshness } from './policy/freshness.ts';
 import { invalidated } from './policy/invalidation.ts';
 import { variantSelector } from './policy/vary.ts';
 
@@ -73,6 +74,7 @@ async function fillOrWait(carried: Carried): Promise<Answer> {
       return {
         ...answerFromArriving(result, lookup.request, collapsed),
         outcome: outcomeOf(carried, {
+          ttlSeconds: storable ? ttlSeconds(result, carried) : undefined,
           forwardStatus: result.status,
           collapsed,
           stored: storable,
@@ -85,7 +87,11 @@ async function fillOrWait(carried: Carried): Promise<Answer> {
     return {
       ...answer,
       fields: [...answer.fields, ...parentStatus(result)],
-      outcome: outcomeOf(carried, { collapsed, ...endOf(result) }),
+      outcome: outcomeOf(carried, {
+        ttlSeconds: ttlSeconds(result.object, carried),
+        collapsed,
+        ...endOf(result),
+      }),
       asOf,
     };
   }
@@ -108,6 +114,15 @@ function endOf(result: Exclude<FillResult, { kind: 'arriving' }>): Partial<Outco
   return typeof result.failure === 'number'
     ? { forwardStatus: result.failure, detail: 'stale-if-error' }
     : { detail: 'stale-if-error' };
+}
+
+/** Freshness left of what is served, which is not what was found (RFC 9211 §2.4). */
+function ttlSeconds(
+  served: Pick<StoredState, 'facts' | 'initialAgeMs' | 'receivedAt'>,
+  { engine, lookup }: Carried,
+): number {
+  const { freshForMs } = freshness(served.facts, lookup.site.cache);
+  return Math.ceil((freshForMs - currentAgeMs(served, engine.now())) / 1000);
 }
 
 /** The parent that validated was asked too, so its `Cache-Status` goes along (RFC 9211 §2). */

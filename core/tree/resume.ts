@@ -5,6 +5,14 @@ import type { UpstreamResponse } from './attempt.ts';
 /** Continuations of one body; a transfer that breaks more often than this is given up. */
 const MAX_RESUMES = 8;
 
+/** Which parents to ask for the rest of a body, by what they have done so far. */
+export interface Detour {
+  /** Names of those that broke off: asked after the others. */
+  readonly last: ReadonlySet<string>;
+  /** Names of those that broke off without bringing a byte more, or had another version: not asked. */
+  readonly never: ReadonlySet<string>;
+}
+
 /**
  * `response`, whose body, should it break off, is continued from another answer, so that whoever
  * reads it sees one unbroken body of one version:
@@ -12,12 +20,12 @@ const MAX_RESUMES = 8;
  * - without one, from a whole answer whose beginning has the same digest as what was read: the
  *   bytes seen then are all of that answer.
  *
- * Where neither can be done the body throws what broke it, and is never taken for complete.
- * @param askAgain sends the same request with further fields
+ * Where no parent can do either the body throws what broke it, and is never taken for complete.
+ * @param askAgain sends the same request with further fields; rejects when no parent is left
  */
 export function resuming(
   response: UpstreamResponse,
-  askAgain: (fields: Fields) => Promise<UpstreamResponse>,
+  askAgain: (fields: Fields, detour: Detour) => Promise<UpstreamResponse>,
 ): UpstreamResponse {
   if (response.status !== 200) return response;
   let current = response;
@@ -25,28 +33,32 @@ export function resuming(
 
   async function* body(): AsyncGenerator<Buffer, void, undefined> {
     const soFar = new Beginning(response.fields);
-    let rest = response.body;
-    for (let resumes = 0; ; resumes++) {
-      let broken: unknown;
+    const detour = { last: new Set<string>(), never: new Set<string>() };
+    let rest: AsyncIterable<Buffer> | undefined = response.body;
+    let broken: unknown;
+    for (let resumes = 0; resumes <= MAX_RESUMES; resumes++) {
+      const before = soFar.bytes;
       try {
-        for await (const chunk of rest) {
-          soFar.add(chunk);
-          yield chunk;
+        if (rest !== undefined) {
+          for await (const chunk of rest) {
+            soFar.add(chunk);
+            yield chunk;
+          }
+          return;
         }
-        return;
       } catch (error) {
         broken = error;
       }
-      if (discarded || resumes === MAX_RESUMES) throw broken;
-      const next = await askAgain(soFar.conditions()).catch(() => undefined);
-      const continued = next === undefined ? undefined : await soFar.continuedBy(next);
-      if (next === undefined || continued === undefined) {
-        next?.discard();
-        throw broken;
-      }
+      if (discarded) break;
+      detour.last.add(current.parent.name);
+      if (soFar.bytes === before) detour.never.add(current.parent.name);
+      const next = await askAgain(soFar.conditions(), detour).catch(() => undefined);
+      if (next === undefined) break;
       current = next;
-      rest = continued;
+      rest = await soFar.continuedBy(next);
+      if (rest === undefined) next.discard();
     }
+    throw broken;
   }
 
   return {
@@ -64,7 +76,7 @@ class Beginning {
   readonly #validator: string | undefined;
   readonly #description: string;
   readonly #digest: Hash | undefined;
-  #bytes = 0;
+  bytes = 0;
 
   constructor(fields: Fields) {
     const etag = fieldValue(fields, 'etag');
@@ -74,13 +86,13 @@ class Beginning {
   }
 
   add(chunk: Buffer): void {
-    this.#bytes += chunk.length;
+    this.bytes += chunk.length;
     this.#digest?.update(chunk);
   }
 
   conditions(): Fields {
-    if (this.#validator === undefined || this.#bytes === 0) return [];
-    return ['Range', `bytes=${this.#bytes}-`, 'If-Range', this.#validator];
+    if (this.#validator === undefined || this.bytes === 0) return [];
+    return ['Range', `bytes=${this.bytes}-`, 'If-Range', this.#validator];
   }
 
   /** What of `answer` comes after this; `undefined` if it is another version. */
@@ -88,8 +100,8 @@ class Beginning {
     const { status, fields, body } = answer;
     if (this.#validator !== undefined) {
       if (fieldValue(fields, 'etag') !== this.#validator) return undefined;
-      if (status === 200) return afterFirst(this.#bytes, body);
-      const start = `bytes ${this.#bytes}-`;
+      if (status === 200) return afterFirst(this.bytes, body);
+      const start = `bytes ${this.bytes}-`;
       const follows = fieldValue(fields, 'content-range')?.startsWith(start) === true;
       return status === 206 && follows ? body : undefined;
     }
@@ -100,7 +112,7 @@ class Beginning {
   async #ifSameBeginning(body: AsyncIterable<Buffer>): Promise<AsyncIterable<Buffer> | undefined> {
     const digest = createHash('sha256');
     const source = body[Symbol.asyncIterator]();
-    let left = this.#bytes;
+    let left = this.bytes;
     let over: Buffer | undefined;
     try {
       while (left > 0) {

@@ -3,8 +3,8 @@ import type { Clock } from '#core/clock.ts';
 import type { Config } from '#core/contract/event.ts';
 import type { Tier } from '#core/contract/node.ts';
 import type { Site } from '#core/contract/site.ts';
-import { CanopyError } from '#core/errors.ts';
-import { type Fields, hasField } from '#core/http/fields.ts';
+import { CanopyError, type ErrorCode, ERRORS } from '#core/errors.ts';
+import { type Fields, fieldValue, hasField } from '#core/http/fields.ts';
 import { type Attempt, AttemptFailed, Connections, type UpstreamResponse } from './attempt.ts';
 import { ParentHealth } from './health.ts';
 import { type Parent, parentsFor } from './parents.ts';
@@ -67,11 +67,15 @@ export class Tree {
    * @throws CanopyError `upstream-unreachable` or `upstream-timeout` when every parent failed
    */
   async fetch(request: UpstreamRequest): Promise<UpstreamResponse> {
-    const response = await this.#walk(request);
+    const response = await this.#walk(request, this.#parentsFor(request));
     if (request.method !== 'GET' || hasField(request.fields, 'range')) return response;
-    return resuming(response, (fields) =>
-      this.#walk({ ...request, fields: [...request.fields, ...fields] }),
-    );
+    return resuming(response, (fields, { last, never }) => {
+      const parents = this.#parentsFor(request).filter(({ name }) => !never.has(name));
+      const inTurn = parents.toSorted(
+        (a, b) => Number(last.has(a.name)) - Number(last.has(b.name)),
+      );
+      return this.#walk({ ...request, fields: [...request.fields, ...fields] }, inTurn);
+    });
   }
 
   /** Forgets the health of nodes that are gone from `config`. */
@@ -89,14 +93,19 @@ export class Tree {
     return this.#connections.close();
   }
 
-  async #walk(request: UpstreamRequest): Promise<UpstreamResponse> {
+  #parentsFor({ site, key }: UpstreamRequest): readonly Parent[] {
+    const { config, tier } = this.#options;
+    return this.#health.order(parentsFor(config(), site, tier, key));
+  }
+
+  async #walk(request: UpstreamRequest, parents: readonly Parent[]): Promise<UpstreamResponse> {
     const content = once(request.content);
     const repeatable = SAFE_METHODS.has(request.method) && request.content === undefined;
-    const parents = this.#health.order(
-      parentsFor(this.#options.config(), request.site, this.#options.tier, request.key),
-    );
+    // What a mid-tier could not get, another could not either.
+    let originsOnly = false;
     const failures: CanopyError[] = [];
     for (const [index, parent] of parents.entries()) {
+      if (originsOnly && parent.tier === 'mid-tier') continue;
       const outcome = await this.#try(request, parent, content.read, repeatable);
       if (outcome instanceof AttemptFailed) {
         failures.push(outcome);
@@ -108,8 +117,10 @@ export class Tree {
       if (error !== undefined) {
         outcome.discard();
         failures.push(error);
-        if (repeatable) continue;
-        break;
+        originsOnly ||= TRIED_ALL.has(error.code);
+        // It has waited for the origin as long as anybody may.
+        if (!repeatable || error.code === 'upstream-timeout') break;
+        continue;
       }
       if (UNAVAILABLE.has(outcome.status) && parent.tier === 'customer' && repeatable && !isLast) {
         outcome.discard();
@@ -173,15 +184,16 @@ export class Tree {
   }
 }
 
+/** Failures of a parent that has itself been up to the origin. */
+const TRIED_ALL: ReadonlySet<ErrorCode> = new Set(['upstream-timeout', 'upstream-unreachable']);
+
 /** A parent's own failure, which is no answer to the request. */
 function ownError({ parent, fields }: UpstreamResponse): CanopyError | undefined {
   if (parent.tier === 'customer') return undefined;
-  for (let i = 0; i < fields.length; i += 2) {
-    if (fields[i] !== TIER_FIELDS.error) continue;
-    const code = fields[i + 1] === 'upstream-timeout' ? 'upstream-timeout' : 'upstream-unreachable';
-    return new CanopyError(code, `${parent.name}: ${fields[i + 1]}`);
-  }
-  return undefined;
+  const code = fieldValue(fields, TIER_FIELDS.error.toLowerCase());
+  if (code === undefined) return undefined;
+  const known = code in ERRORS ? (code as ErrorCode) : 'upstream-invalid';
+  return new CanopyError(known, `${parent.name}: ${code}`);
 }
 
 function exhausted(site: Site, failures: readonly CanopyError[]): CanopyError {

@@ -205,3 +205,36 @@ scenario(
     await edge().get('/film').breaksOff();
   },
 );
+
+scenario(
+  'a server that breaks off every time is not asked over and over',
+  { origins: 2, midTiers: ['frankfurt', 'london'] },
+  async ({ origins, edge }) => {
+    const [first, second] = origins;
+    const body = 'film'.repeat(9000);
+    first?.answers('/film', { ...fresh, body, breaksAfter: 12_000 });
+    second?.answers('/film', { ...fresh, body });
+    await edge().get('/film').sees({ status: 200, body });
+    first?.saw('GET /film');
+    second?.saw('GET /film');
+  },
+);
+
+scenario('a body that every server breaks off is given up soon', TWO_SHIELDS, async (world) => {
+  const { origin, edge } = world;
+  origin.answers('/film', { ...fresh, body: 'film'.repeat(9000), breaksAfter: 12_000 });
+  await edge().get('/film').breaksOff();
+  expect(origin.requests).toBeLessThanOrEqual(8);
+});
+
+scenario('what a mid-tier waited for in vain is not waited for again', async (world) => {
+  const { origin, edge, clock, gate } = world;
+  const never = gate();
+  origin.answers('/a', { ...fresh, waitsFor: never });
+  const asked = edge().get('/a');
+  await never.reached();
+  clock.advance('11s');
+  await asked.sees({ status: 504, edge: 'upstream-timeout' });
+  expect(origin.requests).toBe(1);
+  never.open();
+});

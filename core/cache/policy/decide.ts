@@ -99,7 +99,10 @@ export interface DecisionInput {
 }
 
 /** `current_age` of RFC 9111 §4.2.3, ms. */
-export function currentAgeMs(stored: StoredState, now: number): number {
+export function currentAgeMs(
+  stored: Pick<StoredState, 'initialAgeMs' | 'receivedAt'>,
+  now: number,
+): number {
   return stored.initialAgeMs + Math.max(0, now - stored.receivedAt);
 }
 

@@ -68,6 +68,11 @@ export class ScriptedOrigin {
     return `http://127.0.0.1:${this.#port}`;
   }
 
+  /** How many requests came since `saw` was last asked. */
+  get requests(): number {
+    return this.#seen.length;
+  }
+
   /** Answers `GET target` so, from now on, whatever was scripted for it before. */
   answers(target: string, ...scripts: readonly Script[]): void {
     this.answersTo(`GET ${target}`, ...scripts);
