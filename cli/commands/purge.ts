@@ -56,9 +56,10 @@ export function purgeReport(purge: Purge): string {
     node.status,
     node.objects ?? '-',
     typeof node.bytes === 'number' ? formatSize(node.bytes) : '-',
+    node.fills ?? '-',
     typeof node.tookMs === 'number' ? Math.round(node.tookMs) : '-',
   ]);
-  const headings = ['node', 'tier', 'status', 'objects', 'bytes', 'ms'];
+  const headings = ['node', 'tier', 'status', 'objects', 'bytes', 'fills', 'ms'];
   return `${table(headings, rows)}\n\nPurge ${purge.id} (${purge.mode}) is ${purge.status}.`;
 }
 

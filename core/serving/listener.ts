@@ -26,6 +26,8 @@ export interface Listener {
 const MAX_HEADER_BYTES = 32 * 1024;
 /** For a whole header section to arrive, against those who send it a byte at a time. */
 const HEADERS_TIMEOUT_MS = 15_000;
+/** How often node:http looks for those who are late. */
+const LATE_CHECK_MS = 5_000;
 /** An idle connection lives longer than load balancers keep theirs. */
 const KEEP_ALIVE_TIMEOUT_MS = 75_000;
 
@@ -44,6 +46,7 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
     {
       maxHeaderSize: MAX_HEADER_BYTES,
       headersTimeout: HEADERS_TIMEOUT_MS,
+      connectionsCheckingInterval: LATE_CHECK_MS,
       keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
       // Uploads may take as long as they keep moving.
       requestTimeout: 0,
