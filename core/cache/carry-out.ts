@@ -128,6 +128,9 @@ async function pass(carried: Carried): Promise<Answer> {
     content: request.hasContent ? exchange.content : undefined,
     fence: Math.max(askingFence, engine.fence.sequence),
     signal: exchange.signal,
+    upgrade: request.upgrade,
+    expectsContinue: request.hasContent && request.expectsContinue,
+    onInterim: (status, fields) => lookup.client.inform(status, fields),
   });
   // RFC 9111 §4.4: an unsafe method that did not fail may have changed what its URI names.
   if (!SAFE.has(request.method) && response.status < 400) engine.invalidate(key);

@@ -145,6 +145,7 @@ export class Filler {
       content: undefined,
       fence: fill.asOf,
       signal: undefined,
+      onInterim: (status, fields) => lookup.client.inform(status, fields),
     });
   }
 

@@ -5,7 +5,13 @@ import type { Tier } from '#core/contract/node.ts';
 import type { Site } from '#core/contract/site.ts';
 import { CanopyError } from '#core/errors.ts';
 import { type Fields, hasField } from '#core/http/fields.ts';
-import { type Attempt, AttemptFailed, Connections, type UpstreamResponse } from './attempt.ts';
+import {
+  type Attempt,
+  AttemptFailed,
+  Connections,
+  type OnInterim,
+  type UpstreamResponse,
+} from './attempt.ts';
 import { ParentHealth } from './health.ts';
 import { type Parent, parentsFor } from './parents.ts';
 import { resuming } from './resume.ts';
@@ -27,6 +33,11 @@ export interface UpstreamRequest {
   /** Sent as `Canopy-Fence`: content must have heeded every purge up to it. */
   readonly fence: number;
   readonly signal: AbortSignal | undefined;
+  /** The protocols that the client would switch to, as `Upgrade` names them. */
+  readonly upgrade?: string | undefined;
+  /** The client sends its content only when a parent wants it. */
+  readonly expectsContinue?: boolean | undefined;
+  readonly onInterim?: OnInterim | undefined;
 }
 
 export interface TreeOptions {
@@ -89,7 +100,10 @@ export class Tree {
 
   async #walk(request: UpstreamRequest): Promise<UpstreamResponse> {
     const content = once(request.content);
-    const repeatable = SAFE_METHODS.has(request.method) && request.content === undefined;
+    const repeatable =
+      SAFE_METHODS.has(request.method) &&
+      request.content === undefined &&
+      request.upgrade === undefined;
     const parents = this.#health.order(
       parentsFor(this.#options.config(), request.site, this.#options.tier, request.key),
     );
@@ -132,6 +146,9 @@ export class Tree {
       content: content(),
       settings: request.site.upstream,
       signal: request.signal,
+      upgrade: request.upgrade,
+      expectsContinue: request.expectsContinue,
+      onInterim: request.onInterim,
     });
     let failure: AttemptFailed | undefined;
     for (let tries = repeatable ? 2 : 1; tries > 0; tries--) {
@@ -175,7 +192,9 @@ function ownError({ parent, fields }: UpstreamResponse): CanopyError | undefined
   if (parent.tier === 'customer') return undefined;
   for (let i = 0; i < fields.length; i += 2) {
     if (fields[i] !== TIER_FIELDS.error) continue;
-    const code = fields[i + 1] === 'upstream-timeout' ? 'upstream-timeout' : 'upstream-unreachable';
+    const said = fields[i + 1];
+    const code =
+      said === 'upstream-timeout' || said === 'upstream-invalid' ? said : 'upstream-unreachable';
     return new CanopyError(code, `${parent.name}: ${fields[i + 1]}`);
   }
   return undefined;
@@ -185,9 +204,9 @@ function exhausted(site: Site, failures: readonly CanopyError[]): CanopyError {
   if (failures.length === 0) {
     return new CanopyError('upstream-unreachable', `Site ${site.name} has no parent to ask`);
   }
-  const code = failures.every((failure) => failure.code === 'upstream-timeout')
-    ? 'upstream-timeout'
-    : 'upstream-unreachable';
+  const [first] = failures;
+  const isSame = failures.every((failure) => failure.code === first?.code);
+  const code = isSame && first !== undefined ? first.code : 'upstream-unreachable';
   const tried = failures.map((failure) => failure.message).join('; ');
   return new CanopyError(code, `No parent answered: ${tried}`, { cause: failures.at(-1) });
 }
