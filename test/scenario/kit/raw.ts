@@ -147,6 +147,11 @@ export class RawOrigin {
     return `http://127.0.0.1:${this.#port}`;
   }
 
+  /** Open now. */
+  get connections(): number {
+    return this.#sockets.size;
+  }
+
   async up(): Promise<this> {
     await new Promise<void>((resolve) => void this.#server.listen(0, '127.0.0.1', resolve));
     this.#port = (this.#server.address() as AddressInfo).port;
