@@ -98,7 +98,8 @@ export class HttpExchange implements Exchange {
     const outgoing = this.#outgoing;
     // RFC 9110 §15.2: HTTP/1.0 defines no 1xx.
     if (this.#incoming.httpVersion === '1.0' || outgoing.headersSent || outgoing.destroyed) return;
-    if (this.#interim++ >= MAX_INTERIM) return;
+    // Node before 26.2 has no way to say it.
+    if (!('writeInformation' in outgoing) || this.#interim++ >= MAX_INTERIM) return;
     const kept = withoutFields(
       endToEndFields(fields),
       // RFC 9110 §8.6: no length where there is no content.

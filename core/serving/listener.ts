@@ -13,6 +13,8 @@ export interface ListenerOptions {
   readonly port: number;
   /** Several threads accept on the same port. */
   readonly reusePort?: boolean;
+  /** Connections that may have left HTTP at a time; beyond it upgrades are refused with 503. */
+  readonly maxTunnels?: number;
   readonly handle: (exchange: Exchange) => Promise<void>;
   /** Called with what `handle` should have dealt with itself. */
   readonly onError: (error: unknown) => void;
@@ -43,6 +45,7 @@ const SWEEP_MS = 100;
  * @throws CanopyError `conflict` where the port is taken
  */
 export async function listen(options: ListenerOptions): Promise<Listener> {
+  const { maxTunnels = MAX_TUNNELS } = options;
   let draining = false;
   /** Connections that node:http has let go of. */
   const detached = new Set<Duplex>();
@@ -76,10 +79,10 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
   );
   const onDetached = (incoming: IncomingMessage, connection: Duplex, head: Buffer): void => {
     const { exchange, outgoing } = detachedExchange(incoming, connection, head);
-    if (detached.size >= MAX_TUNNELS) {
+    if (detached.size >= maxTunnels) {
       const error = new CanopyError(
         'unavailable',
-        `${MAX_TUNNELS} connections are upgraded already`,
+        `${maxTunnels} connections are upgraded already`,
       );
       const { status, fields, body } = problemOf(error);
       outgoing.writeHead(status, fields as string[]).end(body);

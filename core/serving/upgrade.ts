@@ -58,9 +58,7 @@ export function detachedExchange(
     socket.destroySoon();
     socket.resume();
   });
-  const upgrade =
-    incoming.method === 'CONNECT'
-      ? {}
-      : { upgrade: { to: wantedProtocols(incoming), on: connection } };
-  return { exchange: new HttpExchange(incoming, outgoing, upgrade), outgoing };
+  const to = incoming.method === 'CONNECT' ? '' : wantedProtocols(incoming);
+  const how = to === '' ? {} : { upgrade: { to, on: connection } };
+  return { exchange: new HttpExchange(incoming, outgoing, how), outgoing };
 }

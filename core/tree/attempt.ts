@@ -1,5 +1,5 @@
 import type { Duplex, Readable } from 'node:stream';
-import { Agent } from 'undici';
+import { Agent, errors } from 'undici';
 import type { Cancel, Clock } from '#core/clock.ts';
 import type { UpstreamSettings } from '#core/contract/site.ts';
 import { CanopyError, messageOf } from '#core/errors.ts';
@@ -205,6 +205,12 @@ function keptFields(status: number, fields: Fields): Fields {
   return status === 204 ? withoutFields(kept, (name) => name === 'content-length') : kept;
 }
 
+/** A header section too large, and lengths that contradict the framing. */
+const INVALID: ReadonlySet<string> = new Set([
+  'UND_ERR_HEADERS_OVERFLOW',
+  'UND_ERR_RES_CONTENT_LENGTH_MISMATCH',
+]);
+
 function failureOf(parent: Parent, error: unknown): CanopyError {
   const code = errorCode(error);
   // Not the parent's fault: what the client asked for cannot be said to anyone.
@@ -213,8 +219,10 @@ function failureOf(parent: Parent, error: unknown): CanopyError {
   }
   const isInvalid =
     error instanceof InvalidAnswer ||
+    // undici gives it no code, node:http does.
+    error instanceof errors.HTTPParserError ||
     code.startsWith('HPE_') ||
-    code === 'UND_ERR_HEADERS_OVERFLOW';
+    INVALID.has(code);
   const outcome = error instanceof TimeoutError ? 'timeout' : isInvalid ? 'invalid' : 'unreachable';
   return new AttemptFailed(parent, outcome, error);
 }

@@ -2,7 +2,8 @@ import { createServer, request } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { once } from 'node:events';
-import { expect } from 'vitest';
+import { expect, test } from 'vitest';
+import { listen } from '#core/serving/listener.ts';
 import { RawClient } from './kit/raw.ts';
 import { withRawOrigin } from './kit/raw-scenario.ts';
 import { acceptWebSocket } from './kit/websocket.ts';
@@ -233,3 +234,26 @@ async function writes(stream: Duplex, piece: Buffer): Promise<boolean> {
   }
   return !stream.writableNeedDrain;
 }
+
+test('beyond the limit of tunnels an upgrade is refused: 503', async () => {
+  const held = Promise.withResolvers<void>();
+  const came = Promise.withResolvers<void>();
+  const listener = await listen({
+    host: '127.0.0.1',
+    port: 0,
+    maxTunnels: 1,
+    handle: () => {
+      came.resolve();
+      return held.promise;
+    },
+    onError: () => undefined,
+  });
+  const first = new RawClient(listener.url).send(ASK);
+  await came.promise;
+  const second = new RawClient(listener.url).send(ASK);
+  expect(await second.answer()).toMatchObject({ status: 503, headers: { connection: 'close' } });
+  expect(await second.closed()).toBe('');
+  held.resolve();
+  first.socket.destroy();
+  await listener.close(0);
+});
