@@ -145,6 +145,9 @@ async function pass(carried: Carried): Promise<Answer> {
     fence: Math.max(askingFence, engine.fence.sequence),
     changed: false,
     signal: exchange.signal,
+    upgrade: request.upgrade,
+    expectsContinue: request.hasContent && request.expectsContinue,
+    onInterim: (status, fields) => lookup.client.inform(status, fields),
   });
   for (const { target } of invalidated(request, response.status, response.fields)) {
     engine.invalidate(site, request.host, target);

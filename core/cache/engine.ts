@@ -23,6 +23,8 @@ export interface Lookup {
   readonly request: ClientRequest;
   /** What is sent upstream, made only if a parent is asked. */
   readonly upstreamFields: () => Fields;
+  /** Who is told of 1xx answers on the way to the final one. */
+  readonly client: { inform(status: number, fields: Fields): void };
   /** Another node asks. */
   readonly fromTier: boolean;
   /** The asking node's fence; 0 for clients. */
@@ -101,6 +103,7 @@ export class CacheEngine {
     return decide({
       method: request.method,
       hasContent: request.hasContent,
+      upgrades: request.upgrade !== undefined,
       clientDirectives: honours ? requestDirectives(request.fields) : undefined,
       fromTier,
       stored: found,

@@ -150,6 +150,7 @@ export class Filler {
       fence: fill.asOf,
       changed: lookup.changed || this.#options.changed.has(key),
       signal: undefined,
+      onInterim: (status, fields) => lookup.client.inform(status, fields),
     });
   }
 

@@ -58,6 +58,8 @@ export const upstreamSettingsSchema = z.strictObject({
   firstByteTimeoutMs: z.int().min(1).max(600_000).default(10_000),
   /** Between two pieces of a body. */
   idleTimeoutMs: z.int().min(1).max(600_000).default(10_000),
+  /** Of an upgraded connection (WebSocket): with nothing moving either way for so long it is cut. */
+  tunnelIdleTimeoutMs: z.int().min(1).max(86_400_000).default(120_000),
 });
 
 /** A customer's property. */

@@ -34,6 +34,7 @@ const FORWARD_REASON: Partial<Record<Reason, string>> = {
   request: 'request',
   'only-if-cached': 'request',
   method: 'method',
+  upgrade: 'bypass',
   'request-content': 'bypass',
   'hit-for-miss': 'bypass',
 };

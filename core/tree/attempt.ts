@@ -1,11 +1,13 @@
-import type { Readable } from 'node:stream';
-import { Agent, type Dispatcher } from 'undici';
+import type { Duplex, Readable } from 'node:stream';
+import { Agent, errors } from 'undici';
 import type { Cancel, Clock } from '#core/clock.ts';
 import type { UpstreamSettings } from '#core/contract/site.ts';
 import { CanopyError, messageOf } from '#core/errors.ts';
-import { endToEndFields, type Fields } from '#core/http/fields.ts';
+import { endToEndFields, type Fields, fieldValue, withoutFields } from '#core/http/fields.ts';
+import { isDirect, sendDirect } from './direct.ts';
 import type { AttemptOutcome } from './health.ts';
 import type { Parent } from './parents.ts';
+import { Tunnel } from './tunnel.ts';
 
 /** A request as it goes to one parent. */
 export interface Attempt {
@@ -17,7 +19,15 @@ export interface Attempt {
   readonly content: Readable | undefined;
   readonly settings: UpstreamSettings;
   readonly signal: AbortSignal | undefined;
+  /** The protocols to switch to, as `Upgrade` names them. */
+  readonly upgrade?: string | undefined;
+  /** The content waits until the parent wants it, RFC 9110 §10.1.1. */
+  readonly expectsContinue?: boolean | undefined;
+  readonly onInterim?: OnInterim | undefined;
 }
+
+/** Told of each 1xx answer but 100 and 101, with its fields as they came. */
+export type OnInterim = (status: number, fields: Fields) => void;
 
 export interface UpstreamResponse {
   readonly parent: Parent;
@@ -28,6 +38,8 @@ export interface UpstreamResponse {
   readonly body: AsyncIterable<Buffer>;
   /** Gives up the rest of the body. */
   discard(): void;
+  /** Where the parent has switched protocols, what goes on in place of a body. */
+  readonly tunnel?: Tunnel | undefined;
   /** When the request was sent, ms since the epoch. */
   readonly requestedAt: number;
   /** When the header section came, ms since the epoch. */
@@ -43,13 +55,18 @@ export class AttemptFailed extends CanopyError {
   readonly neverSent: boolean;
 
   constructor(parent: Parent, outcome: Exclude<AttemptOutcome, 'answered'>, cause: unknown) {
-    const code = outcome === 'timeout' ? 'upstream-timeout' : 'upstream-unreachable';
-    super(code, `${parent.name}: ${messageOf(cause)}`, { cause });
+    super(CODES[outcome], `${parent.name}: ${messageOf(cause)}`, { cause });
     this.outcome = outcome;
     this.connectionLost = LOST.has(errorCode(cause));
     this.neverSent = NEVER_SENT.has(errorCode(cause));
   }
 }
+
+const CODES = {
+  timeout: 'upstream-timeout',
+  unreachable: 'upstream-unreachable',
+  invalid: 'upstream-invalid',
+} as const;
 
 const LOST: ReadonlySet<string> = new Set(['UND_ERR_SOCKET', 'ECONNRESET', 'EPIPE']);
 const NEVER_SENT: ReadonlySet<string> = new Set([
@@ -75,7 +92,7 @@ export class Connections {
     this.#clock = clock;
   }
 
-  /** @throws AttemptFailed; whatever `signal` was aborted with */
+  /** @throws AttemptFailed; CanopyError `invalid-request`; whatever `signal` was aborted with */
   async send(attempt: Attempt): Promise<UpstreamResponse> {
     const { parent, settings, signal } = attempt;
     const abort = new AbortController();
@@ -87,40 +104,51 @@ export class Connections {
       abort.abort(new TimeoutError(`no answer within ${firstByteMs} ms`)),
     );
     const requestedAt = this.#clock.now();
-    let response: Dispatcher.ResponseData;
+    let answered: Answered;
     try {
-      response = await this.#agent(settings.connectTimeoutMs).request({
-        origin: parent.url,
-        method: attempt.method,
-        path: attempt.target,
-        headers: [...attempt.fields],
-        body: attempt.content ?? null,
-        signal: abort.signal,
-        responseHeaders: 'raw',
-        // Ours run on the injected clock.
-        headersTimeout: 0,
-        bodyTimeout: 0,
-      });
+      answered = isDirect(attempt)
+        ? await sendDirect(attempt, this.#clock, abort.signal, MAX_HEADER_BYTES)
+        : await this.#sendPooled(attempt, abort.signal);
+      assertFraming(answered);
     } catch (error) {
       signal?.removeEventListener('abort', onAbort);
       if (signal?.aborted) throw error;
-      const outcome = error instanceof TimeoutError ? 'timeout' : 'unreachable';
-      throw new AttemptFailed(parent, outcome, error);
+      throw failureOf(parent, error);
     } finally {
       cancelTimeout();
     }
-    const { body } = response;
+    const { body, status, fields, switched } = answered;
     body.once('close', () => signal?.removeEventListener('abort', onAbort));
     return {
       parent,
-      status: response.statusCode,
-      fields: endToEndFields(response.headers as unknown as string[]),
+      status,
+      fields: keptFields(status, fields),
+      tunnel: switched && new Tunnel(switched, this.#clock, settings.tunnelIdleTimeoutMs),
       body: untilIdle(body, this.#clock, settings.idleTimeoutMs, abort),
       // Destroying without an error listener would surface as an uncaught abort.
       discard: () => void body.on('error', () => undefined).destroy(),
       requestedAt,
       receivedAt: this.#clock.now(),
     };
+  }
+
+  async #sendPooled(attempt: Attempt, signal: AbortSignal): Promise<Answered> {
+    const { onInterim } = attempt;
+    const response = await this.#agent(attempt.settings.connectTimeoutMs).request({
+      origin: attempt.parent.url,
+      method: attempt.method,
+      path: attempt.target,
+      headers: [...attempt.fields],
+      body: attempt.content ?? null,
+      signal,
+      responseHeaders: 'raw',
+      // Ours run on the injected clock.
+      headersTimeout: 0,
+      bodyTimeout: 0,
+      onInfo: ({ statusCode, headers }) => onInterim?.(statusCode, rawFields(headers)),
+    });
+    const { statusCode: status, headers, body } = response;
+    return { status, fields: rawFields(headers), body, switched: undefined };
   }
 
   async close(): Promise<void> {
@@ -142,8 +170,61 @@ export class Connections {
   }
 }
 
+/** An answer before its fields were looked at. */
+interface Answered {
+  readonly status: number;
+  readonly fields: Fields;
+  readonly body: Readable;
+  readonly switched: Duplex | undefined;
+}
+
+/** undici types raw headers as an object all the same. */
+const rawFields = (headers: unknown): Fields => headers as string[];
+
 class TimeoutError extends Error {
   override readonly name = 'TimeoutError';
+}
+
+class InvalidAnswer extends Error {
+  override readonly name = 'InvalidAnswer';
+}
+
+/** RFC 9112 §6.1: no other transfer coding is undone here, so the content would not be what it says. */
+function assertFraming({ fields, body, switched }: Answered): void {
+  const coding = fieldValue(fields, 'transfer-encoding');
+  if (coding === undefined || coding.trim().toLowerCase() === 'chunked') return;
+  body.on('error', () => undefined).destroy();
+  switched?.destroy();
+  throw new InvalidAnswer(`transfer coding ${coding} is not understood`);
+}
+
+/** RFC 9110 §8.6: an answer without content has no length. */
+function keptFields(status: number, fields: Fields): Fields {
+  const kept = endToEndFields(fields);
+  if (status === 101) return [...kept, 'Upgrade', fieldValue(fields, 'upgrade') ?? ''];
+  return status === 204 ? withoutFields(kept, (name) => name === 'content-length') : kept;
+}
+
+/** A header section too large, and lengths that contradict the framing. */
+const INVALID: ReadonlySet<string> = new Set([
+  'UND_ERR_HEADERS_OVERFLOW',
+  'UND_ERR_RES_CONTENT_LENGTH_MISMATCH',
+]);
+
+function failureOf(parent: Parent, error: unknown): CanopyError {
+  const code = errorCode(error);
+  // Not the parent's fault: what the client asked for cannot be said to anyone.
+  if (code === 'UND_ERR_INVALID_ARG' || code === 'ERR_INVALID_CHAR') {
+    return new CanopyError('invalid-request', messageOf(error), { cause: error });
+  }
+  const isInvalid =
+    error instanceof InvalidAnswer ||
+    // undici gives it no code, node:http does.
+    error instanceof errors.HTTPParserError ||
+    code.startsWith('HPE_') ||
+    INVALID.has(code);
+  const outcome = error instanceof TimeoutError ? 'timeout' : isInvalid ? 'invalid' : 'unreachable';
+  return new AttemptFailed(parent, outcome, error);
 }
 
 function errorCode(error: unknown): string {
