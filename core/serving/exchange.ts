@@ -151,8 +151,12 @@ export class HttpExchange implements Exchange {
       this.#awaitsContinue = false;
       this.#outgoing.writeContinue();
     }
-    // Whoever stops reading has an answer, which the connection must live to carry.
-    yield* this.#incoming.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>;
+    try {
+      // Whoever stops reading has an answer, which the connection must live to carry.
+      yield* this.#incoming.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>;
+    } finally {
+      if (this.#outgoing.writableFinished) this.#incoming.resume();
+    }
   }
 
   /**

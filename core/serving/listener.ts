@@ -72,8 +72,6 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
     },
     (incoming, outgoing) => serve(new HttpExchange(incoming, outgoing), outgoing),
   );
-  // Lines beyond a maximum would be dropped in silence; readRequest counts them and refuses.
-  server.maxHeadersCount = 0;
   server.on('checkContinue', (incoming, outgoing) =>
     serve(new HttpExchange(incoming, outgoing, { awaitsContinue: true }), outgoing),
   );

@@ -14,12 +14,12 @@ const REFUSED = new WeakSet<Socket>();
  * Answers to requests before it on the connection come first.
  */
 export function refuseUnreadable(error: NodeJS.ErrnoException, socket: Socket): void {
+  // The parser complains again of every piece that still comes.
+  if (REFUSED.has(socket)) return;
   if (!socket.writable || error.code === 'ECONNRESET' || error.code === 'EPIPE') {
     socket.destroy();
     return;
   }
-  // The parser complains again of every piece that still comes.
-  if (REFUSED.has(socket)) return;
   REFUSED.add(socket);
   refuseInTurn(new CanopyError(codeOf(error), messageOf(error), { cause: error }), socket);
 }

@@ -240,6 +240,12 @@ scenario('RFC 9112 §9.3.2: pipelined requests are answered in order', async (wo
   expect(await client.closed()).toBe('');
 });
 
+scenario('a client that goes on after nonsense is not reset', async ({ edge }) => {
+  const client = new RawClient(edge().url).send('garbage\r\n\r\n');
+  expect(await client.answer()).toMatchObject({ status: 400 });
+  await client.finish('x'.repeat(8 * 1024 * 1024));
+});
+
 scenario(
   'content that breaks its framing half-way: 400, and the upload is given up',
   async (world) => {

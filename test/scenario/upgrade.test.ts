@@ -79,6 +79,20 @@ withRawOrigin(
 );
 
 withRawOrigin(
+  'an origin that has ended may still be sent to',
+  (socket, received) => {
+    if (received.startsWith('GET')) socket.end(`${SWITCH}bye`);
+  },
+  async ({ edge }, origin) => {
+    const client = new RawClient(edge().url).send(ASK);
+    expect(await client.answer()).toMatchObject({ status: 101 });
+    expect(await client.bytes(100)).toBe('bye');
+    await client.finish('still here\r\n\r\n');
+    await expect.poll(() => origin.requests[1]).toBe('still here');
+  },
+);
+
+withRawOrigin(
   'a refused upgrade is passed on as the answer that it is',
   (socket) => socket.end('HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\nX-Why: key\r\n\r\nno'),
   async ({ edge }, origin) => {
@@ -128,8 +142,10 @@ withRawOrigin(
 
 withRawOrigin(
   'a tunnel in which nothing moves is cut, one in which something does is not',
-  (socket, received) => socket.write(received.startsWith('GET') ? SWITCH : 'pong'),
-  async ({ edge, clock }) => {
+  (socket, received) => {
+    if (received !== 'silent') socket.write(received.startsWith('GET') ? SWITCH : 'pong');
+  },
+  async ({ edge, clock }, origin) => {
     const client = new RawClient(edge().url).send(ASK);
     expect(await client.answer()).toMatchObject({ status: 101 });
     for (let i = 0; i < 3; i++) {
@@ -137,6 +153,13 @@ withRawOrigin(
       client.send('ping\r\n\r\n');
       expect(await client.bytes(4)).toBe('pong');
     }
+    // One way is enough.
+    clock.advance('100s');
+    client.send('silent\r\n\r\n');
+    await expect.poll(() => origin.requests.at(-1)).toBe('silent');
+    clock.advance('100s');
+    client.send('ping\r\n\r\n');
+    expect(await client.bytes(4)).toBe('pong');
     clock.advance('121s');
     expect(await client.closed()).toBe('');
   },

@@ -14,6 +14,7 @@ export class RawClient {
   #received = '';
   #changed = (): void => undefined;
   #closed = false;
+  #failure: Error | undefined;
 
   constructor(url: string) {
     const { hostname, port } = new URL(url);
@@ -23,7 +24,9 @@ export class RawClient {
       this.#received += text;
       this.#changed();
     });
-    this.socket.on('error', () => undefined);
+    this.socket.on('error', (error) => {
+      this.#failure = error;
+    });
     for (const event of ['end', 'close']) {
       this.socket.on(event, () => {
         this.#closed = true;
@@ -63,6 +66,14 @@ export class RawClient {
     while (!this.#closed) await this.#change();
     this.socket.destroy();
     return this.#received;
+  }
+
+  /** Sends all of `text` and ends; resolves when both sides have, fails if the other reset. */
+  async finish(text: string): Promise<void> {
+    const closed = new Promise((resolve) => void this.socket.once('close', resolve));
+    this.socket.end(text, 'latin1');
+    await closed;
+    if (this.#failure !== undefined) throw this.#failure;
   }
 
   #change(): Promise<void> {
