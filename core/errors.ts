@@ -70,6 +70,16 @@ export class CanopyError extends Error {
   }
 }
 
+/** The request's method is not one of `allowed`, which `Allow` has to say (RFC 9110 §15.5.6). */
+export class MethodNotAllowed extends CanopyError {
+  readonly allowed: string;
+
+  constructor(method: string, allowed: string) {
+    super('method-not-allowed', `Expected one of ${allowed}, received ${method}`);
+    this.allowed = allowed;
+  }
+}
+
 /** The one line of an unknown thrown value that is fit for people. */
 export function messageOf(error: unknown): string {
   if (error instanceof AggregateError && error.message === '') {

@@ -1,4 +1,4 @@
-import { CanopyError } from '#core/errors.ts';
+import { CanopyError, MethodNotAllowed } from '#core/errors.ts';
 import { type Fields, fieldLines, fieldValue, hasField } from './fields.ts';
 import { normalizePath } from './target.ts';
 
@@ -46,6 +46,9 @@ const MAX_HOST_LENGTH = 255;
 const AUTHORITY = /^([a-z0-9._~-]+|\[[0-9a-f:.]+\])(?::\d{0,5})?$/i;
 const ABSOLUTE_FORM = /^(https?):\/\/([^/?#]*)(.*)$/i;
 
+/** What a site may be asked with. */
+export const ALLOWED_METHODS = 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS';
+
 /**
  * Reads a request, or says why it cannot be one.
  * @throws CanopyError `invalid-request`, `uri-too-long`, `header-too-large`, `method-not-allowed`,
@@ -55,7 +58,7 @@ export function readRequest(received: ReceivedRequest): ClientRequest {
   const { method, fields } = received;
   // TRACE would show a client what the tiers add (RFC 9110 §9.3.8); CONNECT is for forward proxies.
   if (method === 'TRACE' || method === 'CONNECT') {
-    throw new CanopyError('method-not-allowed', `${method} is not served here`);
+    throw new MethodNotAllowed(method, ALLOWED_METHODS);
   }
   if (received.target.length > MAX_TARGET_LENGTH) {
     throw new CanopyError(

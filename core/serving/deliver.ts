@@ -2,12 +2,12 @@ import type { Answer } from '#core/cache/answer.ts';
 import { CanopyError, messageOf } from '#core/errors.ts';
 import { fieldValue, hasField, withoutFields } from '#core/http/fields.ts';
 import { parseDeltaSeconds } from '#core/http/directives.ts';
-import type { ClientRequest } from '#core/http/request.ts';
+import { ALLOWED_METHODS, type ClientRequest } from '#core/http/request.ts';
 import { formatDate } from '#core/http/dates.ts';
 import { cacheStatus, type Outcome } from '#core/telemetry/cache-status.ts';
 import { TIER_FIELDS } from '#core/tree/tier-fields.ts';
 import type { Exchange, Sent } from './exchange.ts';
-import { ALLOWED_METHODS, problemOf } from './problem.ts';
+import { problemOf } from './problem.ts';
 
 /** How a tier signs what it sends. */
 export interface Signature {

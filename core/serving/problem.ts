@@ -1,4 +1,4 @@
-import type { CanopyError } from '#core/errors.ts';
+import { type CanopyError, MethodNotAllowed } from '#core/errors.ts';
 import type { Fields } from '#core/http/fields.ts';
 
 /** An error as an HTTP answer: problem details (RFC 9457) with the error's code. */
@@ -8,10 +8,8 @@ export interface Problem {
   readonly body: Buffer;
 }
 
-/** What a site may be asked with; `Allow` of 405 has to say (RFC 9110 §15.5.6). */
-export const ALLOWED_METHODS = 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS';
-
-export function problemOf({ code, status, side, retrySafe, title, message }: CanopyError): Problem {
+export function problemOf(error: CanopyError): Problem {
+  const { code, status, side, retrySafe, title, message } = error;
   // What went wrong inside is for the log, not for the world.
   const detail = side === 'client' ? message : title;
   const type = `urn:canopy:error:${code}`;
@@ -25,7 +23,7 @@ export function problemOf({ code, status, side, retrySafe, title, message }: Can
     String(body.length),
     'Cache-Control',
     'no-store',
-    ...(code === 'method-not-allowed' ? ['Allow', ALLOWED_METHODS] : []),
+    ...(error instanceof MethodNotAllowed ? ['Allow', error.allowed] : []),
   ];
   return { status, fields, body };
 }

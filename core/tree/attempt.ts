@@ -3,7 +3,13 @@ import { Agent, errors } from 'undici';
 import type { Cancel, Clock } from '#core/clock.ts';
 import type { UpstreamSettings } from '#core/contract/site.ts';
 import { CanopyError, messageOf } from '#core/errors.ts';
-import { endToEndFields, type Fields, fieldValue, withoutFields } from '#core/http/fields.ts';
+import {
+  endToEndFields,
+  type Fields,
+  fieldValue,
+  withoutFields,
+  listMembers,
+} from '#core/http/fields.ts';
 import { isDirect, sendDirect } from './direct.ts';
 import type { AttemptOutcome } from './health.ts';
 import type { Parent } from './parents.ts';
@@ -189,10 +195,16 @@ class InvalidAnswer extends Error {
   override readonly name = 'InvalidAnswer';
 }
 
-/** RFC 9112 §6.1: no other transfer coding is undone here, so the content would not be what it says. */
+/** Registered transfer codings (RFC 9112 §7) that are not undone here. */
+const CODED: ReadonlySet<string> = new Set(['compress', 'deflate', 'gzip', 'x-compress', 'x-gzip']);
+
+/**
+ * RFC 9112 §6.1: content under a coding that is not undone would not be what it says. A word that
+ * is no coding at all is as absent: the content then ends with the connection (§6.3).
+ */
 function assertFraming({ fields, body, switched }: Answered): void {
   const coding = fieldValue(fields, 'transfer-encoding');
-  if (coding === undefined || coding.trim().toLowerCase() === 'chunked') return;
+  if (!listMembers(coding).some((member) => CODED.has(member))) return;
   body.on('error', () => undefined).destroy();
   switched?.destroy();
   throw new InvalidAnswer(`transfer coding ${coding} is not understood`);
