@@ -54,7 +54,7 @@ export const cacheSettingsSchema = z.strictObject({
 export const upstreamSettingsSchema = z.strictObject({
   /** Connecting, TLS included. */
   connectTimeoutMs: z.int().min(1).max(600_000).default(500),
-  /** From the request sent to the header section received. A mid-tier is given twice this. */
+  /** From the request sent to the header section received; what the client takes for its content is not counted. A mid-tier is given twice this. */
   firstByteTimeoutMs: z.int().min(1).max(600_000).default(10_000),
   /** Between two pieces of a body. */
   idleTimeoutMs: z.int().min(1).max(600_000).default(10_000),

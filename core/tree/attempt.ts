@@ -1,4 +1,4 @@
-import type { Duplex, Readable } from 'node:stream';
+import { type Duplex, Readable } from 'node:stream';
 import { Agent, errors } from 'undici';
 import type { Cancel, Clock } from '#core/clock.ts';
 import type { UpstreamSettings } from '#core/contract/site.ts';
@@ -10,10 +10,11 @@ import {
   withoutFields,
   listMembers,
 } from '#core/http/fields.ts';
-import { isDirect, sendDirect } from './direct.ts';
+import { InvalidAnswer, isDirect, sendDirect } from './direct.ts';
 import type { AttemptOutcome } from './health.ts';
 import type { Parent } from './parents.ts';
 import { Tunnel } from './tunnel.ts';
+import { TimeoutError, Wait } from './wait.ts';
 
 /** A request as it goes to one parent. */
 export interface Attempt {
@@ -22,7 +23,8 @@ export interface Attempt {
   /** Path and query. */
   readonly target: string;
   readonly fields: Fields;
-  readonly content: Readable | undefined;
+  /** Read only once a connection stands. */
+  readonly content: AsyncIterable<Buffer> | undefined;
   readonly settings: UpstreamSettings;
   readonly signal: AbortSignal | undefined;
   /** The protocols to switch to, as `Upgrade` names them. */
@@ -106,22 +108,22 @@ export class Connections {
     signal?.addEventListener('abort', onAbort, { once: true });
     if (signal?.aborted) onAbort();
     const firstByteMs = settings.firstByteTimeoutMs * (parent.tier === 'mid-tier' ? 2 : 1);
-    const cancelTimeout = this.#clock.after(firstByteMs, () =>
-      abort.abort(new TimeoutError(`no answer within ${firstByteMs} ms`)),
-    );
+    const wait = new Wait(this.#clock, firstByteMs, abort);
+    wait.start();
+    const content = attempt.content && Readable.from(wait.during(attempt.content));
     const requestedAt = this.#clock.now();
     let answered: Answered;
     try {
       answered = isDirect(attempt)
-        ? await sendDirect(attempt, this.#clock, abort.signal, MAX_HEADER_BYTES)
-        : await this.#sendPooled(attempt, abort.signal);
+        ? await sendDirect(attempt, content, this.#clock, abort.signal, MAX_HEADER_BYTES)
+        : await this.#sendPooled(attempt, content, abort.signal);
       assertFraming(answered);
     } catch (error) {
       signal?.removeEventListener('abort', onAbort);
       if (signal?.aborted) throw error;
       throw failureOf(parent, error);
     } finally {
-      cancelTimeout();
+      wait.end();
     }
     const { body, status, fields, switched } = answered;
     body.once('close', () => signal?.removeEventListener('abort', onAbort));
@@ -138,14 +140,18 @@ export class Connections {
     };
   }
 
-  async #sendPooled(attempt: Attempt, signal: AbortSignal): Promise<Answered> {
+  async #sendPooled(
+    attempt: Attempt,
+    content: Readable | undefined,
+    signal: AbortSignal,
+  ): Promise<Answered> {
     const { onInterim } = attempt;
     const response = await this.#agent(attempt.settings.connectTimeoutMs).request({
       origin: attempt.parent.url,
       method: attempt.method,
       path: attempt.target,
       headers: [...attempt.fields],
-      body: attempt.content ?? null,
+      body: content ?? null,
       signal,
       responseHeaders: 'raw',
       // Ours run on the injected clock.
@@ -186,14 +192,6 @@ interface Answered {
 
 /** undici types raw headers as an object all the same. */
 const rawFields = (headers: unknown): Fields => headers as string[];
-
-class TimeoutError extends Error {
-  override readonly name = 'TimeoutError';
-}
-
-class InvalidAnswer extends Error {
-  override readonly name = 'InvalidAnswer';
-}
 
 /** Registered transfer codings (RFC 9112 §7) that are not undone here. */
 const CODED: ReadonlySet<string> = new Set(['compress', 'deflate', 'gzip', 'x-compress', 'x-gzip']);

@@ -1,8 +1,14 @@
 import { type ClientRequest, type IncomingMessage, request as requestHttp } from 'node:http';
 import { request as requestHttps } from 'node:https';
-import { pipeline, type Duplex } from 'node:stream';
+import { type Duplex, pipeline, type Readable } from 'node:stream';
 import type { Cancel, Clock } from '#core/clock.ts';
+import { hasField } from '#core/http/fields.ts';
 import type { Attempt } from './attempt.ts';
+
+/** What came is no answer to the request. */
+export class InvalidAnswer extends Error {
+  override readonly name = 'InvalidAnswer';
+}
 
 /** An answer as it came, its fields unfiltered. */
 export interface DirectAnswer {
@@ -29,11 +35,12 @@ export const isDirect = ({ upgrade, expectsContinue }: Attempt): boolean =>
  */
 export function sendDirect(
   attempt: Attempt,
+  content: Readable | undefined,
   clock: Clock,
   signal: AbortSignal,
   maxHeaderBytes: number,
 ): Promise<DirectAnswer> {
-  const { parent, method, target, content, upgrade, onInterim } = attempt;
+  const { parent, method, target, upgrade, onInterim } = attempt;
   return new Promise((resolve, reject) => {
     const { protocol, hostname, port } = new URL(parent.url);
     const outgoing = (protocol === 'https:' ? requestHttps : requestHttp)({
@@ -76,9 +83,13 @@ export function sendDirect(
       signal.removeEventListener('abort', onAbort);
       if (head.length > 0) socket.unshift(head);
       const { statusCode: status = 0, rawHeaders: fields } = incoming;
-      if (upgrade === undefined)
-        outgoing.destroy(new Error('The parent switched protocols unasked'));
-      else resolve({ status, fields, body: incoming, switched: socket });
+      if (upgrade !== undefined) {
+        resolve({ status, fields, body: incoming, switched: socket });
+        return;
+      }
+      socket.destroy();
+      content?.destroy();
+      reject(new InvalidAnswer('The parent switched protocols unasked'));
     });
     outgoing.once('response', (incoming) => {
       cancelWait?.();
@@ -97,7 +108,16 @@ export function sendDirect(
   });
 }
 
-const connectionFields = ({ upgrade, expectsContinue }: Attempt): readonly string[] => [
+const connectionFields = ({
+  upgrade,
+  expectsContinue,
+  content,
+  fields,
+}: Attempt): readonly string[] => [
+  // node:http would not frame the content of every method by itself.
+  ...(content === undefined || hasField(fields, 'content-length')
+    ? []
+    : ['Transfer-Encoding', 'chunked']),
   ...(upgrade === undefined
     ? ['Connection', 'close']
     : ['Connection', 'Upgrade', 'Upgrade', upgrade]),

@@ -1,4 +1,3 @@
-import { Readable } from 'node:stream';
 import type { Clock } from '#core/clock.ts';
 import type { Config } from '#core/contract/event.ts';
 import type { Tier } from '#core/contract/node.ts';
@@ -148,7 +147,7 @@ export class Tree {
   async #try(
     request: UpstreamRequest,
     parent: Parent,
-    content: () => Readable | undefined,
+    content: () => AsyncIterable<Buffer> | undefined,
     repeatable: boolean,
   ): Promise<UpstreamResponse | AttemptFailed> {
     const attempt = (): Attempt => ({
@@ -226,7 +225,7 @@ function exhausted(site: Site, failures: readonly CanopyError[]): CanopyError {
 
 /** Content that is read once, and only when a connection stands: until then another parent may have it. */
 function once(content: AsyncIterable<Buffer> | undefined): {
-  read: () => Readable | undefined;
+  read: () => AsyncIterable<Buffer> | undefined;
   started: () => boolean;
 } {
   let started = false;
@@ -235,7 +234,7 @@ function once(content: AsyncIterable<Buffer> | undefined): {
     yield* source;
   }
   return {
-    read: () => (content === undefined ? undefined : Readable.from(read(content))),
+    read: () => (content === undefined ? undefined : read(content)),
     started: () => started,
   };
 }

@@ -73,3 +73,35 @@ withRawOrigin(
     client.socket.destroy();
   },
 );
+
+withRawOrigin(
+  'content without a length is framed, whatever the method',
+  (socket, request) => {
+    if (!request.startsWith('DELETE')) return;
+    socket.write('HTTP/1.1 100 Continue\r\n\r\n');
+    socket.once('data', () => socket.end('HTTP/1.1 204 No Content\r\n\r\n'));
+  },
+  async ({ edge }, origin) => {
+    const client = new RawClient(edge().url);
+    client.send(
+      'DELETE /a HTTP/1.1\r\nHost: www.example.org\r\nTransfer-Encoding: chunked\r\n' +
+        'Expect: 100-continue\r\n\r\n',
+    );
+    expect(await client.answer()).toMatchObject({ status: 100 });
+    client.send('2\r\nhi\r\n0\r\n\r\n');
+    expect(await client.answer()).toMatchObject({ status: 204 });
+    expect(origin.requests[0]).toContain('Transfer-Encoding: chunked');
+    client.socket.destroy();
+  },
+);
+
+withRawOrigin(
+  'an origin that switches protocols in place of an answer gave none',
+  (socket) =>
+    socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n'),
+  async ({ edge }) => {
+    const client = new RawClient(edge().url).send(UPLOAD);
+    expect(await client.answer()).toMatchObject({ status: 502 });
+    await client.closed();
+  },
+);

@@ -160,3 +160,39 @@ withRawOrigin(
     expect(origin.requests).toHaveLength(1);
   },
 );
+
+withOrigin(
+  'a client that takes its time over an upload is not taken for a slow origin',
+  (incoming, outgoing) => void text(incoming).then((content) => outgoing.end(content)),
+  async ({ edge, clock }) => {
+    const client = new RawClient(edge().url);
+    client.send('PUT /a HTTP/1.1\r\nHost: www.example.org\r\nTransfer-Encoding: chunked\r\n\r\n');
+    for (let i = 0; i < 3; i++) {
+      client.send('2\r\nhi\r\n');
+      await turns(50);
+      clock.advance('60s');
+    }
+    client.send('0\r\n\r\n');
+    expect(await client.answer()).toMatchObject({ status: 200, body: 'hihihi' });
+    client.socket.destroy();
+  },
+);
+
+withOrigin(
+  'an origin that stops taking an upload is given up: 504',
+  (incoming) => void incoming.pause(),
+  async ({ edge, clock }) => {
+    const outgoing = upload(edge().url);
+    outgoing.on('error', () => undefined);
+    const answered = once(outgoing, 'response');
+    await writeUntilStalled(outgoing, 200);
+    clock.advance('11s');
+    const [incoming] = (await answered) as [IncomingMessage];
+    expect(incoming.statusCode).toBe(504);
+    outgoing.destroy();
+  },
+);
+
+async function turns(count: number): Promise<void> {
+  for (let turn = 0; turn < count; turn++) await new Promise((resolve) => setImmediate(resolve));
+}
