@@ -14,6 +14,7 @@ import { Marks } from './marks.ts';
 import type { StoredObject } from './object.ts';
 import { decide, type Decision } from './policy/decide.ts';
 import { variantSelector } from './policy/vary.ts';
+import { Slices } from './slices/slices.ts';
 import type { ObjectStore, PurgeMark, Volume } from './store.ts';
 
 /** A request at the cache, with all that was settled about it on the way there. */
@@ -42,6 +43,7 @@ export interface EngineOptions {
 export class CacheEngine {
   readonly fence = new Fence();
   readonly filler: Filler;
+  readonly slices: Slices;
   readonly #options: EngineOptions;
   readonly #fills = new FillTable();
   readonly #hitForMiss: Marks;
@@ -51,12 +53,15 @@ export class CacheEngine {
     this.#options = options;
     this.#hitForMiss = new Marks(options.clock);
     this.#refreshFailing = new Marks(options.clock);
+    const { store, tree } = options;
+    this.slices = new Slices({ store, tree, fence: this.fence });
     this.filler = new Filler({
       clock: options.clock,
       store: options.store,
       tree: options.tree,
       fence: this.fence,
       fills: this.#fills,
+      slices: this.slices,
       hitForMiss: this.#hitForMiss,
       refreshFailing: this.#refreshFailing,
     });
