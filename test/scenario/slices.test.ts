@@ -1,3 +1,5 @@
+import { type IncomingMessage, request } from 'node:http';
+import { buffer } from 'node:stream/consumers';
 import { expect } from 'vitest';
 import { scenario } from './kit/scenario.ts';
 
@@ -28,6 +30,18 @@ const range = (start: number, end: number | '' = ''): Record<string, string> => 
 
 const asked = (index: number, etag = '"1"'): string =>
   `GET /film range bytes=${index * SLICE_BYTES}-${Math.min((index + 1) * SLICE_BYTES, SIZE) - 1} if-range ${etag}`;
+
+/** Moves the clock each turn until the mid-tier has answered one request more. */
+async function untilAsked(
+  node: { counters: { requests: number } },
+  advance: () => void,
+): Promise<void> {
+  const before = node.counters.requests;
+  while (node.counters.requests === before) {
+    await new Promise((resolve) => setImmediate(resolve));
+    advance();
+  }
+}
 
 scenario('a large object is read whole and kept in slices', LARGE, async ({ origin, edge }) => {
   origin.answers('/film', answer());
@@ -289,5 +303,98 @@ scenario(
       .get('/film', range(30_000))
       .sees(part(30_000, SIZE - 1));
     expect(edge().node.load().storedBytes).toBeLessThanOrEqual(5 * SLICE_BYTES);
+  },
+);
+
+scenario(
+  'edges share the slices of the mid-tier',
+  { ...LARGE, edges: ['oslo', 'rome'] },
+  async ({ origin, edge }) => {
+    origin.answers('/film', answer());
+    await edge('oslo').get('/film', range(40_000, 49_999)).sees(part(40_000, 49_999));
+    origin.saw('GET /film range bytes=36864-40959', asked(10), asked(11), asked(12));
+    await edge('rome').get('/film', range(45_000, 49_999)).sees(part(45_000, 49_999));
+    origin.saw();
+  },
+);
+
+scenario('many cold clients make one request', LARGE, async ({ origin, edge, gate }) => {
+  const slow = gate();
+  origin.answers('/film', { ...answer(), waitsFor: slow });
+  const clients = Array.from({ length: 30 }, () => edge().get('/film'));
+  await slow.reached();
+  slow.open();
+  for (const client of clients) await client.sees({ status: 200, body: film() });
+  origin.saw('GET /film');
+});
+
+scenario('what nobody reads on is not fetched on', { ...LARGE, midTiers: [] }, async (world) => {
+  const { origin, edge } = world;
+  origin.answers('/film', answer());
+  await edge().get('/film', range(0, 9)).sees(part(0, 9));
+  origin.saw('GET /film');
+  await edge().get('/film', range(50_000, 50_009)).sees(part(50_000, 50_009));
+  origin.saw(asked(12));
+});
+
+scenario('a stale object is served in slices while it is renewed', LARGE, async (world) => {
+  const { origin, edge, clock } = world;
+  const cacheControl = 'max-age=60, stale-while-revalidate=60';
+  origin.answers('/film', { ...answer(), cacheControl });
+  await edge().get('/film').sees({ body: film() });
+  clock.advance('70s');
+  await edge().get('/film').sees({ edge: 'stale-while-revalidate', body: film() });
+});
+
+scenario('a large object stands in when the origin is gone', LARGE, async (world) => {
+  const { origin, edge, midTier, clock } = world;
+  origin.answers('/film', answer());
+  await edge().get('/film').sees({ body: film() });
+  clock.advance('1h');
+  await origin.down();
+  await midTier().down();
+  await edge().get('/film').sees({ edge: 'stale-if-error', body: film() });
+});
+
+scenario('a softly purged object is validated with its slices', LARGE, async (world) => {
+  const { origin, edge, purge } = world;
+  origin.answers('/film', answer());
+  await edge().get('/film').sees({ body: film() });
+  purge(['/film'], 'soft');
+  await edge().get('/film').sees({ edge: 'soft-purged', body: film() });
+  origin.saw('GET /film', 'GET /film if-none-match "1"');
+});
+
+scenario('an edge that is ahead of its mid-tier gets no old slices', LARGE, async (world) => {
+  const { origin, edge, midTier, purge, clock } = world;
+  origin.answers('/film', answer());
+  await edge().get('/film').sees({ body: film() });
+  midTier().lags();
+  purge(['/film']);
+  origin.answers('/film', { ...answer(2), etag: '"1"' });
+  const reading = edge().get('/film');
+  // The mid-tier waits briefly for its own link, then goes upward.
+  await untilAsked(midTier().node, () => clock.advance('1s'));
+  await reading.sees({ body: film(2) });
+});
+
+scenario(
+  'a client that does not read holds up nobody, and no memory',
+  {
+    memoryBytes: 4 * 1024 * 1024,
+    site: { cache: { sliceBytes: 256 * 1024, sliceAboveBytes: 1024 * 1024 } },
+  },
+  async ({ origin, edge }) => {
+    const body = Buffer.alloc(24 * 1024 * 1024, 'canopy ');
+    origin.answers('/film', { ...answer(), body });
+    const { hostname, port } = new URL(edge().url);
+    const headers = { Host: 'www.example.org' };
+    const slow = await new Promise<IncomingMessage>((resolve, reject) => {
+      request({ hostname, port, path: '/film', headers }, resolve).once('error', reject).end();
+    });
+    const fast = await edge().get('/film');
+    expect(fast.body.equals(body)).toBe(true);
+    expect(edge().node.load().storedBytes).toBeLessThanOrEqual(4 * 1024 * 1024);
+    expect((await buffer(slow)).equals(body)).toBe(true);
   },
 );

@@ -147,7 +147,8 @@ async function send(
     outgoing.writeHead(304).end();
     return;
   }
-  const whole = Buffer.from(script.body ?? content);
+  const { body: scripted = content } = script;
+  const whole = typeof scripted === 'string' ? Buffer.from(scripted) : scripted;
   const { start, end } = rangeOf(incoming, script, whole.length);
   const body = whole.subarray(start, end + 1);
   const isPart = body.length < whole.length;
