@@ -162,3 +162,44 @@ test('nothing is fetched for a client that has left', async () => {
   // The slice that was read, and the one read ahead.
   expect(asked).toEqual(['bytes=0-99', 'bytes=100-199']);
 });
+
+test('what was purged while it was read is not stored', async () => {
+  const whole = Buffer.alloc(1000, 'x');
+  const store = new MemoryStore(1_000_000);
+  const tree = treeOf({ whole, ranges: true, pieceBytes: 50 }, []);
+  const slices = new Slices({ store, tree, fence: new Fence() });
+  const manifest = manifestOf(1000, 100);
+  store.put(manifest);
+  const { signal } = new AbortController();
+  const reader = new SliceReader(slices, manifest, lookup, { start: 0, end: 999 }, signal);
+  const first = (await reader.next()).value;
+  store.delete(manifest.key);
+  const before = store.volume().objects;
+  expect(Buffer.concat([first ?? Buffer.alloc(0), await all(reader)])).toEqual(whole);
+  expect(store.volume().objects).toBe(before);
+});
+
+test('a whole answer waits when it is ahead of all who read it', async () => {
+  const store = new MemoryStore(1_000_000);
+  const tree = treeOf({ whole: Buffer.alloc(0), ranges: true, pieceBytes: 1 }, []);
+  const slices = new Slices({ store, tree, fence: new Fence() });
+  const manifest = manifestOf(10_000, 100);
+  store.put(manifest);
+  let sentBytes = 0;
+  async function* body(): AsyncGenerator<Buffer, void, undefined> {
+    for (; sentBytes < 10_000; sentBytes += 100) {
+      await Promise.resolve();
+      yield Buffer.alloc(100, 'x');
+    }
+  }
+  const answer = { body: body(), discard: () => undefined } as unknown as UpstreamResponse;
+  slices.cut(manifest, answer, true);
+  const { signal } = new AbortController();
+  const reader = new SliceReader(slices, manifest, lookup, { start: 0, end: 9999 }, signal);
+  await reader.next();
+  for (let turn = 0; turn < 500; turn++) await new Promise((resolve) => setImmediate(resolve));
+  expect(sentBytes).toBeLessThan(1000);
+  let read = 100;
+  for await (const piece of reader) read += piece.length;
+  expect(read).toBe(10_000);
+});
