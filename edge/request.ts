@@ -62,5 +62,6 @@ function keyed(
     upstreamFields: () => fieldsFromClient(request, peerAddress, forwardedBy),
     fromTier: false,
     askingFence: 0,
+    changed: false,
   };
 }

@@ -79,6 +79,7 @@ function keyed({ forwardedBy }: TierNode, request: ClientRequest, site: Site): L
     request,
     upstreamFields: () => fieldsFromTier(request, forwardedBy),
     fromTier: true,
+    changed: tierField(request.fields, 'changed') !== undefined,
     askingFence: parseDeltaSeconds(tierField(request.fields, 'fence')) ?? 0,
   };
 }

@@ -12,6 +12,8 @@ interface Tool {
 
 const TOOLS: readonly Tool[] = [
   { command: 'curl', aptPackage: 'curl', why: 'the end-to-end tests ask the way people do' },
+  { command: 'chromium', aptPackage: 'chromium', why: 'a real browser plays a video' },
+  { command: 'ffmpeg', aptPackage: 'ffmpeg', why: 'makes the video' },
 ];
 
 const isThere = ({ command }: Tool): boolean =>

@@ -51,17 +51,27 @@ function contentOf({ body }: StoredObject, part: Selection['part']): readonly Bu
 const withContentLength = (fields: Fields, size: number): Fields =>
   hasField(fields, 'content-length') ? fields : [...fields, 'Content-Length', String(size)];
 
+/** @param shared the answer is to another's request, so that fields meant for that one are left out */
 export function answerFromArriving(
   arriving: Arriving,
   request: ClientRequest,
+  shared: boolean,
 ): Pick<Answer, 'status' | 'fields' | 'content'> {
-  const { status, fields, part } = select(request.method, request.fields, arriving);
+  const whole = shared ? { ...arriving, fields: sharedFields(arriving) } : arriving;
+  const { status, fields, part } = select(request.method, request.fields, whole);
   const reader = arriving.body.read();
   if (part === 'none') {
     void reader.return?.();
     return { status, fields, content: NO_CONTENT };
   }
   return { status, fields, content: part === 'all' ? reader : only(reader, part) };
+}
+
+/** The fields of a response that more than one client may see, RFC 9111 §5.2.2.4 and §5.2.2.7. */
+export function sharedFields({ fields, facts }: Pick<Arriving, 'fields' | 'facts'>): Fields {
+  const { unsharedFields } = facts.directives;
+  if (unsharedFields.length === 0) return fields;
+  return withoutFields(fields, (name) => unsharedFields.includes(name));
 }
 
 /** A parent's answer to one client alone, as it came. */

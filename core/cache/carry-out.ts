@@ -6,6 +6,7 @@ import type { CacheEngine, Found, Lookup } from './engine.ts';
 import type { Fill, FillResult } from './fill.ts';
 import { isManifest, type Manifest, type StoredObject } from './object.ts';
 import type { Action, Decision } from './policy/decide.ts';
+import { invalidated } from './policy/invalidation.ts';
 import { variantSelector } from './policy/vary.ts';
 import { answerFromSlices } from './slices/answer.ts';
 import { GenerationChanged } from './slices/slices.ts';
@@ -75,7 +76,7 @@ async function fillOrWait(carried: Carried): Promise<Answer> {
     if (result.kind === 'arriving') {
       const storable = result.storability === 'storable';
       return {
-        ...answerFromArriving(result, lookup.request),
+        ...answerFromArriving(result, lookup.request, collapsed),
         outcome: outcomeOf(carried, {
           forwardStatus: result.status,
           collapsed,
@@ -195,18 +196,18 @@ async function pass(carried: Carried): Promise<Answer> {
     host: request.authority,
     content: request.hasContent ? exchange.content : undefined,
     fence: Math.max(askingFence, engine.fence.sequence),
+    changed: false,
     signal: exchange.signal,
   });
-  // RFC 9111 §4.4: an unsafe method that did not fail may have changed what its URI names.
-  if (!SAFE.has(request.method) && response.status < 400) engine.invalidate(key);
+  for (const { target } of invalidated(request, response.status, response.fields)) {
+    engine.invalidate(site, request.host, target);
+  }
   return {
     ...answerFromUpstream(response),
     outcome: outcomeOf(carried, { forwardStatus: response.status }),
     asOf: askingFence,
   };
 }
-
-const SAFE: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE']);
 
 function refuse({ decision }: Carried): never {
   throw new CanopyError('only-if-cached', `Nothing stored may be served: ${decision.reason}`);

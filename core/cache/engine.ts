@@ -28,7 +28,12 @@ export interface Lookup {
   readonly fromTier: boolean;
   /** The asking node's fence; 0 for clients. */
   readonly askingFence: number;
+  /** The asking node knows the object to have changed. */
+  readonly changed: boolean;
 }
+
+/** How long a parent is told that an object was changed by a request that went another way. */
+const CHANGED_MS = 60_000;
 
 export type Found = StoredObject | 'uri-miss' | 'vary-miss' | 'purged';
 
@@ -48,6 +53,7 @@ export class CacheEngine {
   readonly #fills = new FillTable();
   readonly #hitForMiss: Marks;
   readonly #refreshFailing: Marks;
+  readonly #changed: Marks;
 
   constructor(options: EngineOptions) {
     this.#options = options;
@@ -55,6 +61,7 @@ export class CacheEngine {
     this.#refreshFailing = new Marks(options.clock);
     const { store, tree } = options;
     this.slices = new Slices({ store, tree, fence: this.fence });
+    this.#changed = new Marks(options.clock);
     this.filler = new Filler({
       clock: options.clock,
       store: options.store,
@@ -64,6 +71,7 @@ export class CacheEngine {
       slices: this.slices,
       hitForMiss: this.#hitForMiss,
       refreshFailing: this.#refreshFailing,
+      changed: this.#changed,
     });
   }
 
@@ -92,7 +100,8 @@ export class CacheEngine {
     return { ...variant, softPurgedAt: Math.max(verdict.at, variant.softPurgedAt ?? 0) };
   }
 
-  decide({ site, key, request, fromTier, askingFence }: Lookup, found: Found): Decision {
+  decide(lookup: Lookup, found: Found): Decision {
+    const { site, key, request, fromTier, askingFence, changed } = lookup;
     const honours = site.cache.honourClientCacheControl && !fromTier;
     return decide({
       method: request.method,
@@ -104,17 +113,23 @@ export class CacheEngine {
       onLeaseEnd: site.onLeaseEnd,
       leaseEnded: this.#options.lease.ended(),
       fenceBehind: askingFence > this.fence.sequence,
+      knownChanged: changed,
       hitForMiss: this.#hitForMiss.has(key),
       refreshFailing: this.#refreshFailing.has(key),
       now: this.#options.clock.now(),
     });
   }
 
-  /** RFC 9111 §4.4: what an unsafe method may have changed is forgotten, fetches under way included. */
-  invalidate(key: string): void {
-    this.#options.store.delete(key);
-    const mark: PurgeMark = { sequence: Infinity, mode: 'hard', at: this.#options.clock.now() };
-    this.#fills.purge((fill) => fill.key === key, mark);
+  /** Forgets what is stored or being fetched of a URL, for a request that may have changed it. */
+  invalidate(site: Site, host: string, target: string): void {
+    const keys = purgedKeys(site, host, target);
+    for (const key of keys) {
+      this.#options.store.delete(key);
+      // Another key may have another parent, which has seen nothing of the request.
+      this.#changed.set(key, CHANGED_MS);
+    }
+    const mark: PurgeMark = { sequence: Infinity, mode: 'hard', at: this.now() };
+    this.#fills.purge((fill) => keys.includes(fill.key), mark);
   }
 
   /**

@@ -6,8 +6,10 @@ import { contentLength } from '#core/http/length.ts';
 import type { UpstreamResponse } from '#core/tree/attempt.ts';
 import { isTierField, TIER_FIELDS } from '#core/tree/tier-fields.ts';
 import type { Tree } from '#core/tree/tree.ts';
+import { sharedFields } from './answer.ts';
 import { Body } from './body.ts';
 import type { Lookup } from './engine.ts';
+import { everybodysFields } from './everybodys-fields.ts';
 import type { Fence } from './fence.ts';
 import { type Arriving, Fill, type FillResult, type FillTable } from './fill.ts';
 import { FillingBody } from './filling-body.ts';
@@ -27,7 +29,6 @@ import { storability } from './policy/storability.ts';
 import { freshenedFields } from './policy/update.ts';
 import { validationFields } from './policy/validation.ts';
 import { variantSelector } from './policy/vary.ts';
-import { sharedFields } from './shared-fields.ts';
 import { newManifest } from './slices/manifest.ts';
 import type { Slices } from './slices/slices.ts';
 import type { ObjectStore } from './store.ts';
@@ -46,6 +47,8 @@ export interface FillerOptions {
   readonly slices: Slices;
   readonly hitForMiss: Marks;
   readonly refreshFailing: Marks;
+  /** Keys that parents are to be told have changed. */
+  readonly changed: Marks;
 }
 
 /** A fill, and whether the one who asked for it found it under way. */
@@ -80,7 +83,8 @@ export class Filler {
     const selector = variantSelector(vary, request.fields);
     const behind = askingFence > fence.sequence;
     const underWay = fills.find(key, selector, behind ? askingFence : 0);
-    if (underWay !== undefined) return { fill: underWay, collapsed: true };
+    // A fetch that began before the change is no answer to one who knows of it.
+    if (underWay !== undefined && !lookup.changed) return { fill: underWay, collapsed: true };
     const asOf = Math.max(fence.sequence, askingFence);
     const fill = new Fill(
       { key, site: site.name, selector, requestFields: request.fields, asOf },
@@ -168,13 +172,14 @@ export class Filler {
       method: 'GET',
       target: request.target,
       fields: [
-        ...sharedFields(lookup.upstreamFields()),
+        ...everybodysFields(lookup.upstreamFields()),
         ...(stored === undefined ? [] : validationFields(stored.facts, stored.fields)),
         ...(probe === undefined ? [] : ['Range', probe.range]),
       ],
       host: request.authority,
       content: undefined,
       fence: fill.asOf,
+      changed: lookup.changed || this.#options.changed.has(key),
       signal: undefined,
     });
   }
@@ -189,13 +194,13 @@ export class Filler {
   #freshen(fill: Fill, stored: StoredObject, response: UpstreamResponse): StoredObject {
     const { store, fills, refreshFailing } = this.#options;
     const { requestedAt, receivedAt } = response;
-    const fields = freshenedFields(stored.fields, keptFields(response.fields));
+    const updated = freshenedFields(stored.fields, keptFields(response.fields));
     // A 304 that repeats no Age still spent it on the way: its own counts, not the merged fields'.
     const own = responseFacts(304, response.fields, receivedAt);
-    const facts = responseFacts(stored.facts.status, fields, receivedAt);
+    const facts = responseFacts(stored.facts.status, updated, receivedAt);
     const object: StoredObject = {
       ...stored,
-      fields,
+      fields: sharedFields({ fields: updated, facts }),
       facts,
       initialAgeMs: initialAgeMs({ ...facts, ageSeconds: own.ageSeconds }, requestedAt, receivedAt),
       receivedAt,
@@ -311,13 +316,14 @@ export class Filler {
     }
   }
 
-  #store(fill: Fill, { fields, facts, initialAgeMs: ageMs, receivedAt, body }: Arriving): void {
+  #store(fill: Fill, arriving: Arriving): void {
+    const { facts, initialAgeMs: ageMs, receivedAt, body } = arriving;
     if (fill.purge?.mode === 'hard') return;
     this.#options.store.put({
       key: fill.key,
       site: fill.site,
       selector: variantSelector(facts.vary, fill.requestFields),
-      fields: keptFields(fields),
+      fields: keptFields(sharedFields(arriving)),
       facts,
       body: new Body(body.chunks),
       initialAgeMs: ageMs,

@@ -1,12 +1,12 @@
-import { type Fields, fieldValue, hasField } from './fields.ts';
+import { type Fields, fieldValue, hasField, listMembers } from './fields.ts';
 
 /** What an origin says in `Cache-Control`, RFC 9111 §5.2.2, RFC 5861, RFC 8246. */
 export interface ResponseDirectives {
   readonly noStore: boolean;
-  /** Also for the qualified form `no-cache="field"`, as RFC 9111 §5.2.2.4 allows. */
   readonly noCache: boolean;
-  /** Also for the qualified form `private="field"`, as RFC 9111 §5.2.2.7 allows. */
   readonly private: boolean;
+  /** Lower-case names in `no-cache="…"` and `private="…"`: these fields are for the one answer only (§5.2.2.4, §5.2.2.7). */
+  readonly unsharedFields: readonly string[];
   readonly public: boolean;
   readonly mustRevalidate: boolean;
   readonly proxyRevalidate: boolean;
@@ -28,12 +28,18 @@ export interface RequestDirectives {
   readonly maxStaleSeconds: number | undefined;
 }
 
+/** The directives of `Cache-Control`. */
 export function responseDirectives(fields: Fields): ResponseDirectives {
-  const found = parseDirectives(fieldValue(fields, 'cache-control'));
+  return readResponseDirectives(parseDirectives(fieldValue(fields, 'cache-control')));
+}
+
+/** @param found arguments by lower-case name, `''` where a directive has none */
+export function readResponseDirectives(found: ReadonlyMap<string, string>): ResponseDirectives {
   return {
     noStore: found.has('no-store'),
-    noCache: found.has('no-cache'),
-    private: found.has('private'),
+    noCache: found.get('no-cache') === '',
+    private: found.get('private') === '',
+    unsharedFields: ['no-cache', 'private'].flatMap((name) => listMembers(found.get(name))),
     public: found.has('public'),
     mustRevalidate: found.has('must-revalidate'),
     proxyRevalidate: found.has('proxy-revalidate'),

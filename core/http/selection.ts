@@ -1,5 +1,5 @@
 import { evaluatePreconditions, ifRangeHolds } from './conditionals.ts';
-import { type Fields, fieldValue, withoutFields } from './fields.ts';
+import { type Fields, fieldValue, hasField, withoutFields } from './fields.ts';
 import { type ByteRange, parseRange } from './ranges.ts';
 
 /** A response that could be sent whole. */
@@ -22,28 +22,30 @@ export interface Selection {
  * The answer that a request makes of a representation: itself, 304, 412, 206 or 416, after
  * RFC 9110 §13.2.2 and §14.2. Several ranges at once are answered whole, as §14.2 allows.
  */
-export function select(method: string, requestFields: Fields, whole: Whole): Selection {
+export function select(method: string, requestFields: Fields, answered: Whole): Selection {
   const part = method === 'HEAD' ? 'none' : 'all';
-  if (whole.status !== 200) return { ...whole, part };
+  if (answered.status !== 200) return { ...answered, part };
+  const whole = withAcceptRanges(answered);
   const request = (name: string): string | undefined => fieldValue(requestFields, name);
   const validators = {
-    ...present('etag', fieldValue(whole.fields, 'etag')),
-    ...present('lastModified', fieldValue(whole.fields, 'last-modified')),
-    ...present('date', fieldValue(whole.fields, 'date')),
+    etag: fieldValue(whole.fields, 'etag'),
+    // RFC 9111 §4.3.2: without it, what was sent then was current then.
+    lastModified: fieldValue(whole.fields, 'last-modified') ?? fieldValue(whole.fields, 'date'),
+    date: fieldValue(whole.fields, 'date'),
   };
   const verdict = evaluatePreconditions(
     {
       method,
-      ...present('ifMatch', request('if-match')),
-      ...present('ifNoneMatch', request('if-none-match')),
-      ...present('ifModifiedSince', request('if-modified-since')),
-      ...present('ifUnmodifiedSince', request('if-unmodified-since')),
+      ifMatch: request('if-match'),
+      ifNoneMatch: request('if-none-match'),
+      ifModifiedSince: request('if-modified-since'),
+      ifUnmodifiedSince: request('if-unmodified-since'),
     },
     validators,
   );
   if (verdict === 'not-modified') return notModified(whole);
   if (verdict === 'precondition-failed') {
-    return { status: 412, fields: withoutContentFields(whole.fields), part: 'none' };
+    return { status: 412, fields: refusalFields(whole.fields), part: 'none' };
   }
   const range = request('range');
   if (method !== 'GET' || range === undefined || whole.size === undefined)
@@ -52,10 +54,16 @@ export function select(method: string, requestFields: Fields, whole: Whole): Sel
   return selectRange(range, whole, whole.size);
 }
 
+/** Whatever the origin can do, we can send parts of what has a known size (RFC 9110 §14.3). */
+function withAcceptRanges(whole: Whole): Whole {
+  if (whole.size === undefined || hasField(whole.fields, 'accept-ranges')) return whole;
+  return { ...whole, fields: [...whole.fields, 'Accept-Ranges', 'bytes'] };
+}
+
 function selectRange(range: string, whole: Whole, size: number): Selection {
   const ranges = parseRange(range, size);
   if (ranges === 'unsatisfiable') {
-    const fields = withoutContentFields(whole.fields);
+    const fields = refusalFields(whole.fields);
     return { status: 416, fields: [...fields, 'Content-Range', `bytes */${size}`], part: 'none' };
   }
   const only = ranges === 'ignore' || ranges.length !== 1 ? undefined : ranges[0];
@@ -67,19 +75,26 @@ function selectRange(range: string, whole: Whole, size: number): Selection {
   return { status: 206, fields, part: only };
 }
 
-/** RFC 9110 §15.4.5. */
+/**
+ * RFC 9110 §15.4.5. All that the 200 would say of the representation, save its length: a cache on
+ * the way updates what it has stored with it (RFC 9111 §3.2).
+ */
 const notModified = (whole: Whole): Selection => ({
   status: 304,
-  fields: withoutContentFields(whole.fields),
+  fields: withoutFields(whole.fields, (name) => name === 'content-length'),
   part: 'none',
 });
 
-/** Without what describes content that is not sent; `Content-Location` tells of the resource and stays. */
-const withoutContentFields = (fields: Fields): string[] =>
-  withoutFields(fields, (name) => name.startsWith('content-') && name !== 'content-location');
+/** What a refusal says of the resource: nothing that describes or allows storing the content it withholds. */
+const refusalFields = (fields: Fields): string[] =>
+  withoutFields(fields, (name) => name.startsWith('content-') || OF_THE_CONTENT.has(name));
 
-const present = <K extends string>(
-  key: K,
-  value: string | undefined,
-): Partial<Record<K, string>> =>
-  value === undefined ? {} : ({ [key]: value } as Record<K, string>);
+const OF_THE_CONTENT: ReadonlySet<string> = new Set([
+  'age',
+  'cache-control',
+  'cdn-cache-control',
+  'etag',
+  'expires',
+  'last-modified',
+  'surrogate-control',
+]);

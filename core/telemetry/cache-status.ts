@@ -30,6 +30,7 @@ const FORWARD_REASON: Partial<Record<Reason, string>> = {
   'soft-purged': 'stale',
   'lease-ended': 'stale',
   stale: 'stale',
+  changed: 'stale',
   'no-cache': 'stale',
   request: 'request',
   'only-if-cached': 'request',

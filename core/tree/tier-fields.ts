@@ -9,6 +9,8 @@ export const TIER_FIELDS = {
   site: 'Canopy-Site',
   /** Request: the asking node's fence. Response: the fence up to which the content has heeded every purge. */
   fence: 'Canopy-Fence',
+  /** Request: present where the asking node knows the object to have changed, so that a stored one has to be validated. */
+  changed: 'Canopy-Changed',
   /** Response: this answer is the parent's own failure, by its error code; the walk goes on. */
   error: 'Canopy-Error',
 } as const;

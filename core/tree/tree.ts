@@ -26,6 +26,8 @@ export interface UpstreamRequest {
   readonly content: AsyncIterable<Buffer> | undefined;
   /** Sent as `Canopy-Fence`: content must have heeded every purge up to it. */
   readonly fence: number;
+  /** Sent as `Canopy-Changed`: what parents have stored is to be validated. */
+  readonly changed: boolean;
   readonly signal: AbortSignal | undefined;
 }
 
@@ -151,7 +153,7 @@ export class Tree {
     return failure;
   }
 
-  #fieldsFor({ site, host, fields, fence }: UpstreamRequest, parent: Parent): Fields {
+  #fieldsFor({ site, host, fields, fence, changed }: UpstreamRequest, parent: Parent): Fields {
     if (parent.tier === 'customer') {
       const own = site.origin.kind === 'pull' && site.origin.hostHeader === 'origin';
       return ['Host', own ? new URL(parent.url).host : host, ...fields];
@@ -165,6 +167,7 @@ export class Tree {
       site.name,
       TIER_FIELDS.fence,
       String(fence),
+      ...(changed ? [TIER_FIELDS.changed, '?1'] : []),
       ...fields,
     ];
   }

@@ -22,6 +22,7 @@ function decision(given: Given): string {
     onLeaseEnd: 'serve',
     leaseEnded: false,
     fenceBehind: false,
+    knownChanged: false,
     hitForMiss: false,
     refreshFailing: false,
     settings: cacheSettings({ staleIfErrorSeconds: 100 }),
@@ -146,6 +147,12 @@ test.each<[string, Given, string]>([
     'RFC 9111 §5.2.1.7: only-if-cached, stored',
     { client: 'only-if-cached' },
     'serve: fresh (stale on error)',
+  ],
+
+  [
+    'RFC 9111 §4.4: changed by a request that went another way',
+    { knownChanged: true },
+    'revalidate: changed',
   ],
 
   ['fence: purged', { stored: { missing: 'purged' } }, 'fill: purged'],

@@ -34,9 +34,14 @@ test.each<Row>([
   ],
   ['RFC 9111 §5.2.2.7: private', { 'Cache-Control': 'private, max-age=60' }, 'private'],
   [
-    'RFC 9111 §5.2.2.7: qualified private is taken for all of it',
+    'RFC 9111 §5.2.2.7: qualified private forbids only the fields it names',
     { 'Cache-Control': 'private="x", max-age=60' },
-    'private',
+    'storable',
+  ],
+  [
+    'RFC 9111 §5.2.2.4: a cookie that is not to be shared is left out of what is stored',
+    { 'Cache-Control': 'no-cache="Set-Cookie", max-age=60', 'Set-Cookie': 'a=b' },
+    'storable',
   ],
   ['RFC 9111 §3.5: authorized, only max-age', FRESH, 'authorization', { authorized: true }],
   [

@@ -64,6 +64,7 @@ const lookup: Lookup = {
   upstreamFields: () => [],
   fromTier: false,
   askingFence: 0,
+  changed: false,
 };
 
 function manifestOf(size: number, sliceBytes: number): Manifest {

@@ -154,3 +154,84 @@ scenario('an unsafe method forgets what it may have changed', async ({ origin, e
   await edge().get('/cart').sees({ edge: 'uri-miss', midTier: 'uri-miss', body: 'one item' });
   origin.saw('GET /cart', 'POST /cart', 'GET /cart');
 });
+
+scenario('an unsafe method forgets what its answer names', async ({ origin, edge }) => {
+  const cacheControl = 'max-age=60';
+  origin.answers('/items', { cacheControl, body: 'none' }, { cacheControl, body: 'one' });
+  origin.answersTo('POST /items/new', { status: 201, fields: { Location: '/items' } });
+  await edge().get('/items').sees({ body: 'none' });
+  await edge().send('/items/new', { method: 'POST', content: 'x' }).sees({ status: 201 });
+  await edge().get('/items').sees({ body: 'one' });
+});
+
+scenario('a field that is for one client reaches nobody else', async ({ origin, edge, gate }) => {
+  const slow = gate();
+  origin.answers('/page', {
+    cacheControl: 'max-age=60, no-cache="Set-Cookie"',
+    fields: { 'Set-Cookie': 'id=1' },
+    waitsFor: slow,
+  });
+  const first = edge().get('/page');
+  await slow.reached();
+  const second = edge().get('/page');
+  slow.open();
+  await first.sees({ status: 200 });
+  await second.sees({ headers: { 'set-cookie': undefined } });
+  await edge()
+    .get('/page')
+    .sees({ edge: 'fresh', headers: { 'set-cookie': undefined } });
+  origin.saw('GET /page');
+});
+
+scenario('what is said to CDNs counts for every tier', async ({ origin, edge, clock }) => {
+  const fields = { 'CDN-Cache-Control': 'max-age=60' };
+  origin.answers('/a', { cacheControl: 'no-store', fields });
+  await edge()
+    .get('/a')
+    .sees({ edge: 'uri-miss', headers: { 'cache-control': 'no-store' } });
+  clock.advance('30s');
+  await edge()
+    .get('/a')
+    .sees({ edge: 'fresh', headers: { 'cdn-cache-control': 'max-age=60' } });
+  origin.saw('GET /a');
+});
+
+scenario('a validation updates what is told of an object, on every tier', async (world) => {
+  const { origin, edge, clock } = world;
+  const etag = '"1"';
+  origin.answers(
+    '/a',
+    { cacheControl: 'max-age=10', etag, fields: { 'Content-Type': 'text/plain' } },
+    { cacheControl: 'max-age=10', etag, fields: { 'Content-Type': 'text/html', 'X-New': 'yes' } },
+  );
+  await edge()
+    .get('/a')
+    .sees({ headers: { 'content-type': 'text/plain' } });
+  clock.advance('11s');
+  const headers = { 'content-type': 'text/html', 'x-new': 'yes' };
+  await edge().get('/a').sees({ edge: 'stale', midTier: 'stale', headers });
+  await edge().get('/a').sees({ edge: 'fresh', headers });
+});
+
+scenario('a stored error does not stand in for another', async ({ origin, edge, clock }) => {
+  origin.answers('/a', { status: 503, cacheControl: 'max-age=10', body: 'first' });
+  await edge().get('/a').sees({ status: 503, body: 'first' });
+  origin.answers('/a', { status: 500, body: 'second' });
+  clock.advance('11s');
+  await edge().get('/a').sees({ status: 500, body: 'second' });
+});
+
+scenario(
+  'what an answer names is forgotten at every parent that may hold it',
+  { midTiers: ['frankfurt', 'london', 'paris'] },
+  async ({ origin, edge }) => {
+    const cacheControl = 'max-age=60';
+    for (const item of ['/1', '/2', '/3', '/4', '/5', '/6']) {
+      origin.answers(item, { cacheControl, body: 'old' }, { cacheControl, body: 'new' });
+      origin.answersTo('POST /change', { status: 201, fields: { Location: item } });
+      await edge().get(item).sees({ body: 'old' });
+      await edge().send('/change', { method: 'POST', content: 'x' }).sees({ status: 201 });
+      await edge().get(item).sees({ edge: 'uri-miss', body: 'new' });
+    }
+  },
+);

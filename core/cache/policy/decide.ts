@@ -48,6 +48,8 @@ export type Reason =
   | 'stale'
   /** The origin wants every use validated, RFC 9111 §5.2.2.4. */
   | 'no-cache'
+  /** The node that asks has seen the object changed by an unsafe method, RFC 9111 §4.4. */
+  | 'changed'
   /** The client's own directives ask for more, RFC 9111 §5.2.1. */
   | 'request'
   /** The client wants an answer from the cache or none, RFC 9111 §5.2.1.7. */
@@ -88,6 +90,8 @@ export interface DecisionInput {
   readonly settings: CacheSettings;
   readonly onLeaseEnd: Site['onLeaseEnd'];
   readonly leaseEnded: boolean;
+  /** The asking node knows that the object has changed. */
+  readonly knownChanged: boolean;
   /** The asking node's fence is ahead of ours. */
   readonly fenceBehind: boolean;
   readonly hitForMiss: boolean;
@@ -126,7 +130,10 @@ function decideFromStored(input: DecisionInput): Decision {
   const staleForMs = Math.max(ageMs - freshForMs, sincePurgeMs);
   const mayTravel = !(softPurged && input.fromTier);
   const { noCache } = stored.facts.directives;
-  const staleOnError = mayTravel && !noCache && staleForMs < windows.ifErrorMs;
+  // A stored error is no better than the one that a parent has just given.
+  const good = stored.facts.status < 500;
+  const valid = good && !noCache && !input.knownChanged;
+  const staleOnError = mayTravel && valid && staleForMs < windows.ifErrorMs;
   const decision = (action: Action, reason: Reason): Decision => ({
     action,
     reason,
@@ -138,6 +145,7 @@ function decideFromStored(input: DecisionInput): Decision {
   if (clientDirectives !== undefined && asksForMore(clientDirectives, ageMs, freshForMs)) {
     return decision('revalidate', 'request');
   }
+  if (input.knownChanged) return decision('revalidate', 'changed');
   if (staleForMs < 0) {
     if (!input.leaseEnded) return decision('serve', 'fresh');
     return input.onLeaseEnd === 'serve'

@@ -1,13 +1,10 @@
 import { type Fields, withoutFields } from '#core/http/fields.ts';
 
-/** Fields that a 304 does not change in what is stored, RFC 9111 §3.2. */
-const KEPT: ReadonlySet<string> = new Set([
-  'content-encoding',
-  'content-length',
-  'content-range',
-  'content-type',
-  'etag',
-]);
+/**
+ * Fields that a 304 does not change in what is stored (RFC 9111 §3.2): the length of the content,
+ * and the validator that content is recognised by.
+ */
+const KEPT: ReadonlySet<string> = new Set(['content-length', 'etag']);
 
 /** The stored fields, freshened by those of the 304 that validated them, RFC 9111 §3.2 and §4.3.4. */
 export function freshenedFields(stored: Fields, notModified: Fields): Fields {

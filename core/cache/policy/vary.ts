@@ -1,4 +1,5 @@
 import { normalizeAcceptEncoding } from '#core/http/accept-encoding.ts';
+import { normalizeAcceptLanguage } from '#core/http/accept-language.ts';
 import { type Fields, fieldValue } from '#core/http/fields.ts';
 
 /**
@@ -13,6 +14,7 @@ export function variantSelector(vary: readonly string[], requestFields: Fields):
 function selectingValue(name: string, fields: Fields): string {
   const value = fieldValue(fields, name);
   if (name === 'accept-encoding') return normalizeAcceptEncoding(value) ?? '';
+  if (name === 'accept-language' && value !== undefined) return normalizeAcceptLanguage(value);
   // An absent field only matches an absent field, so it must differ from an empty one.
   return value === undefined ? '-' : `+${value.trim().replaceAll(/\s*,\s*/g, ',')}`;
 }

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { sharedFields } from '#core/cache/answer.ts';
 import { Body } from '#core/cache/body.ts';
 import type { Fill } from '#core/cache/fill.ts';
 import { keptFields } from '#core/cache/kept-fields.ts';
@@ -27,7 +28,7 @@ export function newManifest(
     key: fill.key,
     site: fill.site,
     selector: variantSelector(facts.vary, fill.requestFields),
-    fields: keptFields(fields),
+    fields: keptFields(sharedFields({ fields, facts })),
     facts,
     body: Body.empty,
     initialAgeMs: initialAgeMs(facts, requestedAt, receivedAt),

@@ -1,10 +1,10 @@
 import { CanopyError } from '#core/errors.ts';
 import type { Body } from '#core/cache/body.ts';
 import type { Lookup } from '#core/cache/engine.ts';
+import { everybodysFields } from '#core/cache/everybodys-fields.ts';
 import type { Fence } from '#core/cache/fence.ts';
 import type { Manifest } from '#core/cache/object.ts';
 import { contentRange, sliceAnswer, sliceRange } from '#core/cache/policy/slicing.ts';
-import { sharedFields } from '#core/cache/shared-fields.ts';
 import type { ObjectStore } from '#core/cache/store.ts';
 import type { UpstreamResponse } from '#core/tree/attempt.ts';
 import type { Tree } from '#core/tree/tree.ts';
@@ -243,7 +243,7 @@ export class Slices {
       method: 'GET',
       target: lookup.request.target,
       fields: [
-        ...sharedFields(lookup.upstreamFields()),
+        ...everybodysFields(lookup.upstreamFields()),
         'Range',
         `bytes=${start}-${end}`,
         'If-Range',
@@ -252,6 +252,7 @@ export class Slices {
       host: lookup.request.authority,
       content: undefined,
       fence: Math.max(fence.sequence, lookup.askingFence),
+      changed: lookup.changed,
       signal: undefined,
     });
   }
