@@ -14,6 +14,7 @@ import { Marks } from './marks.ts';
 import type { StoredObject } from './object.ts';
 import { decide, type Decision } from './policy/decide.ts';
 import { variantSelector } from './policy/vary.ts';
+import { Slices } from './slices/slices.ts';
 import type { ObjectStore, PurgeMark, Volume } from './store.ts';
 
 /** A request at the cache, with all that was settled about it on the way there. */
@@ -49,6 +50,7 @@ export interface EngineOptions {
 export class CacheEngine {
   readonly fence = new Fence();
   readonly filler: Filler;
+  readonly slices: Slices;
   readonly #options: EngineOptions;
   readonly #fills = new FillTable();
   readonly #hitForMiss: Marks;
@@ -59,6 +61,8 @@ export class CacheEngine {
     this.#options = options;
     this.#hitForMiss = new Marks(options.clock);
     this.#refreshFailing = new Marks(options.clock);
+    const { store, tree } = options;
+    this.slices = new Slices({ store, tree, fence: this.fence });
     this.#changed = new Marks(options.clock);
     this.filler = new Filler({
       clock: options.clock,
@@ -66,6 +70,7 @@ export class CacheEngine {
       tree: options.tree,
       fence: this.fence,
       fills: this.#fills,
+      slices: this.slices,
       hitForMiss: this.#hitForMiss,
       refreshFailing: this.#refreshFailing,
       changed: this.#changed,

@@ -43,7 +43,18 @@ export const cacheSettingsSchema = z.strictObject({
   staleIfErrorSeconds: secondsSchema.default(86_400),
   /** Obey `Cache-Control` and `Pragma` of clients. Off, so that a reload cannot reach the origin. */
   honourClientCacheControl: z.boolean().default(false),
-  /** Objects larger than this are passed through, not stored. */
+  /** Bytes of one slice of a large object: what is fetched, stored and evicted at a time. */
+  sliceBytes: z
+    .int()
+    .min(4096)
+    .max(16 * 1024 * 1024)
+    .default(1024 * 1024),
+  /** Objects larger than this that have a length and a strong `ETag` are kept in slices. */
+  sliceAboveBytes: z
+    .int()
+    .min(4096)
+    .default(8 * 1024 * 1024),
+  /** Objects larger than this that are not kept in slices are passed through, not stored. */
   maxObjectBytes: z
     .int()
     .min(0)

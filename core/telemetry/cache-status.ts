@@ -24,6 +24,7 @@ export const isHit = ({ action }: Outcome): boolean =>
 const FORWARD_REASON: Partial<Record<Reason, string>> = {
   'uri-miss': 'uri-miss',
   'vary-miss': 'vary-miss',
+  partial: 'partial',
   purged: 'miss',
   'fence-behind': 'miss',
   'soft-purged': 'stale',

@@ -34,6 +34,8 @@ export type Reason =
   | 'uri-miss'
   /** Only other variants are stored. */
   | 'vary-miss'
+  /** Only other slices of the object are stored. Learnt while it is served, never decided. */
+  | 'partial'
   /** What is stored was purged. */
   | 'purged'
   /** What is stored was purged softly. */
