@@ -16,7 +16,7 @@ import { FillingBody } from './filling-body.ts';
 import { keptFields } from './kept-fields.ts';
 import type { Marks } from './marks.ts';
 import type { Manifest, StoredObject } from './object.ts';
-import { initialAgeMs } from './policy/freshness.ts';
+import { freshness, initialAgeMs } from './policy/freshness.ts';
 import { responseFacts } from './policy/response.ts';
 import {
   contentRange,
@@ -82,9 +82,17 @@ export class Filler {
     const vary = learntVary ?? known?.facts.vary ?? [];
     const selector = variantSelector(vary, request.fields);
     const behind = askingFence > fence.sequence;
-    const underWay = fills.find(key, selector, behind ? askingFence : 0);
+    let underWay = fills.find(key, selector, behind ? askingFence : 0);
+    if (underWay?.staleAt !== undefined && this.#options.clock.now() > underWay.staleAt) {
+      fills.closeToOthers(underWay);
+      underWay = undefined;
+    }
     // A fetch that began before the change is no answer to one who knows of it.
     if (underWay !== undefined && !lookup.changed) return { fill: underWay, collapsed: true };
+    if (underWay !== undefined) {
+      const mark = { sequence: Infinity, mode: 'hard' as const, at: this.#options.clock.now() };
+      fills.purge((other) => other.key === key, mark);
+    }
     const asOf = Math.max(fence.sequence, askingFence);
     const fill = new Fill(
       { key, site: site.name, selector, requestFields: request.fields, asOf },
@@ -134,10 +142,11 @@ export class Filler {
       this.#vouch(fill, response);
       if (response.status === 304 && stored !== undefined) {
         response.discard();
-        const object = this.#freshen(fill, stored, response);
+        const { object, shared } = this.#freshen(fill, lookup, stored, response);
         return {
           kind: 'validated',
           object,
+          shared,
           cacheStatus: fieldValue(response.fields, 'cache-status'),
         };
       }
@@ -176,7 +185,8 @@ export class Filler {
         ...(stored === undefined ? [] : validationFields(stored.facts, stored.fields)),
         ...(probe === undefined ? [] : ['Range', probe.range]),
       ],
-      host: request.authority,
+      // Without the port, for the answer is everybody's whatever port they asked at.
+      host: request.host,
       content: undefined,
       fence: fill.asOf,
       changed: lookup.changed || this.#options.changed.has(key),
@@ -192,7 +202,12 @@ export class Filler {
     if (vouched !== undefined) fill.asOf = Math.max(fill.asOf, vouched);
   }
 
-  #freshen(fill: Fill, stored: StoredObject, response: UpstreamResponse): StoredObject {
+  #freshen(
+    fill: Fill,
+    lookup: Lookup,
+    stored: StoredObject,
+    response: UpstreamResponse,
+  ): { object: StoredObject; shared: boolean } {
     const { store, fills, refreshFailing } = this.#options;
     const { requestedAt, receivedAt } = response;
     const updated = freshenedFields(stored.fields, keptFields(response.fields));
@@ -203,15 +218,27 @@ export class Filler {
       ...stored,
       fields: sharedFields({ fields: updated, facts }),
       facts,
+      selector: variantSelector(facts.vary, fill.requestFields),
       initialAgeMs: initialAgeMs({ ...facts, ageSeconds: own.ageSeconds }, requestedAt, receivedAt),
       receivedAt,
       asOf: fill.asOf,
       softPurgedAt: undefined,
     };
-    if (fill.purge === undefined) store.put(object);
+    const verdict = storability(
+      { method: 'GET', authorized: hasField(lookup.request.fields, 'authorization') },
+      facts,
+      stored.body.size,
+      lookup.site.cache,
+    );
+    const shared = verdict === 'storable';
+    if (fill.purge === undefined) {
+      // Under its old selector it no longer counts.
+      if (!shared || object.selector !== stored.selector) store.drop(stored);
+      if (shared) store.put(object);
+    }
     refreshFailing.clear(fill.key);
     fills.remove(fill);
-    return object;
+    return { object, shared };
   }
 
   /** @param hasRanges whether the parent may know ranges, as far as it has shown */
@@ -228,8 +255,9 @@ export class Filler {
     const verdict = storability({ method: 'GET', authorized }, facts, limited, cache);
     const storable = verdict === 'storable';
     if (!storable) {
-      // It takes the place of what was stored; but a 5xx tells nothing of the object itself.
-      if (status < 500) {
+      // It takes the place of what was stored; but a 5xx or 429 tells nothing of the object itself,
+      // nor does what only this one client was shown.
+      if (status < 500 && status !== 429 && verdict !== 'authorization') {
         hitForMiss.set(fill.key, HIT_FOR_MISS_MS);
         this.#options.store.delete(fill.key);
       }
@@ -245,6 +273,8 @@ export class Filler {
       );
       return this.#sliced(fill, manifest, response);
     }
+    const ageMs = initialAgeMs(facts, requestedAt, receivedAt);
+    fill.staleAt = receivedAt + Math.max(0, freshness(facts, cache).freshForMs - ageMs);
     const arriving: Arriving = {
       kind: 'arriving',
       status,

@@ -16,6 +16,7 @@ export class FillingBody {
   #kept: boolean;
   #outcome: 'open' | 'complete' | Error = 'open';
   #roomWanted: (() => void) | undefined;
+  #abandoned = false;
 
   /** @param onAbandoned called when the last reader of a body that is not kept has gone */
   constructor(kept: boolean, onAbandoned: () => void) {
@@ -62,11 +63,12 @@ export class FillingBody {
     if (!this.#kept) return;
     this.#kept = false;
     this.#dropPassed();
+    this.#abandonIfUnread();
   }
 
   /** Resolves when the parent may be read on. */
   room(): Promise<void> | undefined {
-    if (this.#kept || this.#aheadBytes() < WINDOW_BYTES) return undefined;
+    if (this.#kept || this.#abandoned || this.#aheadBytes() < WINDOW_BYTES) return undefined;
     return new Promise((resolve) => {
       this.#roomWanted = () => {
         this.#roomWanted = undefined;
@@ -97,7 +99,14 @@ export class FillingBody {
   #leave(reader: Reader): void {
     if (!this.#readers.delete(reader)) return;
     this.#dropPassed();
-    if (this.#readers.size === 0 && !this.#kept && this.#outcome === 'open') this.#onAbandoned();
+    this.#abandonIfUnread();
+  }
+
+  #abandonIfUnread(): void {
+    if (this.#readers.size > 0 || this.#kept || this.#outcome !== 'open') return;
+    this.#abandoned = true;
+    this.#onAbandoned();
+    this.#roomWanted?.();
   }
 
   #slowest(): number {
