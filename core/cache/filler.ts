@@ -65,17 +65,17 @@ export class Filler {
     learntVary?: readonly string[],
   ): Joined {
     const { fills, fence } = this.#options;
-    const { key, site, request, askingFence } = lookup;
+    const { key, keySelector, site, request, askingFence } = lookup;
     const known = stored ?? this.#options.store.lookup(key)[0];
     const vary = learntVary ?? known?.facts.vary ?? [];
-    const selector = variantSelector(vary, request.fields);
+    const selector = keySelector + variantSelector(vary, request.fields);
     const behind = askingFence > fence.sequence;
     const underWay = fills.find(key, selector, behind ? askingFence : 0);
     // A fetch that began before the change is no answer to one who knows of it.
     if (underWay !== undefined && !lookup.changed) return { fill: underWay, collapsed: true };
     const asOf = Math.max(fence.sequence, askingFence);
     const fill = new Fill(
-      { key, site: site.name, selector, requestFields: request.fields, asOf },
+      { key, site: site.name, keySelector, selector, requestFields: request.fields, asOf },
       // Deferred by a microtask, so that the fill is in the table before it can end.
       (self) => Promise.resolve().then(() => this.#run(self, lookup, stored, staleOnError)),
     );
@@ -109,7 +109,7 @@ export class Filler {
       this.#vouch(fill, response);
       if (response.status === 304 && stored !== undefined) {
         response.discard();
-        const object = this.#freshen(fill, stored, response);
+        const object = this.#freshen(fill, lookup, stored, response);
         return {
           kind: 'validated',
           object,
@@ -135,10 +135,11 @@ export class Filler {
   }
 
   #fetch(fill: Fill, lookup: Lookup, stored: StoredObject | undefined): Promise<UpstreamResponse> {
-    const { site, key, request } = lookup;
+    const { site, key, keyedBy, request } = lookup;
     return this.#options.tree.fetch({
       site,
       key,
+      keyedBy,
       method: 'GET',
       target: request.target,
       fields: [
@@ -160,7 +161,12 @@ export class Filler {
     if (vouched !== undefined) fill.asOf = Math.max(fill.asOf, vouched);
   }
 
-  #freshen(fill: Fill, stored: StoredObject, response: UpstreamResponse): StoredObject {
+  #freshen(
+    fill: Fill,
+    lookup: Lookup,
+    stored: StoredObject,
+    response: UpstreamResponse,
+  ): StoredObject {
     const { store, fills, refreshFailing } = this.#options;
     const { requestedAt, receivedAt } = response;
     const updated = freshenedFields(stored.fields, keptFields(response.fields));
@@ -176,7 +182,10 @@ export class Filler {
       asOf: fill.asOf,
       softPurgedAt: undefined,
     };
-    if (fill.purge === undefined) store.put(object);
+    if (fill.purge === undefined) {
+      if (facts.tags === undefined) store.delete(stored.key, stored.selector);
+      else store.put(object, lookup.site.cache.maxVariants);
+    }
     refreshFailing.clear(fill.key);
     fills.remove(fill);
     return object;
@@ -188,18 +197,19 @@ export class Filler {
     const fields = withoutFields(response.fields, isTierField);
     const facts = responseFacts(status, fields, receivedAt);
     const size = parseDeltaSeconds(fieldValue(fields, 'content-length'));
+    const settings = lookup.site.cacheFor(lookup.request.target, facts);
     const verdict = storability(
       { method: 'GET', authorized: hasField(lookup.request.fields, 'authorization') },
       facts,
       size,
-      lookup.site.cache,
+      settings,
     );
     const storable = verdict === 'storable';
     if (!storable) {
       // It takes the place of what was stored; but a 5xx tells nothing of the object itself.
       if (status < 500) {
-        hitForMiss.set(fill.key, HIT_FOR_MISS_MS);
-        this.#options.store.delete(fill.key);
+        hitForMiss.set(fill.key, HIT_FOR_MISS_MS, fill.keySelector);
+        this.#options.store.delete(fill.key, fill.keySelector);
       }
       fills.closeToOthers(fill);
     }
@@ -215,26 +225,31 @@ export class Filler {
       receivedAt,
       body: new FillingBody(storable, () => response.discard()),
     };
-    void this.#pump(fill, lookup, arriving, response);
+    void this.#pump(fill, lookup, settings.maxObjectBytes, arriving, response);
     return arriving;
   }
 
   /** Moves the content from the parent to those who read it, and to the store at its end. */
-  async #pump(fill: Fill, lookup: Lookup, arriving: Arriving, response: UpstreamResponse) {
+  async #pump(
+    fill: Fill,
+    lookup: Lookup,
+    maxObjectBytes: number,
+    arriving: Arriving,
+    response: UpstreamResponse,
+  ): Promise<void> {
     const { fills, hitForMiss } = this.#options;
     const { body } = arriving;
-    const { maxObjectBytes } = lookup.site.cache;
     try {
       for await (const chunk of response.body) {
         body.append(chunk);
         if (body.kept && body.size > maxObjectBytes) {
-          hitForMiss.set(fill.key, HIT_FOR_MISS_MS);
+          hitForMiss.set(fill.key, HIT_FOR_MISS_MS, fill.keySelector);
           fills.closeToOthers(fill);
           body.letGo();
         }
         await body.room();
       }
-      if (body.kept) this.#store(fill, arriving);
+      if (body.kept) this.#store(fill, arriving, lookup.site.cache.maxVariants);
       body.complete();
     } catch (error) {
       body.fail(error instanceof Error ? error : new Error(String(error)));
@@ -243,13 +258,13 @@ export class Filler {
     }
   }
 
-  #store(fill: Fill, arriving: Arriving): void {
+  #store(fill: Fill, arriving: Arriving, maxVariants: number): void {
     const { facts, initialAgeMs: ageMs, receivedAt, body } = arriving;
     if (fill.purge?.mode === 'hard') return;
-    this.#options.store.put({
+    const object: StoredObject = {
       key: fill.key,
       site: fill.site,
-      selector: variantSelector(facts.vary, fill.requestFields),
+      selector: fill.keySelector + variantSelector(facts.vary, fill.requestFields),
       fields: keptFields(sharedFields(arriving)),
       facts,
       body: new Body(body.chunks),
@@ -257,7 +272,8 @@ export class Filler {
       receivedAt,
       asOf: fill.asOf,
       softPurgedAt: fill.purge?.at,
-    });
+    };
+    this.#options.store.put(object, maxVariants);
   }
 }
 
