@@ -8,8 +8,8 @@ import { decidedOutcome } from '#core/telemetry/cache-status.ts';
 import type { Decision } from '#core/cache/policy/decide.ts';
 import { CanopyError } from '#core/errors.ts';
 import { type ClientRequest, readRequest } from '#core/http/request.ts';
+import { deliver, failureAnswer, ownAnswer } from '#core/serving/deliver.ts';
 import { withoutTags } from '#core/http/tags.ts';
-import { deliver, failureAnswer } from '#core/serving/deliver.ts';
 import type { Exchange } from '#core/serving/exchange.ts';
 import type { TierNode } from '#core/serving/tier-node.ts';
 import { fieldsFromClient, isLoop } from '#core/tree/forward.ts';
@@ -22,12 +22,16 @@ export async function handleRequest(edge: TierNode, exchange: Exchange): Promise
     const request = readRequest(exchange.received); // accept
     const site = siteOf(edge, request);
     guard(edge, request);
-    const lookup = keyed(edge, exchange, request, site);
-    const found = edge.engine.lookUp(lookup);
-    decision = edge.engine.decide(lookup, found);
-    // serve, refresh behind, revalidate, fill or wait; what a fill brings is stored as it ends
-    const carried = carryOut({ engine: edge.engine, lookup, found, decision, exchange });
-    answer = shape(site, carried instanceof Promise ? await carried : carried);
+    const own = ownAnswer(request);
+    if (own !== undefined) answer = own;
+    else {
+      const lookup = keyed(edge, exchange, request, site);
+      const found = edge.engine.lookUp(lookup);
+      decision = edge.engine.decide(lookup, found);
+      // serve, refresh behind, revalidate, fill or wait; what a fill brings is stored as it ends
+      const carried = carryOut({ engine: edge.engine, lookup, found, decision, exchange });
+      answer = shape(site, carried instanceof Promise ? await carried : carried);
+    }
   } catch (error) {
     answer = failureAnswer(error, decidedOutcome(decision), false);
   }
@@ -53,21 +57,24 @@ function guard({ forwardedBy }: TierNode, { fields }: ClientRequest): void {
 
 function keyed(
   edge: TierNode,
-  { peerAddress }: Exchange,
+  exchange: Exchange,
   received: ClientRequest,
   site: ServedSite,
 ): Lookup {
   const { keying } = site;
   const { forwardedBy } = edge;
   const folded = keying.foldTarget(received.target);
-  const request = foldedRequest(keying, received, folded, () => edge.countryOf(peerAddress));
+  const request = foldedRequest(keying, received, folded, () =>
+    edge.countryOf(exchange.peerAddress),
+  );
   return {
     site,
     key: cacheKey(site, request, folded),
     keySelector: keySelector(keying.inputs, request.fields),
     keyedBy: keying.keyedBy,
     request,
-    upstreamFields: () => fieldsFromClient(request, peerAddress, forwardedBy),
+    upstreamFields: () => fieldsFromClient(request, exchange.peerAddress, forwardedBy),
+    client: exchange,
     fromTier: false,
     askingFence: 0,
     changed: false,

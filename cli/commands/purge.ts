@@ -50,7 +50,8 @@ function orderOf(urls: readonly string[], { site, soft }: PurgeOptions): PurgeRe
 
 /** One row per node, and how the whole stands. */
 export function purgeReport(purge: Purge): string {
-  const rows = purge.nodes.map((node) => [
+  const byName = purge.nodes.toSorted((a, b) => (a.node < b.node ? -1 : 1));
+  const rows = byName.map((node) => [
     node.node,
     node.tier,
     node.status,

@@ -1,14 +1,16 @@
 import { CanopyError } from '#core/errors.ts';
 import type { Fields } from '#core/http/fields.ts';
-import { decidedOutcome, type Outcome } from '#core/telemetry/cache-status.ts';
+import { decidedOutcome, isHit, type Outcome } from '#core/telemetry/cache-status.ts';
 import { type Answer, answerFromArriving, answerFromStored, answerFromUpstream } from './answer.ts';
 import type { CacheEngine, Found, Lookup } from './engine.ts';
 import type { Fill, FillResult } from './fill.ts';
-import type { StoredObject } from './object.ts';
+import { isManifest, type Manifest, type StoredObject } from './object.ts';
 import { type Action, currentAgeMs, type Decision, type StoredState } from './policy/decide.ts';
 import { freshness } from './policy/freshness.ts';
 import { invalidated } from './policy/invalidation.ts';
 import { variantSelector } from './policy/vary.ts';
+import { answerFromSlices } from './slices/answer.ts';
+import { GenerationChanged } from './slices/slices.ts';
 
 /** One request at the cache, decided. */
 export interface Carried {
@@ -18,6 +20,8 @@ export interface Carried {
   readonly decision: Decision;
   /** Used only where the request is passed on for this client alone, and ends with it. */
   readonly exchange: { readonly content: AsyncIterable<Buffer>; readonly signal: AbortSignal };
+  /** What was found had another version at the origin. */
+  readonly isStartedAnew?: boolean;
 }
 
 const BY_ACTION: Record<Action, (carried: Carried) => Answer | Promise<Answer>> = {
@@ -37,10 +41,13 @@ export function carryOut(carried: Carried): Answer | Promise<Answer> {
   return BY_ACTION[carried.decision.action](carried);
 }
 
-function serve(carried: Carried): Answer {
+function serve(carried: Carried): Answer | Promise<Answer> {
   const { engine, lookup } = carried;
   const object = storedOf(carried);
   if (object === undefined) throw new Error('A decision to serve needs a stored object');
+  if (isManifest(object)) {
+    return answerSliced(carried, object, outcomeOf(carried, {}), engine.fence.sequence);
+  }
   return {
     ...answerFromStored(object, lookup.request, engine.now()),
     outcome: outcomeOf(carried, {}),
@@ -49,7 +56,7 @@ function serve(carried: Carried): Answer {
   };
 }
 
-function refreshBehind(carried: Carried): Answer {
+function refreshBehind(carried: Carried): Answer | Promise<Answer> {
   carried.engine.filler.refresh(carried.lookup, storedOf(carried));
   return serve(carried);
 }
@@ -62,10 +69,8 @@ async function fillOrWait(carried: Carried): Promise<Answer> {
     const { fill, collapsed } = engine.filler.join(lookup, stored, decision.staleOnError, vary);
     const result = await fill.result;
     if (collapsed && !suits(result, fill, carried)) {
-      if (result.kind === 'arriving' && result.storability === 'storable') {
-        vary = result.facts.vary;
-        continue;
-      }
+      vary = sharedVary(result);
+      if (vary !== undefined) continue;
       break;
     }
     const asOf = fill.purge === undefined ? Math.max(fill.asOf, engine.fence.sequence) : fill.asOf;
@@ -82,6 +87,11 @@ async function fillOrWait(carried: Carried): Promise<Answer> {
         }),
         asOf,
       };
+    }
+    if (isManifest(result.object)) {
+      const ttl = ttlSeconds(result.object, carried);
+      const outcome = outcomeOf(carried, { ttlSeconds: ttl, collapsed, ...endOf(result) });
+      return answerSliced(carried, result.object, outcome, asOf, parentStatus(result));
     }
     const answer = answerFromStored(result.object, lookup.request, engine.now());
     return {
@@ -101,15 +111,74 @@ async function fillOrWait(carried: Carried): Promise<Answer> {
 /** A variant learnt only from the answer may send a waiter back once; then it goes alone. */
 const MAX_JOINS = 3;
 
+/**
+ * Serves a large object from its slices. Where its first bytes show that the origin has another
+ * version by now, the request starts anew with that, once.
+ * @param added to the answer's fields
+ */
+async function answerSliced(
+  carried: Carried,
+  manifest: Manifest,
+  outcome: Outcome,
+  asOf: number,
+  added: Fields = [],
+): Promise<Answer> {
+  const { engine, lookup, exchange } = carried;
+  try {
+    const now = engine.now();
+    const { source, ...answer } = await answerFromSlices(
+      engine.slices,
+      manifest,
+      lookup,
+      exchange.signal,
+      now,
+    );
+    return {
+      ...answer,
+      fields: [...answer.fields, ...added],
+      outcome: isHit(outcome) && source !== 'stored' ? partial(outcome, source) : outcome,
+      asOf,
+    };
+  } catch (error) {
+    if (!(error instanceof GenerationChanged) || carried.isStartedAnew === true) throw error;
+    const reason = isHit(outcome) ? 'partial' : outcome.reason;
+    const decision: Decision = {
+      action: 'fill',
+      reason,
+      ttlSeconds: undefined,
+      staleOnError: false,
+    };
+    return fillOrWait({ ...carried, found: 'uri-miss', decision, isStartedAnew: true });
+  }
+}
+
+/** RFC 9211 §2.2: the object was there, but not all that was asked of it. */
+const partial = (outcome: Outcome, source: 'joined' | 'fetched'): Outcome => ({
+  ...outcome,
+  action: 'fill',
+  reason: 'partial',
+  forwardStatus: source === 'fetched' ? 206 : undefined,
+  stored: source === 'fetched',
+  collapsed: source === 'joined',
+});
+
+/** What a shared answer varies by. */
+function sharedVary(result: FillResult): readonly string[] | undefined {
+  if (result.kind === 'sliced') return result.object.facts.vary;
+  const isShared = result.kind === 'arriving' && result.storability === 'storable';
+  return isShared ? result.facts.vary : undefined;
+}
+
 /** Whether the answer to another's request answers this one too. */
 function suits(result: FillResult, fill: Fill, { lookup }: Carried): boolean {
-  if (result.kind !== 'arriving') return true;
-  if (result.storability !== 'storable' || !result.body.joinable) return false;
-  const { vary } = result.facts;
+  if (result.kind !== 'arriving' && result.kind !== 'sliced') return true;
+  const vary = sharedVary(result);
+  if (vary === undefined || (result.kind === 'arriving' && !result.body.joinable)) return false;
   return variantSelector(vary, lookup.request.fields) === variantSelector(vary, fill.requestFields);
 }
 
 function endOf(result: Exclude<FillResult, { kind: 'arriving' }>): Partial<Outcome> {
+  if (result.kind === 'sliced') return { forwardStatus: result.status, stored: true };
   if (result.kind === 'validated') return { forwardStatus: 304 };
   return typeof result.failure === 'number'
     ? { forwardStatus: result.failure, detail: 'stale-if-error' }
@@ -128,9 +197,9 @@ function ttlSeconds(
   return Math.ceil((freshForMs - currentAgeMs(served, engine.now())) / 1000);
 }
 
-/** The parent that validated was asked too, so its `Cache-Status` goes along (RFC 9211 §2). */
+/** The parent whose header section is not passed on was asked too, so its `Cache-Status` goes along (RFC 9211 §2). */
 const parentStatus = (result: FillResult): Fields =>
-  result.kind === 'validated' && result.cacheStatus !== undefined
+  result.kind !== 'arriving' && result.kind !== 'stale-if-error' && result.cacheStatus !== undefined
     ? ['Cache-Status', result.cacheStatus]
     : [];
 
@@ -149,6 +218,9 @@ async function pass(carried: Carried): Promise<Answer> {
     fence: Math.max(askingFence, engine.fence.sequence),
     changed: false,
     signal: exchange.signal,
+    upgrade: request.upgrade,
+    expectsContinue: request.hasContent && request.expectsContinue,
+    onInterim: (status, fields) => lookup.client.inform(status, fields),
   });
   for (const { target } of invalidated(request, response.status, response.fields)) {
     engine.invalidate(site, request.host, target);

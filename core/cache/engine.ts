@@ -14,6 +14,7 @@ import type { StoredObject } from './object.ts';
 import { decide, type Decision } from './policy/decide.ts';
 import { variantSelector } from './policy/vary.ts';
 import type { ServedSite } from './served-site.ts';
+import { Slices } from './slices/slices.ts';
 import type { ObjectStore, PurgeMark, Volume } from './store.ts';
 
 /** A request at the cache, with all that was settled about it on the way there. */
@@ -29,6 +30,8 @@ export interface Lookup {
   readonly request: ClientRequest;
   /** What is sent upstream, made only if a parent is asked. */
   readonly upstreamFields: () => Fields;
+  /** Who is told of 1xx answers on the way to the final one. */
+  readonly client: { inform(status: number, fields: Fields): void };
   /** Another node asks. */
   readonly fromTier: boolean;
   /** The asking node's fence; 0 for clients. */
@@ -53,6 +56,7 @@ export interface EngineOptions {
 export class CacheEngine {
   readonly fence = new Fence();
   readonly filler: Filler;
+  readonly slices: Slices;
   readonly #options: EngineOptions;
   readonly #fills = new FillTable();
   readonly #hitForMiss: Marks;
@@ -63,6 +67,8 @@ export class CacheEngine {
     this.#options = options;
     this.#hitForMiss = new Marks(options.clock);
     this.#refreshFailing = new Marks(options.clock);
+    const { store, tree } = options;
+    this.slices = new Slices({ store, tree, fence: this.fence });
     this.#changed = new Marks(options.clock);
     this.filler = new Filler({
       clock: options.clock,
@@ -70,6 +76,7 @@ export class CacheEngine {
       tree: options.tree,
       fence: this.fence,
       fills: this.#fills,
+      slices: this.slices,
       hitForMiss: this.#hitForMiss,
       refreshFailing: this.#refreshFailing,
       changed: this.#changed,
@@ -108,6 +115,7 @@ export class CacheEngine {
     return decide({
       method: request.method,
       hasContent: request.hasContent,
+      upgrades: request.upgrade !== undefined,
       clientDirectives: honours ? requestDirectives(request.fields) : undefined,
       fromTier,
       stored: found,

@@ -67,7 +67,18 @@ export const cacheSettingsSchema = z.strictObject({
   exposeTags: z.boolean().default(true),
   /** Objects kept of one URL, by its key's headers, cookies, classes and `Vary`; beyond it the oldest goes. */
   maxVariants: z.int().min(1).max(256).default(DEFAULT_MAX_VARIANTS),
-  /** Objects larger than this are passed through, not stored. */
+  /** Bytes of one slice of a large object: what is fetched, stored and evicted at a time. */
+  sliceBytes: z
+    .int()
+    .min(4096)
+    .max(16 * 1024 * 1024)
+    .default(1024 * 1024),
+  /** Objects larger than this that have a length and a strong `ETag` are kept in slices. */
+  sliceAboveBytes: z
+    .int()
+    .min(4096)
+    .default(8 * 1024 * 1024),
+  /** Objects larger than this that are not kept in slices are passed through, not stored. */
   maxObjectBytes: z
     .int()
     .min(0)
@@ -97,10 +108,12 @@ export const ruleSchema = z.strictObject({ match: ruleMatchSchema, cache: cacheO
 export const upstreamSettingsSchema = z.strictObject({
   /** Connecting, TLS included. */
   connectTimeoutMs: z.int().min(1).max(600_000).default(500),
-  /** From the request sent to the header section received. A mid-tier is given twice this. */
+  /** From the request sent to the header section received; what the client takes for its content is not counted. A mid-tier is given twice this. */
   firstByteTimeoutMs: z.int().min(1).max(600_000).default(10_000),
   /** Between two pieces of a body. */
   idleTimeoutMs: z.int().min(1).max(600_000).default(10_000),
+  /** Of an upgraded connection (WebSocket): with nothing moving either way for so long it is cut. */
+  tunnelIdleTimeoutMs: z.int().min(1).max(86_400_000).default(120_000),
 });
 
 /** A customer's property. */

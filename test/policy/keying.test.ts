@@ -131,3 +131,15 @@ test('what caches do not answer keeps its query and wishes, and is told its clas
   });
   expect(folded(settings, fields, 'HEAD').target).toBe('/a');
 });
+
+test('a request to switch protocols keeps its query', () => {
+  const made = keying({ query: 'none' });
+  const request = readRequest({
+    method: 'GET',
+    target: '/socket?token=1',
+    fields: ['Host', 'h', 'Connection', 'Upgrade', 'Upgrade', 'websocket'],
+    encrypted: false,
+    upgrade: 'websocket',
+  });
+  expect(foldedRequest(made, request, made.foldTarget(request.target), () => 'NO')).toBe(request);
+});

@@ -91,8 +91,8 @@ export function foldedRequest(
 }
 
 /** Whether one answer may serve all requests of a key: those that caches answer. */
-const isShared = ({ method, hasContent }: ClientRequest): boolean =>
-  (method === 'GET' || method === 'HEAD') && !hasContent;
+const isShared = ({ method, hasContent, upgrade }: ClientRequest): boolean =>
+  (method === 'GET' || method === 'HEAD') && !hasContent && upgrade === undefined;
 
 function foldedFields(
   settings: KeySettings,

@@ -1,0 +1,29 @@
+import { type CanopyError, MethodNotAllowed } from '#core/errors.ts';
+import type { Fields } from '#core/http/fields.ts';
+
+/** An error as an HTTP answer: problem details (RFC 9457) with the error's code. */
+export interface Problem {
+  readonly status: number;
+  readonly fields: Fields;
+  readonly body: Buffer;
+}
+
+export function problemOf(error: CanopyError): Problem {
+  const { code, status, side, retrySafe, title, message } = error;
+  // What went wrong inside is for the log, not for the world.
+  const detail = side === 'client' ? message : title;
+  const type = `urn:canopy:error:${code}`;
+  const body = Buffer.from(
+    `${JSON.stringify({ type, title, status, detail, code, side, retrySafe })}\n`,
+  );
+  const fields = [
+    'Content-Type',
+    'application/problem+json',
+    'Content-Length',
+    String(body.length),
+    'Cache-Control',
+    'no-store',
+    ...(error instanceof MethodNotAllowed ? ['Allow', error.allowed] : []),
+  ];
+  return { status, fields, body };
+}
