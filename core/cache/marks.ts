@@ -31,8 +31,9 @@ export class Marks {
     return until !== undefined && this.#clock.monotonicMs() < until;
   }
 
-  /** Forgets every mark of a key. */
-  clear(key: string): void {
-    this.#until.delete(key);
+  /** Forgets the mark of one object under a key, or every one where `selector` is left out. */
+  clear(key: string, selector?: string): void {
+    if (selector === undefined) this.#until.delete(key);
+    else this.#until.get(key)?.delete(selector);
   }
 }
