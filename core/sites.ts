@@ -15,14 +15,14 @@ export function normalizeHost(authority: string): string {
  * a longer wildcard over a shorter, and `*` comes last. `*.example.org` stands for
  * subdomains of any depth, not for `example.org` itself.
  */
-export class SiteDirectory {
-  readonly sites: readonly Site[];
-  readonly #byName = new Map<string, Site>();
+export class SiteDirectory<S extends Site = Site> {
+  readonly sites: readonly S[];
+  readonly #byName = new Map<string, S>();
   /** Exact hosts as they are, wildcards without their star (`.example.org`), `*` as the empty string. */
-  readonly #byPattern = new Map<string, Site>();
+  readonly #byPattern = new Map<string, S>();
 
   /** @param sites of which no two claim the same host pattern; the control plane sees to that. */
-  constructor(sites: readonly Site[]) {
+  constructor(sites: readonly S[]) {
     this.sites = sites;
     for (const site of sites) {
       this.#byName.set(site.name, site);
@@ -30,17 +30,17 @@ export class SiteDirectory {
     }
   }
 
-  byName(name: string): Site | undefined {
+  byName(name: string): S | undefined {
     return this.#byName.get(name);
   }
 
   /** @param host as clients send it: any case, with or without port and trailing dot. */
-  byHost(host: string): Site | undefined {
+  byHost(host: string): S | undefined {
     // Nearly every host comes in its plain form: that costs one look-up and no allocation.
     return (host !== '' && host[0] !== '.' && this.#byPattern.get(host)) || this.#search(host);
   }
 
-  #search(authority: string): Site | undefined {
+  #search(authority: string): S | undefined {
     const host = normalizeHost(authority);
     const any = this.#byPattern.get('');
     if (host.length > LONGEST_HOST || host === '' || host[0] === '.') return any;

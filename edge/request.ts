@@ -2,12 +2,14 @@ import type { Answer } from '#core/cache/answer.ts';
 import { carryOut } from '#core/cache/carry-out.ts';
 import type { Lookup } from '#core/cache/engine.ts';
 import { cacheKey } from '#core/cache/key.ts';
+import { foldedRequest, keySelector } from '#core/cache/policy/keying.ts';
+import type { ServedSite } from '#core/cache/served-site.ts';
 import { decidedOutcome } from '#core/telemetry/cache-status.ts';
 import type { Decision } from '#core/cache/policy/decide.ts';
-import type { Site } from '#core/contract/site.ts';
 import { CanopyError } from '#core/errors.ts';
 import { type ClientRequest, readRequest } from '#core/http/request.ts';
 import { deliver, failureAnswer, ownAnswer } from '#core/serving/deliver.ts';
+import { withoutTags } from '#core/http/tags.ts';
 import type { Exchange } from '#core/serving/exchange.ts';
 import type { TierNode } from '#core/serving/tier-node.ts';
 import { forwardedFields, isLoop, withAddress } from '#core/tree/forward.ts';
@@ -28,7 +30,7 @@ export async function handleRequest(edge: TierNode, exchange: Exchange): Promise
       decision = edge.engine.decide(lookup, found);
       // serve, refresh behind, revalidate, fill or wait; what a fill brings is stored as it ends
       const carried = carryOut({ engine: edge.engine, lookup, found, decision, exchange });
-      answer = carried instanceof Promise ? await carried : carried;
+      answer = shape(site, carried instanceof Promise ? await carried : carried);
     }
   } catch (error) {
     answer = failureAnswer(error, decidedOutcome(decision), false);
@@ -41,7 +43,7 @@ export async function handleRequest(edge: TierNode, exchange: Exchange): Promise
   edge.counters.record(answer.outcome, sent.bytes);
 }
 
-function siteOf({ sites }: TierNode, { host }: ClientRequest): Site {
+function siteOf({ sites }: TierNode, { host }: ClientRequest): ServedSite {
   const site = sites.byHost(host);
   if (site === undefined) throw new CanopyError('unknown-host', `No site has the host ${host}`);
   return site;
@@ -54,14 +56,22 @@ function guard({ forwardedBy }: TierNode, { fields }: ClientRequest): void {
 }
 
 function keyed(
-  { forwardedBy }: TierNode,
+  edge: TierNode,
   exchange: Exchange,
-  request: ClientRequest,
-  site: Site,
+  received: ClientRequest,
+  site: ServedSite,
 ): Lookup {
+  const { keying } = site;
+  const { forwardedBy } = edge;
+  const folded = keying.foldTarget(received.target);
+  const request = foldedRequest(keying, received, folded, () =>
+    edge.countryOf(exchange.peerAddress),
+  );
   return {
     site,
-    key: cacheKey(site, request),
+    key: cacheKey(site, request, folded),
+    keySelector: keySelector(keying.inputs, request.fields),
+    keyedBy: keying.keyedBy,
     request,
     upstreamFields: () => forwardedFields(request, forwardedBy),
     client: exchange,
@@ -69,4 +79,8 @@ function keyed(
     askingFence: 0,
     changed: false,
   };
+}
+
+function shape(site: ServedSite, answer: Answer): Answer {
+  return site.cache.exposeTags ? answer : { ...answer, fields: withoutTags(answer.fields) };
 }

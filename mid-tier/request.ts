@@ -3,8 +3,9 @@ import type { Answer } from '#core/cache/answer.ts';
 import { carryOut } from '#core/cache/carry-out.ts';
 import type { Lookup } from '#core/cache/engine.ts';
 import { cacheKey } from '#core/cache/key.ts';
+import { inputsFrom, keySelector } from '#core/cache/policy/keying.ts';
+import type { ServedSite } from '#core/cache/served-site.ts';
 import type { Decision } from '#core/cache/policy/decide.ts';
-import type { Site } from '#core/contract/site.ts';
 import { CanopyError } from '#core/errors.ts';
 import { parseDeltaSeconds } from '#core/http/directives.ts';
 import { fieldValue } from '#core/http/fields.ts';
@@ -68,7 +69,7 @@ function isTierKey(presented: string, expected: string): boolean {
   return a.length === b.length && timingSafeEqual(a, b);
 }
 
-function siteOf({ sites }: TierNode, { fields }: ClientRequest): Site {
+function siteOf({ sites }: TierNode, { fields }: ClientRequest): ServedSite {
   const name = tierField(fields, 'site') ?? '';
   const site = sites.byName(name);
   // The edge may have heard of it before us; it walks on.
@@ -76,15 +77,19 @@ function siteOf({ sites }: TierNode, { fields }: ClientRequest): Site {
   return site;
 }
 
+/** An edge has folded the request: its key is taken as it came, whichever settings have reached us. */
 function keyed(
   { forwardedBy }: TierNode,
   exchange: Exchange,
   request: ClientRequest,
-  site: Site,
+  site: ServedSite,
 ): Lookup {
+  const keyedBy = tierField(request.fields, 'keyedBy') ?? '';
   return {
     site,
     key: cacheKey(site, request),
+    keySelector: keySelector(inputsFrom(keyedBy), request.fields),
+    keyedBy,
     request,
     upstreamFields: () => forwardedFields(request, forwardedBy),
     client: exchange,

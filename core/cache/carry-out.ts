@@ -191,7 +191,10 @@ function ttlSeconds(
   served: Pick<StoredState, 'facts' | 'initialAgeMs' | 'receivedAt'>,
   { engine, lookup }: Carried,
 ): number {
-  const { freshForMs } = freshness(served.facts, lookup.site.cache);
+  const { freshForMs } = freshness(
+    served.facts,
+    lookup.site.cacheFor(lookup.request.target, served.facts),
+  );
   return Math.ceil((freshForMs - currentAgeMs(served, engine.now())) / 1000);
 }
 
@@ -203,10 +206,11 @@ const parentStatus = (result: FillResult): Fields =>
 
 async function pass(carried: Carried): Promise<Answer> {
   const { engine, lookup, exchange } = carried;
-  const { site, key, request, askingFence } = lookup;
+  const { site, key, keyedBy, request, askingFence } = lookup;
   const response = await engine.tree.fetch({
     site,
     key,
+    keyedBy,
     method: request.method,
     target: request.target,
     fields: lookup.upstreamFields(),

@@ -1,7 +1,6 @@
 import type { Clock } from '#core/clock.ts';
 import type { PurgeOrder } from '#core/contract/event.ts';
 import type { PurgeReport } from '#core/contract/report.ts';
-import type { Site } from '#core/contract/site.ts';
 import { type ClientRequest, readRequest } from '#core/http/request.ts';
 import { requestDirectives } from '#core/http/directives.ts';
 import type { Fields } from '#core/http/fields.ts';
@@ -14,13 +13,20 @@ import { Marks } from './marks.ts';
 import type { StoredObject } from './object.ts';
 import { decide, type Decision } from './policy/decide.ts';
 import { variantSelector } from './policy/vary.ts';
+import type { ServedSite } from './served-site.ts';
 import { Slices } from './slices/slices.ts';
 import type { ObjectStore, PurgeMark, Volume } from './store.ts';
 
 /** A request at the cache, with all that was settled about it on the way there. */
 export interface Lookup {
-  readonly site: Site;
+  readonly site: ServedSite;
+  /** The primary key; see `cacheKey`. */
   readonly key: string;
+  /** What selects among the objects under `key` beside `Vary`; see `keySelector`. */
+  readonly keySelector: string;
+  /** By what, for a parent that is to do the same; `''`: by nothing. */
+  readonly keyedBy: string;
+  /** As folded for the key; see `foldedRequest`. */
   readonly request: ClientRequest;
   /** What is sent upstream, made only if a parent is asked. */
   readonly upstreamFields: () => Fields;
@@ -89,11 +95,12 @@ export class CacheEngine {
   }
 
   /** The variant stored for a request, with the purges that concern it, or why there is none. */
-  lookUp({ key, request }: Pick<Lookup, 'key' | 'request'>): Found {
+  lookUp({ key, keySelector, request }: Pick<Lookup, 'key' | 'keySelector' | 'request'>): Found {
     const variants = this.#options.store.lookup(key);
     if (variants.length === 0) return 'uri-miss';
     const variant = variants.find(
-      (object) => object.selector === variantSelector(object.facts.vary, request.fields),
+      (object) =>
+        object.selector === keySelector + variantSelector(object.facts.vary, request.fields),
     );
     if (variant === undefined) return 'vary-miss';
     const verdict = this.fence.verdict(variant);
@@ -103,7 +110,7 @@ export class CacheEngine {
   }
 
   decide(lookup: Lookup, found: Found): Decision {
-    const { site, key, request, fromTier, askingFence, changed } = lookup;
+    const { site, key, keySelector, request, fromTier, askingFence, changed } = lookup;
     const honours = site.cache.honourClientCacheControl && !fromTier;
     return decide({
       method: request.method,
@@ -112,19 +119,19 @@ export class CacheEngine {
       clientDirectives: honours ? requestDirectives(request.fields) : undefined,
       fromTier,
       stored: found,
-      settings: site.cache,
+      settings: typeof found === 'string' ? site.cache : site.cacheFor(request.target, found.facts),
       onLeaseEnd: site.onLeaseEnd,
       leaseEnded: this.#options.lease.ended(),
       fenceBehind: askingFence > this.fence.sequence,
       knownChanged: changed,
-      hitForMiss: this.#hitForMiss.has(key),
+      hitForMiss: this.#hitForMiss.has(key, keySelector),
       refreshFailing: this.#refreshFailing.has(key),
       now: this.#options.clock.now(),
     });
   }
 
   /** Forgets what is stored or being fetched of a URL, for a request that may have changed it. */
-  invalidate(site: Site, host: string, target: string): void {
+  invalidate(site: ServedSite, host: string, target: string): void {
     const keys = purgedKeys(site, host, target);
     for (const key of keys) {
       this.#options.store.delete(key);
@@ -140,7 +147,12 @@ export class CacheEngine {
    * @param site the purge's site as configured now; without it its URLs have no keys
    * @param at when the purge was ordered, ms since the epoch
    */
-  purge(order: PurgeOrder, site: Site | undefined, sequence: number, at: number): PurgeReport {
+  purge(
+    order: PurgeOrder,
+    site: ServedSite | undefined,
+    sequence: number,
+    at: number,
+  ): PurgeReport {
     const mark: PurgeMark = { sequence, mode: order.mode, at };
     const { target } = order;
     if (target.kind === 'site') {
@@ -182,7 +194,7 @@ const sum = (a: Volume, b: Volume): Volume => ({
  * that could not be requested has none. The control plane refuses those, but an event is heeded
  * whatever it holds: a node that cannot go on would hold up all that come after it.
  */
-function keysOf(site: Site, url: string): readonly string[] {
+function keysOf(site: ServedSite, url: string): readonly string[] {
   try {
     const request = readRequest({ method: 'GET', target: url, fields: [], encrypted: false });
     return purgedKeys(site, request.host, request.target);

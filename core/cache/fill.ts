@@ -51,7 +51,9 @@ export type FillResult =
 export class Fill {
   readonly key: string;
   readonly site: string;
-  /** Request values of the fields that the object was last known to vary by. */
+  /** Request values of the key's inputs; see `keySelector`. */
+  readonly keySelector: string;
+  /** The same, and those of the fields that the object was last known to vary by. */
   readonly selector: string;
   /** The request's own fields, for matching once the answer's `Vary` is known. */
   readonly requestFields: Fields;
@@ -65,11 +67,12 @@ export class Fill {
   readonly result: Promise<FillResult>;
 
   constructor(
-    of: Pick<Fill, 'key' | 'site' | 'selector' | 'requestFields' | 'asOf'>,
+    of: Pick<Fill, 'key' | 'site' | 'keySelector' | 'selector' | 'requestFields' | 'asOf'>,
     run: (fill: Fill) => Promise<FillResult>,
   ) {
     this.key = of.key;
     this.site = of.site;
+    this.keySelector = of.keySelector;
     this.selector = of.selector;
     this.requestFields = of.requestFields;
     this.asOf = of.asOf;

@@ -77,10 +77,10 @@ export class Filler {
     learntVary?: readonly string[],
   ): Joined {
     const { fills, fence } = this.#options;
-    const { key, site, request, askingFence } = lookup;
+    const { key, keySelector, site, request, askingFence } = lookup;
     const known = stored ?? this.#options.store.lookup(key)[0];
     const vary = learntVary ?? known?.facts.vary ?? [];
-    const selector = variantSelector(vary, request.fields);
+    const selector = keySelector + variantSelector(vary, request.fields);
     const behind = askingFence > fence.sequence;
     let underWay = fills.find(key, selector, behind ? askingFence : 0);
     if (underWay?.staleAt !== undefined && this.#options.clock.now() > underWay.staleAt) {
@@ -95,7 +95,7 @@ export class Filler {
     }
     const asOf = Math.max(fence.sequence, askingFence);
     const fill = new Fill(
-      { key, site: site.name, selector, requestFields: request.fields, asOf },
+      { key, site: site.name, keySelector, selector, requestFields: request.fields, asOf },
       // Deferred by a microtask, so that the fill is in the table before it can end.
       (self) => Promise.resolve().then(() => this.#run(self, lookup, stored, staleOnError)),
     );
@@ -174,10 +174,11 @@ export class Filler {
     stored: StoredObject | undefined,
     probe?: Probe,
   ): Promise<UpstreamResponse> {
-    const { site, key, request } = lookup;
+    const { site, key, keyedBy, request } = lookup;
     return this.#options.tree.fetch({
       site,
       key,
+      keyedBy,
       method: 'GET',
       target: request.target,
       fields: [
@@ -228,13 +229,13 @@ export class Filler {
       { method: 'GET', authorized: hasField(lookup.request.fields, 'authorization') },
       facts,
       stored.body.size,
-      lookup.site.cache,
+      lookup.site.cacheFor(lookup.request.target, facts),
     );
     const shared = verdict === 'storable';
     if (fill.purge === undefined) {
       // Under its old selector it no longer counts.
       if (!shared || object.selector !== stored.selector) store.drop(stored);
-      if (shared) store.put(object);
+      if (shared) store.put(object, lookup.site.cache.maxVariants);
     }
     refreshFailing.clear(fill.key);
     fills.remove(fill);
@@ -248,7 +249,7 @@ export class Filler {
     const fields = withoutFields(response.fields, isTierField);
     const facts = responseFacts(status, fields, receivedAt);
     const size = contentLength(fields);
-    const { cache } = lookup.site;
+    const cache = lookup.site.cacheFor(lookup.request.target, facts);
     const sliceable = isSliceable(facts, size, cache);
     const authorized = hasField(lookup.request.fields, 'authorization');
     const limited = sliceable ? undefined : size;
@@ -258,8 +259,8 @@ export class Filler {
       // It takes the place of what was stored; but a 5xx or 429 tells nothing of the object itself,
       // nor does what only this one client was shown.
       if (status < 500 && status !== 429 && verdict !== 'authorization') {
-        hitForMiss.set(fill.key, HIT_FOR_MISS_MS);
-        this.#options.store.delete(fill.key);
+        hitForMiss.set(fill.key, HIT_FOR_MISS_MS, fill.keySelector);
+        this.#options.store.delete(fill.key, fill.keySelector);
       }
       fills.closeToOthers(fill);
     }
@@ -271,7 +272,7 @@ export class Filler {
         response,
         hasRanges && fieldValue(fields, 'accept-ranges') !== 'none',
       );
-      return this.#sliced(fill, manifest, response);
+      return this.#sliced(fill, lookup, manifest, response);
     }
     const ageMs = initialAgeMs(facts, requestedAt, receivedAt);
     fill.staleAt = receivedAt + Math.max(0, freshness(facts, cache).freshForMs - ageMs);
@@ -286,7 +287,7 @@ export class Filler {
       receivedAt,
       body: new FillingBody(storable, () => response.discard()),
     };
-    void this.#pump(fill, lookup, arriving, response);
+    void this.#pump(fill, lookup, cache.maxObjectBytes, arriving, response);
     return arriving;
   }
 
@@ -299,9 +300,9 @@ export class Filler {
   ): FillResult | undefined {
     const range = response.status === 206 ? contentRange(response.fields) : undefined;
     if (range === undefined) return undefined;
-    const { cache } = lookup.site;
     const fields = fieldsOfWhole(withoutFields(response.fields, isTierField), range.size);
     const facts = responseFacts(200, fields, response.receivedAt);
+    const cache = lookup.site.cacheFor(lookup.request.target, facts);
     const authorized = hasField(lookup.request.fields, 'authorization');
     if (!isSliceable(facts, range.size, cache)) return undefined;
     if (storability({ method: 'GET', authorized }, facts, undefined, cache) !== 'storable') {
@@ -309,36 +310,48 @@ export class Filler {
     }
     this.#vouch(fill, response);
     const manifest = newManifest(fill, fields, facts, response, range.size, cache.sliceBytes);
-    const result = this.#sliced(fill, manifest, response);
+    const result = this.#sliced(fill, lookup, manifest, response);
     if (range.start === (probe.index ?? NaN) * cache.sliceBytes) {
       this.#options.slices.fetch(manifest, range.start / cache.sliceBytes, lookup, response);
     } else response.discard();
     return result;
   }
 
-  #sliced(fill: Fill, object: Manifest, { status, fields }: UpstreamResponse): FillResult {
-    if (fill.purge?.mode !== 'hard') this.#options.store.put(object);
+  #sliced(
+    fill: Fill,
+    lookup: Lookup,
+    object: Manifest,
+    { status, fields }: UpstreamResponse,
+  ): FillResult {
+    if (fill.purge?.mode !== 'hard') {
+      this.#options.store.put(object, lookup.site.cache.maxVariants);
+    }
     this.#options.refreshFailing.clear(fill.key);
     this.#options.fills.remove(fill);
     return { kind: 'sliced', object, status, cacheStatus: fieldValue(fields, 'cache-status') };
   }
 
   /** Moves the content from the parent to those who read it, and to the store at its end. */
-  async #pump(fill: Fill, lookup: Lookup, arriving: Arriving, response: UpstreamResponse) {
+  async #pump(
+    fill: Fill,
+    lookup: Lookup,
+    maxObjectBytes: number,
+    arriving: Arriving,
+    response: UpstreamResponse,
+  ): Promise<void> {
     const { fills, hitForMiss } = this.#options;
     const { body } = arriving;
-    const { maxObjectBytes } = lookup.site.cache;
     try {
       for await (const chunk of response.body) {
         body.append(chunk);
         if (body.kept && body.size > maxObjectBytes) {
-          hitForMiss.set(fill.key, HIT_FOR_MISS_MS);
+          hitForMiss.set(fill.key, HIT_FOR_MISS_MS, fill.keySelector);
           fills.closeToOthers(fill);
           body.letGo();
         }
         await body.room();
       }
-      if (body.kept) this.#store(fill, arriving);
+      if (body.kept) this.#store(fill, arriving, lookup.site.cache.maxVariants);
       body.complete();
     } catch (error) {
       body.fail(error instanceof Error ? error : new Error(String(error)));
@@ -347,13 +360,13 @@ export class Filler {
     }
   }
 
-  #store(fill: Fill, arriving: Arriving): void {
+  #store(fill: Fill, arriving: Arriving, maxVariants: number): void {
     const { facts, initialAgeMs: ageMs, receivedAt, body } = arriving;
     if (fill.purge?.mode === 'hard') return;
-    this.#options.store.put({
+    const object: StoredObject = {
       key: fill.key,
       site: fill.site,
-      selector: variantSelector(facts.vary, fill.requestFields),
+      selector: fill.keySelector + variantSelector(facts.vary, fill.requestFields),
       fields: keptFields(sharedFields(arriving)),
       facts,
       body: new Body(body.chunks),
@@ -361,7 +374,8 @@ export class Filler {
       receivedAt,
       asOf: fill.asOf,
       softPurgedAt: fill.purge?.at,
-    });
+    };
+    this.#options.store.put(object, maxVariants);
   }
 }
 

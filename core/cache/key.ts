@@ -1,4 +1,5 @@
 import type { Site } from '#core/contract/site.ts';
+import type { ServedSite } from './served-site.ts';
 
 /** What a cache key is made of, each part normalised once by whoever received the request. */
 export interface KeyParts {
@@ -10,20 +11,34 @@ export interface KeyParts {
 }
 
 /**
- * The primary cache key (RFC 9111 §2). The scheme is part of it, for an origin that redirects
+ * The primary cache key (RFC 9111 §2): the URL. Whatever else tells objects apart selects among
+ * those stored under it (see `keySelector`), so that a purge of the URL finds them all. The scheme is part of it, for an origin that redirects
  * http to https must not see its redirect served to both. What our own origin holds is the same
  * under every host and scheme, so there neither is.
+ * @param folded the target as the site's `keying` folds it, where it does not come so
  */
-export function cacheKey(site: Site, { scheme, host, target }: KeyParts): string {
+export function cacheKey(
+  site: Pick<Site, 'name' | 'origin'>,
+  { scheme, host, target }: KeyParts,
+  folded = target,
+): string {
   return site.origin.kind === 'push'
-    ? `${site.name} ${target}`
-    : `${site.name} ${scheme}://${host}${target}`;
+    ? `${site.name} ${folded}`
+    : `${site.name} ${scheme}://${host}${folded}`;
 }
 
-/** Every primary key that a purge of a URL concerns. */
-export function purgedKeys(site: Site, host: string, target: string): readonly string[] {
+/**
+ * Every primary key that a purge of a URL concerns.
+ * @param target in any spelling that comes to the same key
+ */
+export function purgedKeys(
+  site: Pick<ServedSite, 'name' | 'origin' | 'keying'>,
+  host: string,
+  target: string,
+): readonly string[] {
+  const folded = site.keying.foldTarget(target);
   const keys = (['http', 'https'] as const).map((scheme) =>
-    cacheKey(site, { scheme, host, target }),
+    cacheKey(site, { scheme, host, target: folded }),
   );
   return [...new Set(keys)];
 }

@@ -1,10 +1,9 @@
 import { setImmediate } from 'node:timers/promises';
 import { LRUCache } from 'lru-cache';
+import { DEFAULT_MAX_VARIANTS } from '#core/contract/site.ts';
 import { sizeInMemory, type StoredObject } from './object.ts';
 import type { ObjectStore, PurgeMark, Volume } from './store.ts';
 
-/** Variants kept under one key; beyond it the oldest goes. */
-const MAX_VARIANTS = 32;
 const SWEEP_BATCH = 1000;
 const NOTHING: Volume = { objects: 0, bytes: 0 };
 
@@ -13,8 +12,14 @@ export class MemoryStore implements ObjectStore {
   readonly #variants: LRUCache<string, readonly StoredObject[]>;
   readonly #bySite = new Map<string, Volume>();
 
-  /** @param budgetBytes headers, keys and bookkeeping included */
-  constructor(budgetBytes: number) {
+  readonly #onVariantDropped: () => void;
+
+  /**
+   * @param budgetBytes headers, keys and bookkeeping included
+   * @param onVariantDropped called for each variant that goes because its key had as many as it may
+   */
+  constructor(budgetBytes: number, onVariantDropped: () => void = () => undefined) {
+    this.#onVariantDropped = onVariantDropped;
     this.#variants = new LRUCache({
       maxSize: budgetBytes,
       sizeCalculation: (variants) => volumeOf(variants).bytes,
@@ -27,9 +32,11 @@ export class MemoryStore implements ObjectStore {
     return this.#variants.get(key) ?? [];
   }
 
-  put(object: StoredObject): boolean {
+  put(object: StoredObject, maxVariants = DEFAULT_MAX_VARIANTS): boolean {
     const others = this.#peek(object.key).filter((other) => other.selector !== object.selector);
-    const variants = [object, ...others].slice(0, MAX_VARIANTS);
+    const all = [object, ...others];
+    const variants = all.slice(0, maxVariants);
+    for (let i = variants.length; i < all.length; i++) this.#onVariantDropped();
     while (variants.length > 1 && volumeOf(variants).bytes > this.#variants.maxSize) variants.pop();
     if (volumeOf(variants).bytes > this.#variants.maxSize) return false;
     this.#set(object.key, variants);
@@ -43,10 +50,15 @@ export class MemoryStore implements ObjectStore {
     );
   }
 
-  delete(key: string): Volume {
-    const volume = volumeOf(this.#peek(key));
-    this.#variants.delete(key);
-    return volume;
+  delete(key: string, selector = ''): Volume {
+    const variants = this.#peek(key);
+    const dropped = variants.filter((object) => object.selector.startsWith(selector));
+    if (dropped.length === 0) return NOTHING;
+    this.#set(
+      key,
+      variants.filter((object) => !dropped.includes(object)),
+    );
+    return volumeOf(dropped);
   }
 
   purge(key: string, purge: PurgeMark): Volume {

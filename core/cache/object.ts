@@ -7,7 +7,7 @@ import type { Body } from './body.ts';
 export interface StoredObject extends StoredState {
   readonly key: string;
   readonly site: string;
-  /** The request's values of the fields in `facts.vary`; see `variantSelector`. */
+  /** The request's values of the key's inputs, see `keySelector`, then of the fields in `facts.vary`, see `variantSelector`. */
   readonly selector: string;
   /** End-to-end fields as the parent sent them. */
   readonly fields: Fields;
@@ -35,5 +35,6 @@ const OVERHEAD_BYTES = 1024;
 export function sizeInMemory(object: StoredObject): number {
   let bytes = OVERHEAD_BYTES + object.body.size + 2 * object.key.length + object.selector.length;
   for (const text of object.fields) bytes += text.length + 16;
+  for (const tag of object.facts.tags ?? []) bytes += tag.length + 32;
   return bytes;
 }

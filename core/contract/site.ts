@@ -1,5 +1,7 @@
 import { z } from 'zod';
+import { keySettingsSchema } from './key-settings.ts';
 import { baseUrlSchema, nameSchema, secondsSchema } from './names.ts';
+import { ruleMatchSchema } from './rule-match.ts';
 
 /** A hostname, `*.` before a hostname for all its subdomains, or `*` for every host. Never with a port. */
 export const hostPatternSchema = z
@@ -31,18 +33,40 @@ export const originSchema = z.discriminatedUnion('kind', [
   }),
 ]);
 
+/** Objects kept of one URL where a site does not say. */
+export const DEFAULT_MAX_VARIANTS = 32;
+
+/** A status of 400 to 599, as the key of an object. */
+const errorStatusSchema = z.string().regex(/^[45]\d\d$/, 'a status of 400 to 599');
+
 /** What a site says of caching where the origin is silent, within what RFC 9111 forbids. */
 export const cacheSettingsSchema = z.strictObject({
   /** Freshness of answers that state none. `null`: the heuristic of RFC 9111 §4.2.2. */
   defaultFreshSeconds: secondsSchema.nullable().default(null),
-  /** Freshness of 404, 405, 410, 414 and 501 that state none. */
-  negativeFreshSeconds: secondsSchema.default(10),
+  /** The least freshness of answers below 400 that state one, or have it by the heuristic. */
+  minFreshSeconds: secondsSchema.default(0),
+  /** The most freshness of answers that state one, or have it by the heuristic; wins over the least. */
+  maxFreshSeconds: secondsSchema.nullable().default(null),
+  /** Use the heuristic of RFC 9111 §4.2.2 where neither origin nor site states a freshness. */
+  heuristicFreshness: z.boolean().default(true),
+  /** Freshness of 404, 405, 410, 414 and 501 that state none; or by status, and none for others. */
+  negativeFreshSeconds: z
+    .union([secondsSchema, z.record(errorStatusSchema, secondsSchema)])
+    .default(10),
   /** RFC 5861 §3 window of answers that state none. */
   staleWhileRevalidateSeconds: secondsSchema.default(0),
   /** RFC 5861 §4 window of answers that state none; must-revalidate and its kin still forbid it. */
   staleIfErrorSeconds: secondsSchema.default(86_400),
   /** Obey `Cache-Control` and `Pragma` of clients. Off, so that a reload cannot reach the origin. */
   honourClientCacheControl: z.boolean().default(false),
+  /** Store answers that set cookies, where the origin allows sharing by `public`, `s-maxage` or a targeted field. */
+  storeSetCookie: z.boolean().default(false),
+  /** Store answers to authorized requests where RFC 9111 §3.5 lets a cache. */
+  storeAuthorized: z.boolean().default(true),
+  /** Send `Cache-Tag`, `Surrogate-Key` and `xkey` on to clients. */
+  exposeTags: z.boolean().default(true),
+  /** Objects kept of one URL, by its key's headers, cookies, classes and `Vary`; beyond it the oldest goes. */
+  maxVariants: z.int().min(1).max(256).default(DEFAULT_MAX_VARIANTS),
   /** Bytes of one slice of a large object: what is fetched, stored and evicted at a time. */
   sliceBytes: z
     .int()
@@ -60,6 +84,25 @@ export const cacheSettingsSchema = z.strictObject({
     .min(0)
     .default(128 * 1024 * 1024),
 });
+
+const { shape } = cacheSettingsSchema;
+
+/** The cache settings that may depend on the answer; one that is left out stays as it is. */
+const cacheOverridesSchema = z.strictObject({
+  defaultFreshSeconds: shape.defaultFreshSeconds.removeDefault().exactOptional(),
+  minFreshSeconds: shape.minFreshSeconds.removeDefault().exactOptional(),
+  maxFreshSeconds: shape.maxFreshSeconds.removeDefault().exactOptional(),
+  heuristicFreshness: shape.heuristicFreshness.removeDefault().exactOptional(),
+  negativeFreshSeconds: shape.negativeFreshSeconds.removeDefault().exactOptional(),
+  staleWhileRevalidateSeconds: shape.staleWhileRevalidateSeconds.removeDefault().exactOptional(),
+  staleIfErrorSeconds: shape.staleIfErrorSeconds.removeDefault().exactOptional(),
+  storeSetCookie: shape.storeSetCookie.removeDefault().exactOptional(),
+  storeAuthorized: shape.storeAuthorized.removeDefault().exactOptional(),
+  maxObjectBytes: shape.maxObjectBytes.removeDefault().exactOptional(),
+});
+
+/** Settings for some of a site's answers. */
+export const ruleSchema = z.strictObject({ match: ruleMatchSchema, cache: cacheOverridesSchema });
 
 /** How long a node waits for a parent, each attempt anew. */
 export const upstreamSettingsSchema = z.strictObject({
@@ -79,7 +122,11 @@ export const siteSchema = z.strictObject({
   /** Exact names win over wildcards, longer wildcards over shorter, `*` comes last. */
   hosts: z.array(hostPatternSchema).min(1).max(10_000),
   origin: originSchema,
+  /** What tells its objects apart. */
+  key: keySettingsSchema.prefault({}),
   cache: cacheSettingsSchema.prefault({}),
+  /** All that match an answer apply, a later one over an earlier. */
+  rules: z.array(ruleSchema).max(100).default([]),
   upstream: upstreamSettingsSchema.prefault({}),
   /** What a node does once its lease has ended, so that it may have missed a purge: serve on and say so, or revalidate first. */
   onLeaseEnd: z.enum(['serve', 'revalidate']).default('serve'),
@@ -90,4 +137,5 @@ export type Site = z.output<typeof siteSchema>;
 export type SiteInput = z.input<typeof siteSchema>;
 export type OriginServer = z.output<typeof originServerSchema>;
 export type CacheSettings = z.output<typeof cacheSettingsSchema>;
+export type Rule = z.output<typeof ruleSchema>;
 export type UpstreamSettings = z.output<typeof upstreamSettingsSchema>;

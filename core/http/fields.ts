@@ -48,7 +48,7 @@ export function listMembers(value: string | undefined): readonly string[] {
 }
 
 /** Fields that concern one connection only, RFC 9110 §7.6.1 and RFC 9111 §3.1. */
-const HOP_BY_HOP: ReadonlySet<string> = new Set([
+export const HOP_BY_HOP: ReadonlySet<string> = new Set([
   'connection',
   'keep-alive',
   'proxy-connection',
@@ -65,10 +65,29 @@ const HOP_BY_HOP: ReadonlySet<string> = new Set([
 export function endToEndFields(fields: Fields): string[] {
   const connection = fieldValue(fields, 'connection');
   if (connection === undefined) return withoutFields(fields, (name) => HOP_BY_HOP.has(name));
+  const named = namedBy(connection);
+  return withoutFields(fields, (name) => HOP_BY_HOP.has(name) || named.has(name));
+}
+
+/**
+ * The fields without those that `Connection` names beside the hop-by-hop ones: they are not passed
+ * on, so nothing may be told apart by them.
+ */
+export function withoutConnectionFields(fields: Fields): Fields {
+  const connection = fieldValue(fields, 'connection');
+  if (connection === undefined || connection === 'keep-alive' || connection === 'close') {
+    return fields;
+  }
+  const named = namedBy(connection);
+  for (const name of [...HOP_BY_HOP, 'close']) named.delete(name);
+  return named.size === 0 ? fields : withoutFields(fields, (name) => named.has(name));
+}
+
+function namedBy(connection: string): Set<string> {
   const named = new Set(listMembers(connection));
   // A sender may not make us drop what a message cannot do without, RFC 9110 §7.6.1.
   for (const name of ['host', 'content-length', 'cache-control', 'age', 'date']) named.delete(name);
-  return withoutFields(fields, (name) => HOP_BY_HOP.has(name) || named.has(name));
+  return named;
 }
 
 function isNamed(fields: Fields, index: number, name: string): boolean {

@@ -1,8 +1,11 @@
 import { createHash } from 'node:crypto';
 import { CacheEngine } from '#core/cache/engine.ts';
 import { MemoryStore } from '#core/cache/memory.ts';
+import { UNKNOWN_COUNTRY } from '#core/cache/policy/keying.ts';
+import { type ServedSite, servedSite } from '#core/cache/served-site.ts';
 import type { Clock } from '#core/clock.ts';
 import type { Config, JournalEvent } from '#core/contract/event.ts';
+import type { KeySettings } from '#core/contract/key-settings.ts';
 import type { Tier } from '#core/contract/node.ts';
 import type { Load, PurgeReport } from '#core/contract/report.ts';
 import { SiteDirectory } from '#core/sites.ts';
@@ -17,7 +20,11 @@ export interface TierNodeOptions {
   /** Budget of the memory store of this thread. */
   readonly memoryBytes: number;
   readonly lease: { ended(): boolean };
+  /** The country of an address, two capital letters; left out: that of every address is unknown. */
+  readonly countryOf?: CountryOf;
 }
+
+export type CountryOf = (address: string) => string | undefined;
 
 /** What one thread of an edge or mid-tier runs on: its configuration, its cache, its way up. */
 export class TierNode {
@@ -26,18 +33,20 @@ export class TierNode {
   readonly clock: Clock;
   readonly engine: CacheEngine;
   readonly counters = new Counters();
+  readonly #countryOf: CountryOf;
   readonly #tree: Tree;
   readonly #fenceWaits = new Set<() => void>();
   #config: Config | undefined;
-  #sites = new SiteDirectory([]);
+  #sites = new SiteDirectory<ServedSite>([]);
   #by: ForwardedBy;
 
-  constructor({ name, tier, clock, memoryBytes, lease }: TierNodeOptions) {
+  constructor({ name, tier, clock, memoryBytes, lease, countryOf }: TierNodeOptions) {
     this.name = name;
     this.tier = tier;
     this.clock = clock;
     this.#tree = new Tree({ clock, tier, config: () => this.config });
-    const store = new MemoryStore(memoryBytes);
+    this.#countryOf = countryOf ?? (() => undefined);
+    const store = new MemoryStore(memoryBytes, () => void this.counters.variantsDropped++);
     this.engine = new CacheEngine({ clock, store, tree: this.#tree, lease });
     this.#by = { node: name, network: '' };
   }
@@ -47,8 +56,11 @@ export class TierNode {
     if (this.#config === undefined) throw new Error('The node has no configuration yet');
     return this.#config;
   }
-  get sites(): SiteDirectory {
+  get sites(): SiteDirectory<ServedSite> {
     return this.#sites;
+  }
+  countryOf(address: string): string {
+    return this.#countryOf(address) ?? UNKNOWN_COUNTRY;
   }
   /** How this node names itself to those it asks. */
   get forwardedBy(): ForwardedBy {
@@ -69,7 +81,7 @@ export class TierNode {
       const site = this.#sites.byName(event.purge.target.site);
       report = engine.purge(event.purge, site, event.sequence, event.at);
     } else {
-      this.#sites = new SiteDirectory(config.sites);
+      this.#renewSites(config, event?.at ?? this.clock.now());
       this.#by = { node: this.name, network: networkPseudonym(config.network.tierKey) };
       this.#tree.retainParents(config);
     }
@@ -82,6 +94,16 @@ export class TierNode {
     engine.fence.advance(config.sequence);
     for (const check of this.#fenceWaits) check();
     return report;
+  }
+
+  #renewSites(config: Config, at: number): void {
+    for (const { name, key } of config.sites) {
+      const before = this.#sites.byName(name)?.key;
+      if (before === undefined || foldsAlike(before, key)) continue;
+      // A purge of a URL finds what is stored under keys of today, so none of yesterday's may remain.
+      this.engine.fence.raiseSite(name, { sequence: config.sequence, mode: 'hard', at });
+    }
+    this.#sites = new SiteDirectory(config.sites.map(servedSite));
   }
 
   /** Resolves once the journal up to `sequence` is heeded here, or after `timeoutMs`; whether it is. */
@@ -119,6 +141,9 @@ export class TierNode {
     return this.#tree.close();
   }
 }
+
+const foldsAlike = (a: KeySettings, b: KeySettings): boolean =>
+  a.sortQuery === b.sortQuery && JSON.stringify(a.query) === JSON.stringify(b.query);
 
 /** The network's name in `CDN-Loop` (RFC 8586): the same on all its nodes, telling nothing of its key. */
 function networkPseudonym(tierKey: string): string {

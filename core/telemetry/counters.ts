@@ -7,6 +7,8 @@ export class Counters {
   hits = 0;
   /** Bytes of content sent to clients. */
   bytesSent = 0;
+  /** Stored variants that went because their URL had as many as its site allows. */
+  variantsDropped = 0;
   /** Requests by what was decided and why. */
   readonly decisions = new Map<`${Action} ${Reason}`, number>();
 

@@ -7,6 +7,8 @@ export const TIER_FIELDS = {
   key: 'Canopy-Tier-Key',
   /** Request: the name of the site. */
   site: 'Canopy-Site',
+  /** Request: the names of what selects an object under its URL beside `Vary`, as `Keying.inputs` has them. */
+  keyedBy: 'Canopy-Keyed-By',
   /** Request: the asking node's fence. Response: the fence up to which the content has heeded every purge. */
   fence: 'Canopy-Fence',
   /** Request: present where the asking node knows the object to have changed, so that a stored one has to be validated. */

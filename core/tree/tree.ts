@@ -21,6 +21,8 @@ export interface UpstreamRequest {
   readonly site: Site;
   /** The cache key: it decides which mid-tier is asked first. */
   readonly key: string;
+  /** Sent as `Canopy-Keyed-By`: what selects the object under its URL, `''` for nothing. */
+  readonly keyedBy: string;
   readonly method: string;
   /** Path and query. */
   readonly target: string;
@@ -180,7 +182,10 @@ export class Tree {
     return failure;
   }
 
-  #fieldsFor({ site, host, fields, fence, changed }: UpstreamRequest, parent: Parent): Fields {
+  #fieldsFor(
+    { site, keyedBy, host, fields, fence, changed }: UpstreamRequest,
+    parent: Parent,
+  ): Fields {
     if (parent.tier === 'customer') {
       const own = site.origin.kind === 'pull' && site.origin.hostHeader === 'origin';
       return ['Host', own ? new URL(parent.url).host : host, ...fields];
@@ -194,6 +199,7 @@ export class Tree {
       site.name,
       TIER_FIELDS.fence,
       String(fence),
+      ...(keyedBy === '' ? [] : [TIER_FIELDS.keyedBy, keyedBy]),
       ...(changed ? [TIER_FIELDS.changed, '?1'] : []),
       ...fields,
     ];

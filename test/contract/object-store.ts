@@ -68,6 +68,19 @@ export function objectStoreContract(
       expect(variants[0]?.selector).toBe('v99');
     });
 
+    test('bounds the variants of one key as it is told', () => {
+      for (let i = 0; i < 5; i++) store.put(object({ selector: `v${i}` }), 3);
+      const kept = store.lookup(object().key).map(({ selector }) => selector);
+      expect(kept).toEqual(['v4', 'v3', 'v2']);
+    });
+
+    test('deletes the variants under a key whose selector begins so', () => {
+      for (const selector of ['a\nx', 'a\ny', 'b\nx']) store.put(object({ selector }));
+      expect(store.delete(object().key, 'a\n')).toMatchObject({ objects: 2 });
+      expect(store.lookup(object().key).map(({ selector }) => selector)).toEqual(['b\nx']);
+      expect(store.delete(object().key, 'c\n')).toEqual({ objects: 0, bytes: 0 });
+    });
+
     test('stays within its budget, and lets go of what was used least recently', () => {
       const names = keys(20);
       for (const key of names) {

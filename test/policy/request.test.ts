@@ -1,6 +1,7 @@
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { cacheKey, purgedKeys } from '#core/cache/key.ts';
+import { servedSite } from '#core/cache/served-site.ts';
 import { siteSchema } from '#core/contract/site.ts';
 import { CanopyError } from '#core/errors.ts';
 import { readRequest } from '#core/http/request.ts';
@@ -86,12 +87,14 @@ test('whatever is received is read or refused with a code', () => {
   );
 });
 
-const pull = siteSchema.parse({
-  name: 'shop',
-  hosts: ['*'],
-  origin: { kind: 'pull', servers: [{ url: 'http://127.0.0.1:1' }] },
-});
-const push = siteSchema.parse({ name: 'docs', hosts: ['*'], origin: { kind: 'push' } });
+const pull = servedSite(
+  siteSchema.parse({
+    name: 'shop',
+    hosts: ['*'],
+    origin: { kind: 'pull', servers: [{ url: 'http://127.0.0.1:1' }] },
+  }),
+);
+const push = servedSite(siteSchema.parse({ name: 'docs', hosts: ['*'], origin: { kind: 'push' } }));
 
 test('a key names the site, the scheme, the host and the target', () => {
   expect(cacheKey(pull, read('/a?b'))).toBe('shop http://example.org/a?b');

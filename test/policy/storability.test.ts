@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { storability, type Storability } from '#core/cache/policy/storability.ts';
+import type { CacheSettings } from '#core/contract/site.ts';
 import { at, cacheSettings, response } from './facts.ts';
 
 interface Case {
@@ -7,6 +8,7 @@ interface Case {
   readonly authorized?: boolean;
   readonly status?: number;
   readonly contentLength?: number;
+  readonly settings?: Partial<CacheSettings>;
 }
 
 type Row = [string, Readonly<Record<string, string>>, Storability, Case?];
@@ -63,6 +65,42 @@ test.each<Row>([
     { authorized: true },
   ],
   ['a cookie is for one client', { ...FRESH, 'Set-Cookie': 'a=b' }, 'set-cookie'],
+  [
+    'nor is it stored where only the site allows it',
+    { ...FRESH, 'Set-Cookie': 'a=b' },
+    'set-cookie',
+    { settings: { storeSetCookie: true } },
+  ],
+  [
+    'nor where only the origin does',
+    { 'Cache-Control': 'public, max-age=60', 'Set-Cookie': 'a=b' },
+    'set-cookie',
+  ],
+  ...['public, max-age=60', 's-maxage=60'].map((allowed): Row => [
+    `a cookie for everybody, by site and ${allowed}`,
+    { 'Cache-Control': allowed, 'Set-Cookie': 'a=b' },
+    'storable',
+    { settings: { storeSetCookie: true } },
+  ]),
+  [
+    'RFC 9213: a cookie for everybody, by site and a targeted field',
+    { 'CDN-Cache-Control': 'max-age=60', 'Set-Cookie': 'a=b' },
+    'storable',
+    { settings: { storeSetCookie: true } },
+  ],
+  [
+    'RFC 9111 §3.5: authorized, and the site wants none',
+    { 'Cache-Control': 'public, max-age=60' },
+    'authorization',
+    { authorized: true, settings: { storeAuthorized: false } },
+  ],
+  ...['no-store', 'private', 'no-cache', 'no-cache, max-age=0'].map((forbidden): Row => [
+    `no bound makes it storable: ${forbidden}`,
+    { 'Cache-Control': forbidden },
+    forbidden.startsWith('no-cache') ? 'no-reuse' : (forbidden as Storability),
+    { settings: { minFreshSeconds: 60, defaultFreshSeconds: null } },
+  ]),
+  ['more tags than are kept', { ...FRESH, xkey: 'x'.repeat(1025) }, 'too-many-tags'],
   ['RFC 9111 §4.1: Vary: * never matches', { ...FRESH, Vary: 'Accept, *' }, 'vary-any'],
   ['too large', FRESH, 'too-large', { contentLength: 200 * 1024 * 1024 }],
   ['nothing said, nothing to validate with', {}, 'no-reuse'],
@@ -86,13 +124,13 @@ test.each<Row>([
     _,
     fields,
     expected,
-    { method = 'GET', authorized = false, status = 200, contentLength } = {},
+    { method = 'GET', authorized = false, status = 200, contentLength, settings = {} } = {},
   ) => {
     const verdict = storability(
       { method, authorized },
       response(fields, status),
       contentLength,
-      cacheSettings(),
+      cacheSettings(settings),
     );
     expect(verdict).toBe(expected);
   },

@@ -63,6 +63,43 @@ test.each<[keyof typeof SCHEMAS, unknown, string]>([
     { ...site, cache: { staleIfErrorSeconds: '1d' } },
     'cache.staleIfErrorSeconds: expected number, received "1d"',
   ],
+  [
+    'site',
+    { ...site, key: { query: { exclude: ['*utm'] } } },
+    'key.query.exclude.0: expected a parameter name as in the URL, at most with a trailing *, received "*utm"',
+  ],
+  [
+    'site',
+    { ...site, key: { headers: ['Accept'] } },
+    'key.headers.0: expected a field name in lower case, received "Accept"',
+  ],
+  ...['cookie', 'range', 'connection', 'accept-encoding', 'x-forwarded-for', 'canopy-site'].map(
+    (name): [keyof typeof SCHEMAS, unknown, string] => [
+      'site',
+      { ...site, key: { headers: [name] } },
+      `key.headers.0: expected a field that nodes pass on as the client sent it (cookies have key.cookies), received "${name}"`,
+    ],
+  ),
+  [
+    'site',
+    { ...site, rules: [{ match: {}, cache: {} }] },
+    'rules.0.match: expected at least one of path, status, contentType, received {}',
+  ],
+  [
+    'site',
+    { ...site, rules: [{ match: { status: ['500-400'] }, cache: {} }] },
+    'rules.0.match.status.0: expected a status, or a range such as "500-599", received "500-400"',
+  ],
+  [
+    'site',
+    { ...site, rules: [{ match: { path: '/a**' }, cache: {} }] },
+    'rules.0.match.path: expected a path with / first, ** only between slashes, received "/a**"',
+  ],
+  [
+    'site',
+    { ...site, rules: [{ match: { path: '/' }, cache: { exposeTags: true } }] },
+    'rules.0.cache.exposeTags: expected no such field, received true',
+  ],
   ['site', { ...site, cache: { ttl: 5 } }, 'cache.ttl: expected no such field, received 5'],
   [
     'site',

@@ -7,6 +7,7 @@ import { MemoryStore } from '#core/cache/memory.ts';
 import type { Manifest } from '#core/cache/object.ts';
 import { SliceReader } from '#core/cache/slices/reader.ts';
 import { Slices } from '#core/cache/slices/slices.ts';
+import { servedSite } from '#core/cache/served-site.ts';
 import { siteSchema } from '#core/contract/site.ts';
 import type { ByteRange } from '#core/http/ranges.ts';
 import { readRequest } from '#core/http/request.ts';
@@ -58,8 +59,10 @@ function treeOf({ whole, ranges, pieceBytes }: Parent, asked: string[]): Tree {
 }
 
 const lookup: Lookup = {
-  site: siteSchema.parse({ name: 'site', hosts: ['*'], origin: { kind: 'push' } }),
+  site: servedSite(siteSchema.parse({ name: 'site', hosts: ['*'], origin: { kind: 'push' } })),
   key: 'site /film',
+  keySelector: '',
+  keyedBy: '',
   request: readRequest({ method: 'GET', target: '/film', fields: ['Host', 'a'], encrypted: false }),
   upstreamFields: () => [],
   client: { inform: () => undefined },

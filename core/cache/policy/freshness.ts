@@ -32,8 +32,28 @@ const NEGATIVE: ReadonlySet<number> = new Set([404, 405, 410, 414, 501]);
 const HEURISTIC_FRACTION = 0.1;
 const HEURISTIC_LIMIT_MS = 24 * 3_600_000;
 
-/** RFC 9111 §4.2.1, then the site's word where the origin is silent. */
+/** RFC 9111 §4.2.1 within the site's bounds, then the site's word where the origin is silent. */
 export function freshness(facts: ResponseFacts, settings: CacheSettings): Freshness {
+  const found = unbounded(facts, settings);
+  if (!BOUNDED.has(found.source)) return found;
+  const { minFreshSeconds, maxFreshSeconds } = settings;
+  // Neither an error nor what is validated for each use is to be kept for longer than its origin meant.
+  const raised = facts.status < 400 && !facts.directives.noCache;
+  const least = raised ? minFreshSeconds * 1000 : 0;
+  const most = maxFreshSeconds === null ? Infinity : maxFreshSeconds * 1000;
+  if (found.freshForMs >= least && found.freshForMs <= most) return found;
+  return { ...found, freshForMs: Math.min(Math.max(found.freshForMs, least), most) };
+}
+
+/** What the origin says; the site's own word needs no bounds. */
+const BOUNDED: ReadonlySet<FreshnessSource> = new Set([
+  's-maxage',
+  'max-age',
+  'expires',
+  'heuristic',
+]);
+
+function unbounded(facts: ResponseFacts, settings: CacheSettings): Freshness {
   const { directives } = facts;
   if (directives.sMaxageSeconds !== undefined) {
     return { freshForMs: directives.sMaxageSeconds * 1000, source: 's-maxage' };
@@ -44,21 +64,33 @@ export function freshness(facts: ResponseFacts, settings: CacheSettings): Freshn
   if (facts.expiresMs !== undefined) {
     return { freshForMs: Math.max(0, facts.expiresMs - facts.dateMs), source: 'expires' };
   }
+  const negativeSeconds = negativeFreshSeconds(facts.status, settings);
+  if (negativeSeconds !== undefined) {
+    return { freshForMs: negativeSeconds * 1000, source: 'negative' };
+  }
   if (!HEURISTICALLY_CACHEABLE.has(facts.status) && !directives.public) {
     return { freshForMs: 0, source: 'none' };
-  }
-  if (NEGATIVE.has(facts.status)) {
-    return { freshForMs: settings.negativeFreshSeconds * 1000, source: 'negative' };
   }
   if (settings.defaultFreshSeconds !== null) {
     return { freshForMs: settings.defaultFreshSeconds * 1000, source: 'site-default' };
   }
-  if (facts.lastModifiedMs === undefined) return { freshForMs: 0, source: 'none' };
+  if (facts.lastModifiedMs === undefined || !settings.heuristicFreshness) {
+    return { freshForMs: 0, source: 'none' };
+  }
   const unchangedForMs = Math.max(0, facts.dateMs - facts.lastModifiedMs);
   return {
     freshForMs: Math.min(unchangedForMs * HEURISTIC_FRACTION, HEURISTIC_LIMIT_MS),
     source: 'heuristic',
   };
+}
+
+/** What the site says of an error without a word of its origin; `undefined` where it is not about this status. */
+function negativeFreshSeconds(
+  status: number,
+  { negativeFreshSeconds: stated }: CacheSettings,
+): number | undefined {
+  if (typeof stated === 'number') return NEGATIVE.has(status) ? stated : undefined;
+  return stated[status] ?? (NEGATIVE.has(status) ? 0 : undefined);
 }
 
 /**

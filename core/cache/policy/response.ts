@@ -4,6 +4,7 @@ import {
   type ResponseDirectives,
   responseDirectives,
 } from '#core/http/directives.ts';
+import { tagsOf } from '#core/http/tags.ts';
 import { targetedDirectives } from '#core/http/targeted.ts';
 import { type Fields, fieldLines, fieldValue, hasField, listMembers } from '#core/http/fields.ts';
 
@@ -12,6 +13,8 @@ export interface ResponseFacts {
   readonly status: number;
   /** Of the targeted field that is meant for us, else of `Cache-Control`. */
   readonly directives: ResponseDirectives;
+  /** `directives` are of a targeted field. */
+  readonly targeted: boolean;
   /** `Date`, or when the response came where it has none (RFC 9110 §6.6.1); ms since the epoch. */
   readonly dateMs: number;
   /** `Expires`; 0 where it cannot be read, which means already stale (RFC 9111 §5.3). */
@@ -23,6 +26,10 @@ export interface ResponseFacts {
   readonly vary: readonly string[];
   /** Not where the origin names `Set-Cookie` as a field that is not to be shared. */
   readonly setsCookie: boolean;
+  /** The media type in lower case, without parameters; `''` where none is stated. */
+  readonly contentType: string;
+  /** Surrogate keys; `undefined` where there are too many to keep. */
+  readonly tags: readonly string[] | undefined;
 }
 
 /** @param receivedAt when the header section came, ms since the epoch */
@@ -36,6 +43,7 @@ export function responseFacts(status: number, fields: Fields, receivedAt: number
   return {
     status,
     directives,
+    targeted: targeted !== undefined,
     dateMs: (date === undefined ? undefined : parseDate(date, receivedAt)) ?? receivedAt,
     // RFC 9213 §2.2: beside a targeted field, Expires says nothing to us.
     expiresMs:
@@ -48,5 +56,8 @@ export function responseFacts(status: number, fields: Fields, receivedAt: number
     etag: fieldValue(fields, 'etag'),
     vary: vary.includes('*') ? ['*'] : [...new Set(vary)].toSorted(),
     setsCookie: hasField(fields, 'set-cookie') && !directives.unsharedFields.includes('set-cookie'),
+    contentType:
+      (fieldValue(fields, 'content-type') ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? '',
+    tags: tagsOf(fields),
   };
 }

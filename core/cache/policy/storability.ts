@@ -21,7 +21,9 @@ export type Storability =
   | 'vary-any'
   /** No freshness, no validator, no stale window: it could never be used again. */
   | 'no-reuse'
-  | 'too-large';
+  | 'too-large'
+  /** More tags, or a longer one, than are kept: a purge of a tag could miss it. */
+  | 'too-many-tags';
 
 /** What storability asks of the request that a response answers. */
 export interface StorabilityRequest {
@@ -49,16 +51,24 @@ export function storability(
     if (!UNDERSTOOD.has(status)) return 'must-understand';
   } else if (directives.noStore) return 'no-store';
   if (directives.private) return 'private';
-  if (request.authorized && !sharingAllowed(facts)) return 'authorization';
-  if (facts.setsCookie) return 'set-cookie';
+  if (request.authorized && !(settings.storeAuthorized && sharingAllowed(facts))) {
+    return 'authorization';
+  }
+  if (facts.setsCookie && !(settings.storeSetCookie && sharingMeant(facts))) return 'set-cookie';
   if (facts.vary.includes('*')) return 'vary-any';
   if (contentLength !== undefined && contentLength > settings.maxObjectBytes) return 'too-large';
+  if (facts.tags === undefined) return 'too-many-tags';
   return reusable(facts, settings) ? 'storable' : 'no-reuse';
 }
 
 /** RFC 9111 §3.5. */
 function sharingAllowed({ directives }: ResponseFacts): boolean {
   return directives.public || directives.mustRevalidate || directives.sMaxageSeconds !== undefined;
+}
+
+/** The origin had shared caches in mind, and so its cookie is for everybody. */
+function sharingMeant({ directives, targeted }: ResponseFacts): boolean {
+  return directives.public || directives.sMaxageSeconds !== undefined || targeted;
 }
 
 function reusable(facts: ResponseFacts, settings: CacheSettings): boolean {

@@ -27,7 +27,7 @@ export function newManifest(
   return {
     key: fill.key,
     site: fill.site,
-    selector: variantSelector(facts.vary, fill.requestFields),
+    selector: fill.keySelector + variantSelector(facts.vary, fill.requestFields),
     fields: keptFields(sharedFields({ fields, facts })),
     facts,
     body: Body.empty,

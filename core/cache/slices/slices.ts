@@ -240,6 +240,7 @@ export class Slices {
     return tree.fetch({
       site: lookup.site,
       key: manifest.key,
+      keyedBy: lookup.keyedBy,
       method: 'GET',
       target: lookup.request.target,
       fields: [
@@ -274,7 +275,7 @@ export class Slices {
 
   /** Later requests start with the new version; who reads the old one finishes with what is stored of it. */
   #drop(manifest: Manifest): void {
-    if (this.isCurrent(manifest)) this.#options.store.delete(manifest.key);
+    if (this.isCurrent(manifest)) this.#options.store.delete(manifest.key, manifest.selector);
   }
 }
 

@@ -34,6 +34,8 @@ export interface RequestOptions {
   readonly headers?: Readonly<Record<string, string>>;
   readonly content?: string;
   readonly host?: string;
+  /** The address that it comes from, one of 127.0.0.0/8. */
+  readonly from?: string;
 }
 
 /** A request under way; the test says what it should see, or awaits what it saw. */
@@ -71,6 +73,7 @@ export function send(url: string, target: string, options: RequestOptions = {}):
         method: options.method ?? 'GET',
         headers: { Host: options.host ?? 'www.example.org', ...options.headers },
         agent: false,
+        ...(options.from === undefined ? {} : { localAddress: options.from }),
       });
       outgoing.once('error', reject);
       outgoing.once('response', (incoming) => {

@@ -4,7 +4,7 @@ import type { Tier } from '#core/contract/node.ts';
 import { handleRequest as handleAtEdge } from '#edge/request.ts';
 import { handleRequest as handleAtMidTier } from '#mid-tier/request.ts';
 import { listen, type Listener } from '#core/serving/listener.ts';
-import { TierNode } from '#core/serving/tier-node.ts';
+import { type CountryOf, TierNode } from '#core/serving/tier-node.ts';
 import { type RequestOptions, send, type Sight } from './client.ts';
 import type { FakeClock } from './clock.ts';
 
@@ -22,7 +22,13 @@ export class ScenarioNode {
   #listener: Listener | undefined;
   #port = 0;
 
-  constructor(name: string, tier: Tier & keyof typeof HANDLERS, clock: FakeClock, memory: number) {
+  constructor(
+    name: string,
+    tier: Tier & keyof typeof HANDLERS,
+    clock: FakeClock,
+    memory: number,
+    countryOf: CountryOf,
+  ) {
     this.name = name;
     this.tier = tier;
     const lease = { hasEnded: false };
@@ -33,6 +39,7 @@ export class ScenarioNode {
       clock,
       memoryBytes: memory,
       lease: { ended: () => lease.hasEnded },
+      countryOf,
     });
   }
 

@@ -58,6 +58,7 @@ export class ScriptedOrigin {
   readonly #scripts = new Map<string, Script[]>();
   readonly #seen: string[] = [];
   readonly #unexpected: string[] = [];
+  readonly #noted = [...NOTED];
   readonly #sockets = new Set<Socket>();
   #server: Server | undefined;
   #port = 0;
@@ -91,6 +92,11 @@ export class ScriptedOrigin {
     expect(seen).toEqual(requests);
   }
 
+  /** `saw` tells these request fields, too; lower-case names. */
+  notes(...names: readonly string[]): void {
+    this.#noted.push(...names);
+  }
+
   /** Fails a scenario whose origin was asked for what it does not know. */
   assertNothingUnexpected(): void {
     expect(this.#unexpected, 'requests that the origin was not told to expect').toEqual([]);
@@ -120,7 +126,7 @@ export class ScriptedOrigin {
 
   async #answer(incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
     const request = `${incoming.method} ${incoming.url}`;
-    this.#seen.push(request + conditionsOf(incoming));
+    this.#seen.push(request + notedOf(incoming, this.#noted));
     const scripts = this.#scripts.get(request);
     const script = scripts !== undefined && scripts.length > 1 ? scripts.shift() : scripts?.[0];
     if (script === undefined) {
@@ -201,9 +207,11 @@ function rangeOf(
 
 const NOTED = ['if-none-match', 'if-modified-since', 'range', 'if-range'];
 
-function conditionsOf({ headers }: IncomingMessage): string {
-  return NOTED.flatMap((name) => {
-    const value = headers[name];
-    return value === undefined ? [] : [` ${name} ${String(value)}`];
-  }).join('');
+function notedOf({ headers }: IncomingMessage, noted: readonly string[]): string {
+  return noted
+    .flatMap((name) => {
+      const value = headers[name];
+      return value === undefined ? [] : [` ${name} ${String(value)}`];
+    })
+    .join('');
 }

@@ -15,6 +15,8 @@ export interface Cast {
   readonly site?: Partial<SiteInput>;
   /** Origin servers by priority. */
   readonly origins?: number;
+  /** Countries of clients by address; see `from` of a request. */
+  readonly countries?: Readonly<Record<string, string>>;
   /** Byte budget of every node. */
   readonly memoryBytes?: number;
 }
@@ -60,9 +62,12 @@ async function run(cast: Cast, play: (world: World) => Promise<void>): Promise<v
   const clock = new FakeClock();
   const origins = Array.from({ length: cast.origins ?? 1 }, () => new ScriptedOrigin(clock));
   const memory = cast.memoryBytes ?? 64 * 1024 * 1024;
-  const edges = (cast.edges ?? ['oslo']).map((n) => new ScenarioNode(n, 'edge', clock, memory));
+  const countryOf = (address: string): string | undefined => cast.countries?.[address];
+  const edges = (cast.edges ?? ['oslo']).map(
+    (n) => new ScenarioNode(n, 'edge', clock, memory, countryOf),
+  );
   const midTiers = (cast.midTiers ?? ['frankfurt']).map(
-    (n) => new ScenarioNode(n, 'mid-tier', clock, memory),
+    (n) => new ScenarioNode(n, 'mid-tier', clock, memory, countryOf),
   );
   const nodes = [...midTiers, ...edges];
   await Promise.all([...origins, ...nodes].map((server) => server.up()));
