@@ -9,6 +9,7 @@ import { type Action, currentAgeMs, type Decision, type StoredState } from './po
 import { freshness } from './policy/freshness.ts';
 import { invalidated } from './policy/invalidation.ts';
 import { variantSelector } from './policy/vary.ts';
+import { type NoResult, waitFor } from './waiting.ts';
 
 /** One request at the cache, decided. */
 export interface Carried {
@@ -60,7 +61,8 @@ async function fillOrWait(carried: Carried): Promise<Answer> {
   let vary: readonly string[] | undefined;
   for (let tries = 0; tries < MAX_JOINS; tries++) {
     const { fill, collapsed } = engine.filler.join(lookup, stored, decision.staleOnError, vary);
-    const result = await fill.result;
+    const result = await waited(carried, fill, collapsed);
+    if ('outcome' in result) return result;
     if (collapsed && !suits(result, fill, carried)) {
       if (result.kind === 'arriving' && result.storability === 'storable') {
         vary = result.facts.vary;
@@ -96,6 +98,58 @@ async function fillOrWait(carried: Carried): Promise<Answer> {
     };
   }
   return pass(carried);
+}
+
+/** The fill's result; or what one gets who cannot wait for it, or no longer. */
+async function waited(
+  carried: Carried,
+  fill: Fill,
+  collapsed: boolean,
+): Promise<FillResult | Answer> {
+  const { engine, lookup, decision } = carried;
+  const { maxWaiters, waitTimeoutMs } = lookup.site.cache;
+  const limit = (limitMs: number) => ({ collapsed, maxWaiters, limitMs });
+  if (decision.staleOnError && SLOW_IS_FAILED.has(decision.reason)) {
+    const slowAtMs = fill.startedAtMs + lookup.site.upstream.staleAfterMs;
+    const result = await waitFor(fill, engine.clock, limit(slowAtMs - engine.clock.monotonicMs()));
+    if (typeof result !== 'string') return result;
+    const answer = staleInstead(carried, 'stale-while-slow');
+    if (answer !== undefined) {
+      engine.counters.staleWhileSlow++;
+      return answer;
+    }
+  }
+  const result = await waitFor(fill, engine.clock, limit(waitTimeoutMs));
+  if (typeof result !== 'string') return result;
+  count(engine, result);
+  const answer = decision.staleOnError ? staleInstead(carried, 'stale-if-error') : undefined;
+  if (answer !== undefined) return answer;
+  throw new CanopyError('unavailable', NO_RESULT[result]);
+}
+
+/** Whoever asked for more than what is stored waits for it. */
+const SLOW_IS_FAILED: ReadonlySet<Decision['reason']> = new Set(['stale', 'soft-purged']);
+
+const NO_RESULT: Record<NoResult, string> = {
+  full: 'Too many requests wait for this object',
+  late: 'No parent has answered while this request waited',
+};
+
+function count({ counters }: CacheEngine, why: NoResult): void {
+  if (why === 'full') counters.waitersRefused++;
+  else counters.waitersTimedOut++;
+}
+
+/** What is stored, if it may still stand in: it may have been purged while the request waited. */
+function staleInstead(carried: Carried, detail: string): Answer | undefined {
+  const { engine, lookup } = carried;
+  const found = engine.lookUp(lookup);
+  if (typeof found === 'string' || !engine.decide(lookup, found).staleOnError) return undefined;
+  return {
+    ...answerFromStored(found, lookup.request, engine.now()),
+    outcome: outcomeOf(carried, { detail }),
+    asOf: engine.fence.sequence,
+  };
 }
 
 /** A variant learnt only from the answer may send a waiter back once; then it goes alone. */

@@ -5,14 +5,18 @@ import type { Site } from '#core/contract/site.ts';
 import { type ClientRequest, readRequest } from '#core/http/request.ts';
 import { requestDirectives } from '#core/http/directives.ts';
 import type { Fields } from '#core/http/fields.ts';
+import { FillCounters } from '#core/telemetry/fill-counters.ts';
 import type { Tree } from '#core/tree/tree.ts';
+import { Backoffs } from './backoffs.ts';
 import { Fence } from './fence.ts';
 import { type Fill, FillTable } from './fill.ts';
 import { Filler } from './filler.ts';
+import { HitForMiss } from './hit-for-miss.ts';
 import { purgedKeys } from './key.ts';
 import { Marks } from './marks.ts';
 import type { StoredObject } from './object.ts';
-import { decide, type Decision } from './policy/decide.ts';
+import { decide, type Decision, type DecisionInput } from './policy/decide.ts';
+import { jitter } from './policy/jitter.ts';
 import { variantSelector } from './policy/vary.ts';
 import type { ObjectStore, PurgeMark, Volume } from './store.ts';
 
@@ -33,6 +37,10 @@ export interface Lookup {
 
 /** How long a parent is told that an object was changed by a request that went another way. */
 const CHANGED_MS = 60_000;
+/** Two requests this near to one another are demand enough to refresh an object ahead of its expiry. */
+const DEMAND_MS = 60_000;
+/** Between two refreshes ahead of one object, for a parent may have nothing newer yet. */
+const AHEAD_AGAIN_MS = 2_000;
 
 export type Found = StoredObject | 'uri-miss' | 'vary-miss' | 'purged';
 
@@ -49,14 +57,21 @@ export class CacheEngine {
   readonly filler: Filler;
   readonly #options: EngineOptions;
   readonly #fills = new FillTable();
-  readonly #hitForMiss: Marks;
-  readonly #refreshFailing: Marks;
+  readonly #hitForMiss: HitForMiss;
+  readonly #refreshFailing: Backoffs;
+  /** Asked for lately; and refreshed ahead lately. */
+  readonly #demand: Marks;
+  readonly #ahead: Marks;
+  /** What the limits on fills have done. */
+  readonly counters = new FillCounters();
   readonly #changed: Marks;
 
   constructor(options: EngineOptions) {
     this.#options = options;
-    this.#hitForMiss = new Marks(options.clock);
-    this.#refreshFailing = new Marks(options.clock);
+    this.#hitForMiss = new HitForMiss(options.clock);
+    this.#refreshFailing = new Backoffs(options.clock);
+    this.#demand = new Marks(options.clock);
+    this.#ahead = new Marks(options.clock);
     this.#changed = new Marks(options.clock);
     this.filler = new Filler({
       clock: options.clock,
@@ -67,6 +82,7 @@ export class CacheEngine {
       hitForMiss: this.#hitForMiss,
       refreshFailing: this.#refreshFailing,
       changed: this.#changed,
+      counters: this.counters,
     });
   }
 
@@ -75,6 +91,13 @@ export class CacheEngine {
   }
   get tree(): Tree {
     return this.#options.tree;
+  }
+  /** Requests that wait for a fill, and fills under way. */
+  get underWay(): { readonly waiters: number; readonly fills: number } {
+    return { waiters: this.#fills.waiters, fills: this.#fills.size };
+  }
+  get clock(): Clock {
+    return this.#options.clock;
   }
   /** Wall time, ms since the epoch. */
   now(): number {
@@ -98,7 +121,7 @@ export class CacheEngine {
   decide(lookup: Lookup, found: Found): Decision {
     const { site, key, request, fromTier, askingFence, changed } = lookup;
     const honours = site.cache.honourClientCacheControl && !fromTier;
-    return decide({
+    const input: DecisionInput = {
       method: request.method,
       hasContent: request.hasContent,
       clientDirectives: honours ? requestDirectives(request.fields) : undefined,
@@ -111,8 +134,22 @@ export class CacheEngine {
       knownChanged: changed,
       hitForMiss: this.#hitForMiss.has(key),
       refreshFailing: this.#refreshFailing.has(key),
+      jitter: jitter(key, site.cache.jitterFraction),
+      inDemand: site.cache.refreshAhead > 0 && this.#inDemand(lookup),
       now: this.#options.clock.now(),
-    });
+    };
+    const decision = decide(input);
+    if (decision.reason === 'refresh-ahead') this.#ahead.set(key, AHEAD_AGAIN_MS);
+    if (decision.reason !== 'hit-for-miss' || !this.#hitForMiss.probe(key)) return decision;
+    return decide({ ...input, hitForMiss: false });
+  }
+
+  /** Whether this request is not the only one lately, and a refresh ahead has not just been. */
+  #inDemand({ key, fromTier }: Lookup): boolean {
+    // A node asks on behalf of many.
+    const before = fromTier || this.#demand.has(key);
+    this.#demand.set(key, DEMAND_MS);
+    return before && !this.#ahead.has(key);
   }
 
   /** Forgets what is stored or being fetched of a URL, for a request that may have changed it. */

@@ -4,14 +4,17 @@ import { normalizeAcceptEncoding } from '#core/http/accept-encoding.ts';
 import { parseDeltaSeconds } from '#core/http/directives.ts';
 import { type Fields, fieldValue, hasField, withoutFields } from '#core/http/fields.ts';
 import type { UpstreamResponse } from '#core/tree/attempt.ts';
+import type { FillCounters } from '#core/telemetry/fill-counters.ts';
 import { isTierField, TIER_FIELDS } from '#core/tree/tier-fields.ts';
 import type { Tree } from '#core/tree/tree.ts';
 import { sharedFields } from './answer.ts';
+import type { Backoffs } from './backoffs.ts';
 import { Body } from './body.ts';
 import type { Lookup } from './engine.ts';
 import type { Fence } from './fence.ts';
 import { type Arriving, Fill, type FillResult, type FillTable } from './fill.ts';
 import { FillingBody } from './filling-body.ts';
+import type { HitForMiss } from './hit-for-miss.ts';
 import type { Marks } from './marks.ts';
 import type { StoredObject } from './object.ts';
 import { initialAgeMs } from './policy/freshness.ts';
@@ -22,19 +25,15 @@ import { unconditional, validationFields } from './policy/validation.ts';
 import { variantSelector } from './policy/vary.ts';
 import type { ObjectStore } from './store.ts';
 
-/** What an uncacheable answer leaves behind, so that for so long nobody waits in vain for another. */
-const HIT_FOR_MISS_MS = 10_000;
-/** After a failed refresh, how long what is stale is served without another try. */
-const REFRESH_BACKOFF_MS = 2_000;
-
 export interface FillerOptions {
   readonly clock: Clock;
   readonly store: ObjectStore;
   readonly tree: Tree;
   readonly fence: Fence;
   readonly fills: FillTable;
-  readonly hitForMiss: Marks;
-  readonly refreshFailing: Marks;
+  readonly hitForMiss: HitForMiss;
+  readonly refreshFailing: Backoffs;
+  readonly counters: FillCounters;
   /** Keys that parents are to be told have changed. */
   readonly changed: Marks;
 }
@@ -63,8 +62,9 @@ export class Filler {
     stored: StoredObject | undefined,
     staleOnError: boolean,
     learntVary?: readonly string[],
+    refreshesBehind = false,
   ): Joined {
-    const { fills, fence } = this.#options;
+    const { fills, fence, clock } = this.#options;
     const { key, site, request, askingFence } = lookup;
     const known = stored ?? this.#options.store.lookup(key)[0];
     const vary = learntVary ?? known?.facts.vary ?? [];
@@ -75,7 +75,15 @@ export class Filler {
     if (underWay !== undefined && !lookup.changed) return { fill: underWay, collapsed: true };
     const asOf = Math.max(fence.sequence, askingFence);
     const fill = new Fill(
-      { key, site: site.name, selector, requestFields: request.fields, asOf },
+      {
+        key,
+        site: site.name,
+        selector,
+        requestFields: request.fields,
+        asOf,
+        behind: refreshesBehind,
+        startedAtMs: clock.monotonicMs(),
+      },
       // Deferred by a microtask, so that the fill is in the table before it can end.
       (self) => Promise.resolve().then(() => this.#run(self, lookup, stored, staleOnError)),
     );
@@ -83,9 +91,19 @@ export class Filler {
     return { fill, collapsed: false };
   }
 
-  /** Renews an object with nobody waiting, unless that is under way. */
+  /**
+   * Renews an object with nobody waiting, unless that is under way, failed lately, or the site has
+   * as many refreshes under way as it may.
+   */
   refresh(lookup: Lookup, stored: StoredObject | undefined): void {
-    const { fill, collapsed } = this.join(lookup, stored, true);
+    const { fills, refreshFailing, counters } = this.#options;
+    const { key, site } = lookup;
+    if (refreshFailing.has(key)) return;
+    if (fills.refreshes(site.name) >= site.cache.maxRefreshes) {
+      counters.refreshesSkipped++;
+      return;
+    }
+    const { fill, collapsed } = this.join(lookup, stored, true, undefined, true);
     if (collapsed) return;
     fill.result.then(letGoUnread, () => undefined);
   }
@@ -99,7 +117,7 @@ export class Filler {
     const { fills, refreshFailing } = this.#options;
     const fallback = staleOnError ? stored : undefined;
     const fail = (failure: number | CanopyError): FillResult | undefined => {
-      refreshFailing.set(fill.key, REFRESH_BACKOFF_MS);
+      refreshFailing.fail(fill.key);
       if (fallback === undefined) return undefined;
       fills.remove(fill);
       return { kind: 'stale-if-error', object: fallback, failure };
@@ -198,11 +216,11 @@ export class Filler {
     if (!storable) {
       // It takes the place of what was stored; but a 5xx tells nothing of the object itself.
       if (status < 500) {
-        hitForMiss.set(fill.key, HIT_FOR_MISS_MS);
+        hitForMiss.set(fill.key);
         this.#options.store.delete(fill.key);
       }
       fills.closeToOthers(fill);
-    }
+    } else hitForMiss.clear(fill.key);
     if (status < 500) refreshFailing.clear(fill.key);
     const arriving: Arriving = {
       kind: 'arriving',
@@ -228,7 +246,7 @@ export class Filler {
       for await (const chunk of response.body) {
         body.append(chunk);
         if (body.kept && body.size > maxObjectBytes) {
-          hitForMiss.set(fill.key, HIT_FOR_MISS_MS);
+          hitForMiss.set(fill.key);
           fills.closeToOthers(fill);
           body.letGo();
         }

@@ -48,6 +48,16 @@ export const cacheSettingsSchema = z.strictObject({
     .int()
     .min(0)
     .default(128 * 1024 * 1024),
+  /** Requests that wait for one fill, per thread; more get what is stale, or 503. */
+  maxWaiters: z.int().min(0).max(1_000_000).default(10_000),
+  /** How long a request waits for a fill's header section; then it gets what is stale, or 503. */
+  waitTimeoutMs: z.int().min(1).max(3_600_000).default(30_000),
+  /** Refreshes behind that are under way at once, per thread; beyond it what is stored is served unrefreshed. */
+  maxRefreshes: z.int().min(0).max(1_000_000).default(100),
+  /** The last part of its freshness in which an object in demand is refreshed behind; 0: never. */
+  refreshAhead: z.number().min(0).max(0.9).default(0),
+  /** The most of its freshness that an object gives up, so that not all expire at once; 0: nothing. */
+  jitterFraction: z.number().min(0).max(0.5).default(0),
 });
 
 /** How long a node waits for a parent, each attempt anew. */
@@ -58,6 +68,8 @@ export const upstreamSettingsSchema = z.strictObject({
   firstByteTimeoutMs: z.int().min(1).max(600_000).default(10_000),
   /** Between two pieces of a body. */
   idleTimeoutMs: z.int().min(1).max(600_000).default(10_000),
+  /** How long a request waits for a parent where a stale copy may stand in. */
+  staleAfterMs: z.int().min(0).max(600_000).default(1000),
 });
 
 /** A customer's property. */

@@ -55,6 +55,7 @@ export function failureAnswer(
     String(body.length),
     'Cache-Control',
     'no-store',
+    ...(code === 'unavailable' ? ['Retry-After', RETRY_AFTER_SECONDS] : []),
     ...(toTier ? [TIER_FIELDS.error, code] : []),
   ];
   return {
@@ -65,6 +66,8 @@ export function failureAnswer(
     asOf: 0,
   };
 }
+
+const RETRY_AFTER_SECONDS = '1';
 
 const REFUSED: Outcome = {
   action: 'refuse',
