@@ -10,7 +10,7 @@ import type { Tree } from '#core/tree/tree.ts';
 import { Backoffs } from './backoffs.ts';
 import { Fence } from './fence.ts';
 import { type Fill, FillTable } from './fill.ts';
-import { Filler } from './filler.ts';
+import { Filler, type FillSource } from './filler.ts';
 import { HitForMiss } from './hit-for-miss.ts';
 import { purgedKeys } from './key.ts';
 import { Marks } from './marks.ts';
@@ -33,6 +33,8 @@ export interface Lookup {
   readonly askingFence: number;
   /** The asking node knows the object to have changed. */
   readonly changed: boolean;
+  /** Another thread of this node asks, and takes this one for the object's home. */
+  readonly fromSibling?: boolean;
 }
 
 /** How long a parent is told that an object was changed by a request that went another way. */
@@ -48,7 +50,10 @@ export interface EngineOptions {
   readonly clock: Clock;
   readonly store: ObjectStore;
   readonly tree: Tree;
+  /** Whom fills ask in place of the tree. */
+  readonly source?: FillSource;
   readonly lease: { ended(): boolean };
+  readonly counters?: FillCounters;
 }
 
 /** The cache of one thread: what is stored, what is being fetched, and what was purged. */
@@ -63,11 +68,12 @@ export class CacheEngine {
   readonly #demand: Marks;
   readonly #ahead: Marks;
   /** What the limits on fills have done. */
-  readonly counters = new FillCounters();
+  readonly counters: FillCounters;
   readonly #changed: Marks;
 
   constructor(options: EngineOptions) {
     this.#options = options;
+    this.counters = options.counters ?? new FillCounters();
     this.#hitForMiss = new HitForMiss(options.clock);
     this.#refreshFailing = new Backoffs(options.clock);
     this.#demand = new Marks(options.clock);
@@ -76,7 +82,7 @@ export class CacheEngine {
     this.filler = new Filler({
       clock: options.clock,
       store: options.store,
-      tree: options.tree,
+      source: options.source ?? { fetch: (_, request) => options.tree.fetch(request) },
       fence: this.fence,
       fills: this.#fills,
       hitForMiss: this.#hitForMiss,

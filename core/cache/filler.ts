@@ -6,7 +6,7 @@ import { type Fields, fieldValue, hasField, withoutFields } from '#core/http/fie
 import type { UpstreamResponse } from '#core/tree/attempt.ts';
 import type { FillCounters } from '#core/telemetry/fill-counters.ts';
 import { isTierField, TIER_FIELDS } from '#core/tree/tier-fields.ts';
-import type { Tree } from '#core/tree/tree.ts';
+import type { UpstreamRequest } from '#core/tree/tree.ts';
 import { sharedFields } from './answer.ts';
 import type { Backoffs } from './backoffs.ts';
 import { Body } from './body.ts';
@@ -25,10 +25,16 @@ import { unconditional, validationFields } from './policy/validation.ts';
 import { variantSelector } from './policy/vary.ts';
 import type { ObjectStore } from './store.ts';
 
+/** Where a fill gets its object from: the tree, or what stands before it. */
+export interface FillSource {
+  /** @throws CanopyError where no parent answers */
+  fetch(lookup: Lookup, request: UpstreamRequest): Promise<UpstreamResponse>;
+}
+
 export interface FillerOptions {
   readonly clock: Clock;
   readonly store: ObjectStore;
-  readonly tree: Tree;
+  readonly source: FillSource;
   readonly fence: Fence;
   readonly fills: FillTable;
   readonly hitForMiss: HitForMiss;
@@ -154,7 +160,7 @@ export class Filler {
 
   #fetch(fill: Fill, lookup: Lookup, stored: StoredObject | undefined): Promise<UpstreamResponse> {
     const { site, key, request } = lookup;
-    return this.#options.tree.fetch({
+    return this.#options.source.fetch(lookup, {
       site,
       key,
       method: 'GET',

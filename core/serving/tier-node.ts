@@ -1,12 +1,17 @@
 import { createHash } from 'node:crypto';
-import { CacheEngine } from '#core/cache/engine.ts';
+import type { Answer } from '#core/cache/answer.ts';
+import { carryOut } from '#core/cache/carry-out.ts';
+import { CacheEngine, type Lookup } from '#core/cache/engine.ts';
 import { MemoryStore } from '#core/cache/memory.ts';
+import type { Asked } from '#core/cache/siblings/messages.ts';
+import { Siblings } from '#core/cache/siblings/siblings.ts';
 import type { Clock } from '#core/clock.ts';
 import type { Config, JournalEvent } from '#core/contract/event.ts';
 import type { Tier } from '#core/contract/node.ts';
 import type { Load, PurgeReport } from '#core/contract/report.ts';
 import { SiteDirectory } from '#core/sites.ts';
 import { Counters } from '#core/telemetry/counters.ts';
+import { FillCounters } from '#core/telemetry/fill-counters.ts';
 import type { ForwardedBy } from '#core/tree/forward.ts';
 import { Tree } from '#core/tree/tree.ts';
 
@@ -26,6 +31,8 @@ export class TierNode {
   readonly clock: Clock;
   readonly engine: CacheEngine;
   readonly counters = new Counters();
+  /** The other threads of the node. */
+  readonly siblings: Siblings;
   readonly #tree: Tree;
   readonly #fenceWaits = new Set<() => void>();
   #config: Config | undefined;
@@ -38,7 +45,15 @@ export class TierNode {
     this.clock = clock;
     this.#tree = new Tree({ clock, tier, config: () => this.config });
     const store = new MemoryStore(memoryBytes);
-    this.engine = new CacheEngine({ clock, store, tree: this.#tree, lease });
+    const tree = this.#tree;
+    const counters = new FillCounters();
+    this.siblings = new Siblings({
+      clock,
+      tree,
+      counters,
+      answerSibling: (asked, signal) => this.#answerSibling(asked, signal),
+    });
+    this.engine = new CacheEngine({ clock, store, tree, source: this.siblings, lease, counters });
     this.#by = { node: name, network: '' };
   }
 
@@ -114,10 +129,30 @@ export class TierNode {
     };
   }
 
+  /** What another thread of the node asks of this one, as the home of the object. */
+  async #answerSibling(asked: Asked, signal: AbortSignal): Promise<Answer | undefined> {
+    const { engine } = this;
+    // A new thread may not know yet what the others do.
+    const site = this.#sites.byName(asked.site);
+    if (site === undefined) return undefined;
+    const { upstreamFields } = asked;
+    const lookup: Lookup = { ...asked, site, upstreamFields: () => upstreamFields };
+    const found = engine.lookUp(lookup);
+    const decision = engine.decide(lookup, found);
+    return carryOut({ engine, lookup, found, decision, exchange: { content: NO_CONTENT, signal } });
+  }
+
   close(): Promise<void> {
+    this.siblings.close();
     return this.#tree.close();
   }
 }
+
+const NO_CONTENT: AsyncIterable<Buffer> = {
+  async *[Symbol.asyncIterator]() {
+    // A fill sends none.
+  },
+};
 
 /** The network's name in `CDN-Loop` (RFC 8586): the same on all its nodes, telling nothing of its key. */
 function networkPseudonym(tierKey: string): string {
