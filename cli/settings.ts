@@ -87,6 +87,13 @@ const cache = {
     description: 'memory for stored objects, all threads together',
     default: '256m',
   },
+  spillBytes: {
+    schema: sizeSchema,
+    flag: '--spill <size>',
+    variable: 'CANOPY_SPILL',
+    description: 'disk for what slow clients have not read yet, all threads together',
+    default: '1g',
+  },
 } as const satisfies Settings;
 
 export const edgeSettings = {

@@ -8,6 +8,7 @@ import type { StoredObject } from './object.ts';
 import { type Action, currentAgeMs, type Decision, type StoredState } from './policy/decide.ts';
 import { freshness } from './policy/freshness.ts';
 import { invalidated } from './policy/invalidation.ts';
+import type { Storability } from './policy/storability.ts';
 import { variantSelector } from './policy/vary.ts';
 import { type NoResult, waitFor } from './waiting.ts';
 
@@ -158,10 +159,12 @@ const MAX_JOINS = 3;
 /** Whether the answer to another's request answers this one too. */
 function suits(result: FillResult, fill: Fill, { lookup }: Carried): boolean {
   if (result.kind !== 'arriving') return true;
-  if (result.storability !== 'storable' || !result.body.joinable) return false;
+  if (!SHARED.has(result.storability) || !result.body.joinable) return false;
   const { vary } = result.facts;
   return variantSelector(vary, lookup.request.fields) === variantSelector(vary, fill.requestFields);
 }
+
+const SHARED: ReadonlySet<Storability> = new Set(['storable', 'no-room']);
 
 function endOf(result: Exclude<FillResult, { kind: 'arriving' }>): Partial<Outcome> {
   if (result.kind === 'validated') return { forwardStatus: 304 };

@@ -10,6 +10,7 @@ import type { Tree } from '#core/tree/tree.ts';
 import { Backoffs } from './backoffs.ts';
 import { Fence } from './fence.ts';
 import { type Fill, FillTable } from './fill.ts';
+import { FillBudget } from './fill-budget.ts';
 import { Filler, type FillSource } from './filler.ts';
 import { HitForMiss } from './hit-for-miss.ts';
 import { purgedKeys } from './key.ts';
@@ -18,6 +19,7 @@ import type { StoredObject } from './object.ts';
 import { decide, type Decision, type DecisionInput } from './policy/decide.ts';
 import { jitter } from './policy/jitter.ts';
 import { variantSelector } from './policy/vary.ts';
+import type { SpillRoom } from './spill-room.ts';
 import type { ObjectStore, PurgeMark, Volume } from './store.ts';
 
 /** A request at the cache, with all that was settled about it on the way there. */
@@ -54,6 +56,10 @@ export interface EngineOptions {
   readonly source?: FillSource;
   readonly lease: { ended(): boolean };
   readonly counters?: FillCounters;
+  /** Memory that fills under way may keep, bytes; no bound without it. */
+  readonly fillBytes?: number;
+  /** Where bodies wait for slow readers; without it the slowest sets the pace. */
+  readonly spillRoom?: SpillRoom;
 }
 
 /** The cache of one thread: what is stored, what is being fetched, and what was purged. */
@@ -89,6 +95,8 @@ export class CacheEngine {
       refreshFailing: this.#refreshFailing,
       changed: this.#changed,
       counters: this.counters,
+      budget: new FillBudget(options.fillBytes ?? Infinity),
+      spillRoom: options.spillRoom,
     });
   }
 

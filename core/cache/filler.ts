@@ -13,6 +13,7 @@ import { Body } from './body.ts';
 import type { Lookup } from './engine.ts';
 import type { Fence } from './fence.ts';
 import { type Arriving, Fill, type FillResult, type FillTable } from './fill.ts';
+import { type FillBudget, Reservation } from './fill-budget.ts';
 import { FillingBody } from './filling-body.ts';
 import type { HitForMiss } from './hit-for-miss.ts';
 import type { Marks } from './marks.ts';
@@ -23,6 +24,7 @@ import { storability } from './policy/storability.ts';
 import { freshenedFields } from './policy/update.ts';
 import { unconditional, validationFields } from './policy/validation.ts';
 import { variantSelector } from './policy/vary.ts';
+import type { SpillRoom } from './spill-room.ts';
 import type { ObjectStore } from './store.ts';
 
 /** Where a fill gets its object from: the tree, or what stands before it. */
@@ -40,6 +42,8 @@ export interface FillerOptions {
   readonly hitForMiss: HitForMiss;
   readonly refreshFailing: Backoffs;
   readonly counters: FillCounters;
+  readonly budget: FillBudget;
+  readonly spillRoom: SpillRoom | undefined;
   /** Keys that parents are to be told have changed. */
   readonly changed: Marks;
 }
@@ -207,7 +211,7 @@ export class Filler {
   }
 
   #receive(fill: Fill, lookup: Lookup, response: UpstreamResponse): Arriving {
-    const { fills, hitForMiss, refreshFailing } = this.#options;
+    const { fills, hitForMiss, refreshFailing, counters, spillRoom } = this.#options;
     const { status, requestedAt, receivedAt } = response;
     const fields = withoutFields(response.fields, isTierField);
     const facts = responseFacts(status, fields, receivedAt);
@@ -219,6 +223,8 @@ export class Filler {
       lookup.site.cache,
     );
     const storable = verdict === 'storable';
+    const reservation = new Reservation(this.#options.budget);
+    const kept = storable && reservation.cover(size ?? 0);
     if (!storable) {
       // It takes the place of what was stored; but a 5xx tells nothing of the object itself.
       if (status < 500) {
@@ -227,6 +233,10 @@ export class Filler {
       }
       fills.closeToOthers(fill);
     } else hitForMiss.clear(fill.key);
+    if (storable && !kept) {
+      counters.notKept++;
+      fills.closeToOthers(fill);
+    }
     if (status < 500) refreshFailing.clear(fill.key);
     const arriving: Arriving = {
       kind: 'arriving',
@@ -234,18 +244,24 @@ export class Filler {
       fields,
       size,
       facts,
-      storability: verdict,
+      storability: storable && !kept ? 'no-room' : verdict,
       initialAgeMs: initialAgeMs(facts, requestedAt, receivedAt),
       receivedAt,
-      body: new FillingBody(storable, () => response.discard()),
+      body: new FillingBody(kept, () => response.discard(), spillRoom),
     };
-    void this.#pump(fill, lookup, arriving, response);
+    void this.#pump(fill, lookup, arriving, response, reservation);
     return arriving;
   }
 
   /** Moves the content from the parent to those who read it, and to the store at its end. */
-  async #pump(fill: Fill, lookup: Lookup, arriving: Arriving, response: UpstreamResponse) {
-    const { fills, hitForMiss } = this.#options;
+  async #pump(
+    fill: Fill,
+    lookup: Lookup,
+    arriving: Arriving,
+    response: UpstreamResponse,
+    reservation: Reservation,
+  ): Promise<void> {
+    const { fills, hitForMiss, counters } = this.#options;
     const { body } = arriving;
     const { maxObjectBytes } = lookup.site.cache;
     try {
@@ -256,6 +272,12 @@ export class Filler {
           fills.closeToOthers(fill);
           body.letGo();
         }
+        if (body.kept && !reservation.cover(body.size)) {
+          counters.notKept++;
+          fills.closeToOthers(fill);
+          body.letGo();
+        }
+        if (!body.kept) reservation.giveBack();
         await body.room();
       }
       if (body.kept) this.#store(fill, arriving);
@@ -263,6 +285,7 @@ export class Filler {
     } catch (error) {
       body.fail(error instanceof Error ? error : new Error(String(error)));
     } finally {
+      reservation.giveBack();
       fills.remove(fill);
     }
   }

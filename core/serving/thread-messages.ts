@@ -10,6 +10,8 @@ export interface ThreadData {
   readonly name: string;
   readonly tier: Tier;
   readonly memoryBytes: number;
+  /** Disk for what slow clients have not read yet; `bytes` is this thread's share. */
+  readonly spill: { readonly dir: string; readonly bytes: number };
   /** The node's lease, which the main thread renews. */
   readonly lease: LeaseMemory;
 }

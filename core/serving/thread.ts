@@ -14,11 +14,11 @@ const LOAD_INTERVAL_MS = 1000;
 export function runThread(handle: (node: TierNode, exchange: Exchange) => Promise<void>): void {
   const port = parentPort;
   if (port === null) throw new Error('A serving thread is started as a worker only');
-  const { name, tier, memoryBytes, lease: memory, slot } = workerData as ThreadPlace;
+  const { name, tier, memoryBytes, spill, lease: memory, slot } = workerData as ThreadPlace;
   const clock = systemClock;
   const send = (message: FromThread): void => port.postMessage(message);
   const lease = new NodeLease(clock, memory);
-  const node = new TierNode({ name, tier, clock, memoryBytes, lease });
+  const node = new TierNode({ name, tier, clock, memoryBytes, spill, lease });
   node.siblings.sit(slot);
   let listener: Listener | undefined;
 

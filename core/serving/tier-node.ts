@@ -3,6 +3,7 @@ import type { Answer } from '#core/cache/answer.ts';
 import { carryOut } from '#core/cache/carry-out.ts';
 import { CacheEngine, type Lookup } from '#core/cache/engine.ts';
 import { MemoryStore } from '#core/cache/memory.ts';
+import { SpillRoom } from '#core/cache/spill-room.ts';
 import type { Asked } from '#core/cache/siblings/messages.ts';
 import { Siblings } from '#core/cache/siblings/siblings.ts';
 import type { Clock } from '#core/clock.ts';
@@ -22,7 +23,12 @@ export interface TierNodeOptions {
   /** Budget of the memory store of this thread. */
   readonly memoryBytes: number;
   readonly lease: { ended(): boolean };
+  /** Disk for what slow clients have not read yet; none without it. */
+  readonly spill?: { readonly dir: string; readonly bytes: number };
 }
+
+/** The part of the memory budget that fills under way may keep besides what is stored. */
+const FILL_FRACTION = 0.25;
 
 /** What one thread of an edge or mid-tier runs on: its configuration, its cache, its way up. */
 export class TierNode {
@@ -39,7 +45,7 @@ export class TierNode {
   #sites = new SiteDirectory([]);
   #by: ForwardedBy;
 
-  constructor({ name, tier, clock, memoryBytes, lease }: TierNodeOptions) {
+  constructor({ name, tier, clock, memoryBytes, lease, spill }: TierNodeOptions) {
     this.name = name;
     this.tier = tier;
     this.clock = clock;
@@ -53,7 +59,16 @@ export class TierNode {
       counters,
       answerSibling: (asked, signal) => this.#answerSibling(asked, signal),
     });
-    this.engine = new CacheEngine({ clock, store, tree, source: this.siblings, lease, counters });
+    this.engine = new CacheEngine({
+      clock,
+      store,
+      tree,
+      source: this.siblings,
+      lease,
+      counters,
+      fillBytes: memoryBytes * FILL_FRACTION,
+      ...(spill !== undefined && { spillRoom: new SpillRoom(spill.dir, spill.bytes) }),
+    });
     this.#by = { node: name, network: '' };
   }
 

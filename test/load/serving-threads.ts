@@ -1,6 +1,7 @@
 import { createServer, get, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { once } from 'node:events';
+import { tmpdir } from 'node:os';
 import { pino } from 'pino';
 import { systemClock } from '#core/clock.ts';
 import type { Config } from '#core/contract/event.ts';
@@ -23,7 +24,13 @@ export class ThreadedNode {
     this.#threads = new Threads({
       module: new URL(`../../${tier}/worker.ts`, import.meta.url),
       count,
-      data: { name, tier, memoryBytes: 64 * 1024 ** 2, lease: lease.memory },
+      data: {
+        name,
+        tier,
+        memoryBytes: 64 * 1024 ** 2,
+        spill: { dir: tmpdir(), bytes: 0 },
+        lease: lease.memory,
+      },
       log: pino({ level: 'silent' }),
     });
   }

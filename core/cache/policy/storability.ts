@@ -21,7 +21,9 @@ export type Storability =
   | 'vary-any'
   /** No freshness, no validator, no stale window: it could never be used again. */
   | 'no-reuse'
-  | 'too-large';
+  | 'too-large'
+  /** Fills under way take all the memory meant for them. */
+  | 'no-room';
 
 /** What storability asks of the request that a response answers. */
 export interface StorabilityRequest {
