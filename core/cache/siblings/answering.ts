@@ -62,8 +62,8 @@ export class Answering {
       if (done) return;
       // Copied once into memory of its own, which then moves: the view may be of something larger.
       const chunk = new Uint8Array(value);
-      this.#send({ type: 'content', id: this.#id, chunk }, chunk.buffer);
       this.#creditBytes -= chunk.length;
+      this.#send({ type: 'content', id: this.#id, chunk }, chunk.buffer);
       while (this.#creditBytes <= 0 && !signal.aborted) await this.#credited();
     }
   }
