@@ -25,7 +25,10 @@ if (Number(process.versions.node.split('.')[0]) >= OLDEST_MAJOR) {
 }
 
 function runWith(node) {
-  const child = spawn(node, [fileURLToPath(main), ...process.argv.slice(2)], { stdio: 'inherit' });
+  const child = spawn(node, [fileURLToPath(main), ...process.argv.slice(2)], {
+    // The channel carries nothing: that it closes tells the child that we are gone.
+    stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
+  });
   process.on('SIGTERM', () => child.kill('SIGTERM'));
   process.on('SIGINT', () => {
     // A terminal sends its Ctrl-C to the child as well, which must not take it for a second one.

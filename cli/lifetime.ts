@@ -16,6 +16,32 @@ const ORPHAN_LIMIT_MS = 3_000;
 
 const nothingToClose = (): Promise<void> => Promise.resolve();
 
+/** Signals that come together are one: a process group and a parent may both pass on the same. */
+const ONE_REQUEST_MS = 100;
+
+/**
+ * Calls `first` at SIGINT, SIGTERM or the end of the parent process, and `again` at each later one.
+ * A parent that is gone asks only once.
+ */
+export function onStop({ first, again }: { first: () => void; again: () => void }): void {
+  let askedAtMs: number | undefined;
+  const stop = (): void => {
+    const now = performance.now();
+    if (askedAtMs === undefined) {
+      askedAtMs = now;
+      first();
+    } else if (now - askedAtMs > ONE_REQUEST_MS) again();
+  };
+  process.on('SIGTERM', stop);
+  process.on('SIGINT', stop);
+  if (process.send === undefined) return;
+  process.on('disconnect', () => {
+    if (askedAtMs === undefined) stop();
+  });
+  // The parent may have ended before the listener was there.
+  if (!process.connected) process.exit(1);
+}
+
 /**
  * Runs a server until SIGTERM, SIGINT or the end of the parent process, then closes it and exits.
  * A second signal exits at once.
@@ -23,11 +49,7 @@ const nothingToClose = (): Promise<void> => Promise.resolve();
 export async function runUntilStopped(start: () => Promise<Server>): Promise<void> {
   // While it starts there is nothing under way that could be finished.
   let close = nothingToClose;
-  let stopping = false;
-
   const stop = (): void => {
-    if (stopping) process.exit(130);
-    stopping = true;
     close().then(
       () => process.exit(0),
       (error: unknown) => {
@@ -36,17 +58,10 @@ export async function runUntilStopped(start: () => Promise<Server>): Promise<voi
       },
     );
   };
-  const orphaned = (): void => {
-    setTimeout(() => process.exit(1), ORPHAN_LIMIT_MS);
-    if (!stopping) stop();
-  };
-
-  process.on('SIGTERM', stop);
-  process.on('SIGINT', stop);
-  const hasParent = process.send !== undefined;
-  if (hasParent) process.on('disconnect', orphaned);
-  // The parent may have ended before the listener was there.
-  if (hasParent && !process.connected) process.exit(1);
+  onStop({ first: stop, again: () => process.exit(130) });
+  if (process.send !== undefined) {
+    process.on('disconnect', () => setTimeout(() => process.exit(1), ORPHAN_LIMIT_MS));
+  }
 
   const server = await start();
   close = () => server.close();

@@ -2,7 +2,6 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { baseUrlSchema } from '#core/contract/names.ts';
-import { siteSchema } from '#core/contract/site.ts';
 import { validate } from '#core/contract/validate.ts';
 import { CanopyError, messageOf } from '#core/errors.ts';
 import { writeSecretFile } from './atomic-file.ts';
@@ -13,8 +12,6 @@ const networkFileSchema = z.strictObject({
   adminToken: z.string().min(16),
   /** By node name. */
   credentials: z.record(z.string(), z.string()),
-  /** The site as the last start left it; which processes the next one needs depends on it. */
-  site: siteSchema.optional(),
   /** The sample site is uploaded once, so that what the operator deletes stays deleted. */
   sampleUploaded: z.boolean(),
 });

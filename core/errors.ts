@@ -24,14 +24,17 @@ export const ERRORS = {
   forbidden: kind(403, 'client', false, 'The token lacks the scope for this'),
   'not-found': kind(404, 'client', false, 'There is no such thing'),
   'method-not-allowed': kind(405, 'client', false, 'The method is not allowed here'),
+  'request-timeout': kind(408, 'client', true, 'The request did not arrive in time'),
   conflict: kind(409, 'client', false, 'The request conflicts with what is there'),
   'precondition-failed': kind(412, 'client', false, 'The precondition does not hold'),
   'content-too-large': kind(413, 'client', false, 'The content is larger than allowed'),
   'uri-too-long': kind(414, 'client', false, 'The request target is longer than allowed'),
+  'expectation-failed': kind(417, 'client', false, 'The expectation cannot be met'),
   'unknown-host': kind(421, 'client', false, 'No site has this host'),
   'too-many-requests': kind(429, 'client', true, 'Too many requests'),
   'header-too-large': kind(431, 'client', false, 'The header section is larger than allowed'),
   'internal-error': kind(500, 'canopy', false, 'Canopy failed'),
+  'not-implemented': kind(501, 'client', false, 'The transfer coding is not understood'),
   'upstream-invalid': kind(502, 'upstream', true, 'A parent sent an invalid answer'),
   'upstream-unreachable': kind(502, 'upstream', true, 'No parent could be reached'),
   unavailable: kind(503, 'canopy', true, 'Canopy cannot take this request now'),
@@ -64,6 +67,16 @@ export class CanopyError extends Error {
   }
   get title(): string {
     return ERRORS[this.code].title;
+  }
+}
+
+/** The request's method is not one of `allowed`, which `Allow` has to say (RFC 9110 §15.5.6). */
+export class MethodNotAllowed extends CanopyError {
+  readonly allowed: string;
+
+  constructor(method: string, allowed: string) {
+    super('method-not-allowed', `Expected one of ${allowed}, received ${method}`);
+    this.allowed = allowed;
   }
 }
 

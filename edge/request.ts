@@ -7,7 +7,7 @@ import type { Decision } from '#core/cache/policy/decide.ts';
 import type { Site } from '#core/contract/site.ts';
 import { CanopyError } from '#core/errors.ts';
 import { type ClientRequest, readRequest } from '#core/http/request.ts';
-import { deliver, failureAnswer } from '#core/serving/deliver.ts';
+import { deliver, failureAnswer, ownAnswer } from '#core/serving/deliver.ts';
 import type { Exchange } from '#core/serving/exchange.ts';
 import type { TierNode } from '#core/serving/tier-node.ts';
 import { fieldsFromClient, isLoop } from '#core/tree/forward.ts';
@@ -20,12 +20,16 @@ export async function handleRequest(edge: TierNode, exchange: Exchange): Promise
     const request = readRequest(exchange.received); // accept
     const site = siteOf(edge, request);
     guard(edge, request);
-    const lookup = keyed(edge, exchange, request, site);
-    const found = edge.engine.lookUp(lookup);
-    decision = edge.engine.decide(lookup, found);
-    // serve, refresh behind, revalidate, fill or wait; what a fill brings is stored as it ends
-    const carried = carryOut({ engine: edge.engine, lookup, found, decision, exchange });
-    answer = carried instanceof Promise ? await carried : carried;
+    const own = ownAnswer(request);
+    if (own !== undefined) answer = own;
+    else {
+      const lookup = keyed(edge, exchange, request, site);
+      const found = edge.engine.lookUp(lookup);
+      decision = edge.engine.decide(lookup, found);
+      // serve, refresh behind, revalidate, fill or wait; what a fill brings is stored as it ends
+      const carried = carryOut({ engine: edge.engine, lookup, found, decision, exchange });
+      answer = carried instanceof Promise ? await carried : carried;
+    }
   } catch (error) {
     answer = failureAnswer(error, decidedOutcome(decision), false);
   }
@@ -51,7 +55,7 @@ function guard({ forwardedBy }: TierNode, { fields }: ClientRequest): void {
 
 function keyed(
   { forwardedBy }: TierNode,
-  { peerAddress }: Exchange,
+  exchange: Exchange,
   request: ClientRequest,
   site: Site,
 ): Lookup {
@@ -59,7 +63,8 @@ function keyed(
     site,
     key: cacheKey(site, request),
     request,
-    upstreamFields: () => fieldsFromClient(request, peerAddress, forwardedBy),
+    upstreamFields: () => fieldsFromClient(request, exchange.peerAddress, forwardedBy),
+    client: exchange,
     fromTier: false,
     askingFence: 0,
     changed: false,

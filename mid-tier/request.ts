@@ -9,7 +9,7 @@ import { CanopyError } from '#core/errors.ts';
 import { parseDeltaSeconds } from '#core/http/directives.ts';
 import { fieldValue } from '#core/http/fields.ts';
 import { type ClientRequest, readRequest } from '#core/http/request.ts';
-import { deliver, failureAnswer } from '#core/serving/deliver.ts';
+import { deliver, failureAnswer, ownAnswer } from '#core/serving/deliver.ts';
 import type { Exchange } from '#core/serving/exchange.ts';
 import type { TierNode } from '#core/serving/tier-node.ts';
 import { decidedOutcome } from '#core/telemetry/cache-status.ts';
@@ -27,11 +27,15 @@ export async function handleRequest(midTier: TierNode, exchange: Exchange): Prom
     const request = fromEdge(readRequest(exchange.received)); // accept
     guard(midTier, request);
     const site = siteOf(midTier, request);
-    const lookup = keyed(midTier, request, site);
-    await midTier.reachesFence(lookup.askingFence, FENCE_WAIT_MS);
-    const found = midTier.engine.lookUp(lookup);
-    decision = midTier.engine.decide(lookup, found);
-    answer = await carryOut({ engine: midTier.engine, lookup, found, decision, exchange });
+    const own = ownAnswer(request);
+    if (own !== undefined) answer = own;
+    else {
+      const lookup = keyed(midTier, exchange, request, site);
+      await midTier.reachesFence(lookup.askingFence, FENCE_WAIT_MS);
+      const found = midTier.engine.lookUp(lookup);
+      decision = midTier.engine.decide(lookup, found);
+      answer = await carryOut({ engine: midTier.engine, lookup, found, decision, exchange });
+    }
   } catch (error) {
     answer = failureAnswer(error, decidedOutcome(decision), true);
   }
@@ -72,12 +76,18 @@ function siteOf({ sites }: TierNode, { fields }: ClientRequest): Site {
   return site;
 }
 
-function keyed({ forwardedBy }: TierNode, request: ClientRequest, site: Site): Lookup {
+function keyed(
+  { forwardedBy }: TierNode,
+  exchange: Exchange,
+  request: ClientRequest,
+  site: Site,
+): Lookup {
   return {
     site,
     key: cacheKey(site, request),
     request,
     upstreamFields: () => fieldsFromTier(request, forwardedBy),
+    client: exchange,
     fromTier: true,
     changed: tierField(request.fields, 'changed') !== undefined,
     askingFence: parseDeltaSeconds(tierField(request.fields, 'fence')) ?? 0,

@@ -32,21 +32,10 @@ export function jsonAnswer(status: number, value: unknown, fields: Fields = []):
 
 export const emptyAnswer = (status: number): Answer => ({ status, fields: [], content: [] });
 
-/** The request's method is not one of `allowed`, RFC 9110 §15.5.6. */
-export class MethodNotAllowed extends CanopyError {
-  readonly allowed: string;
-
-  constructor(method: string, allowed: string) {
-    super('method-not-allowed', `Expected one of ${allowed}, received ${method}`);
-    this.allowed = allowed;
-  }
-}
-
 /** Problem details; to another node, a failure of ours is marked as such, so that it walks on. */
 export function problemAnswer(error: unknown, toTier: boolean): Answer {
   const { status, fields, content } = failureAnswer(error, undefined, false);
   const added: string[] = [];
-  if (error instanceof MethodNotAllowed) added.push('Allow', error.allowed);
   if (!toTier) return { status, fields: [...fields, ...added], content };
   const code = error instanceof CanopyError ? error.code : 'internal-error';
   if (status >= 500 || code === 'forbidden') added.push(TIER_FIELDS.error, code);

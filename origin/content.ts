@@ -1,6 +1,6 @@
-import { CanopyError } from '#core/errors.ts';
+import { CanopyError, MethodNotAllowed } from '#core/errors.ts';
 import type { Fields } from '#core/http/fields.ts';
-import { type Answer, MethodNotAllowed, objectAnswer } from './answer.ts';
+import { type Answer, objectAnswer } from './answer.ts';
 import type { ObjectStore } from './object-store.ts';
 
 export interface ContentRequest {

@@ -1,12 +1,12 @@
 import { z } from 'zod';
 import { nameSchema } from '#core/contract/names.ts';
 import { validate } from '#core/contract/validate.ts';
-import { CanopyError } from '#core/errors.ts';
+import { CanopyError, MethodNotAllowed } from '#core/errors.ts';
 import { evaluatePreconditions } from '#core/http/conditionals.ts';
 import { formatDate } from '#core/http/dates.ts';
 import { type Fields, fieldValue } from '#core/http/fields.ts';
 import { normalizePath } from '#core/http/target.ts';
-import { type Answer, emptyAnswer, jsonAnswer, MethodNotAllowed } from './answer.ts';
+import { type Answer, emptyAnswer, jsonAnswer } from './answer.ts';
 import { type ContentRequest, storedAnswer } from './content.ts';
 import { mediaTypeOf } from './media-type.ts';
 import type { Admission, ObjectStore, OriginObject } from './object-store.ts';

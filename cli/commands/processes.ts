@@ -1,11 +1,12 @@
-import { mkdir, readFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { CanopyError, messageOf } from '#core/errors.ts';
 import type { NodeOptions } from '#core/node/process.ts';
 import { describeConfig, resolveConfig, type Settings, type Values } from '../config.ts';
-import { readDocument } from '../document.ts';
+import { makeDir, readDocument } from '../document.ts';
 import { runUntilStopped } from '../lifetime.ts';
+import { lockDir } from '../lock.ts';
 import { table } from '../output.ts';
 import {
   controlPlaneSettings,
@@ -108,7 +109,9 @@ type CacheValues = Values<typeof edgeSettings>;
 
 async function nodeOptions(values: NodeValues): Promise<NodeOptions> {
   const dir = resolve(values.dir);
-  await mkdir(dir, { recursive: true, mode: 0o700 });
+  await makeDir(dir);
+  // Held until the process ends.
+  lockDir(dir, 'node.lock', `Another node runs on ${dir}`);
   return {
     name: values.name,
     controlPlaneUrls: values.controlPlaneUrls,

@@ -50,15 +50,17 @@ function orderOf(urls: readonly string[], { site, soft }: PurgeOptions): PurgeRe
 
 /** One row per node, and how the whole stands. */
 export function purgeReport(purge: Purge): string {
-  const rows = purge.nodes.map((node) => [
+  const byName = purge.nodes.toSorted((a, b) => (a.node < b.node ? -1 : 1));
+  const rows = byName.map((node) => [
     node.node,
     node.tier,
     node.status,
     node.objects ?? '-',
     typeof node.bytes === 'number' ? formatSize(node.bytes) : '-',
+    node.fills ?? '-',
     typeof node.tookMs === 'number' ? Math.round(node.tookMs) : '-',
   ]);
-  const headings = ['node', 'tier', 'status', 'objects', 'bytes', 'ms'];
+  const headings = ['node', 'tier', 'status', 'objects', 'bytes', 'fills', 'ms'];
   return `${table(headings, rows)}\n\nPurge ${purge.id} (${purge.mode}) is ${purge.status}.`;
 }
 

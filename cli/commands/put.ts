@@ -1,7 +1,7 @@
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
-import type { Command } from 'commander';
+import { type Command, InvalidArgumentError } from 'commander';
 import { contentType } from 'mime-types';
 import { SiteDirectory } from '#core/sites.ts';
 import { CanopyError, messageOf } from '#core/errors.ts';
@@ -27,8 +27,8 @@ export function addPut(program: Command): void {
       .description("store a file in the network's origin, and purge its URL")
       .argument('<file>', '- for standard input')
       .argument('<url>', 'where clients find it')
-      .option('--content-type <type>', 'instead of the one that the ending tells')
-      .option('--cache-control <value>', 'Cache-Control to serve it with')
+      .option('--content-type <type>', 'instead of the one that the ending tells', mediaType)
+      .option('--cache-control <value>', 'Cache-Control to serve it with', fieldValue)
       .option('--no-purge', 'leave what caches hold'),
   ).action(put);
 }
@@ -53,6 +53,16 @@ async function put(file: string, target: string, options: PutOptions): Promise<v
     return purge === undefined ? line : `${line}\n\n${purgeReport(purge)}`;
   });
   if (purge?.status === 'pending') process.exitCode = 2;
+}
+
+function mediaType(text: string): string {
+  if (/^[\w!#$&^.+-]+\/[\w!#$&^.+-]+(?:\s*;[\x20-\x7e]*)?$/.test(text)) return text;
+  throw new InvalidArgumentError('Expected a media type such as text/html.');
+}
+
+function fieldValue(text: string): string {
+  if (/^[\x20-\x7e\t]+$/.test(text)) return text;
+  throw new InvalidArgumentError('Expected a field value of one line.');
 }
 
 /** Waits for the purge, so that once the command ends nobody is served what was there before. */

@@ -1,20 +1,19 @@
-import { mkdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { systemClock } from '#core/clock.ts';
 import { baseUrlSchema } from '#core/contract/names.ts';
-import { readDocument } from '../document.ts';
-import { readNetworkFile } from '../network-file.ts';
+import { makeDir, readDocument } from '../document.ts';
+import { onStop } from '../lifetime.ts';
 import { sizeSchema } from '../size.ts';
 import { Children } from '../up/children.ts';
-import { lockDir } from '../up/lock.ts';
+import { lockDir } from '../lock.ts';
 import { startNetwork } from '../up/network.ts';
 import { allProcesses, planNetwork } from '../up/plan.ts';
 import { requireFreePorts } from '../up/ports.ts';
 import { probeOriginServers } from '../up/pull.ts';
 import { removeReadyFile, writeReadyFile } from '../up/ready-file.ts';
 import { Registry } from '../up/registry.ts';
-import { siteFor, wishesAnything } from '../up/site.ts';
+import { siteFor } from '../up/site.ts';
 import { summary } from '../up/summary.ts';
 
 interface UpOptions {
@@ -59,23 +58,25 @@ export function addUp(program: Command): void {
 async function up(options: UpOptions): Promise<void> {
   const dir = resolve(options.dir);
   const file = options.site === undefined ? undefined : await readDocument(options.site);
-  const site = { pull: options.pull ?? [], hosts: options.host ?? [], file };
-  // Checked before anything starts, over the site as the last start left it.
-  const { origin } = siteFor(site, (await readNetworkFile(dir))?.site);
+  // Checked before anything starts.
+  const site = siteFor({ pull: options.pull ?? [], hosts: options.host ?? [], file });
+  const { origin } = site;
   const plan = planNetwork({ ...options, withOrigin: origin.kind === 'push' });
 
-  await mkdir(dir, { recursive: true, mode: 0o700 });
-  const lock = lockDir(dir);
-  if (options.readyFile !== undefined) await removeReadyFile(options.readyFile);
-  // A site that is there already goes on, also while its servers are down.
-  if (origin.kind === 'pull' && wishesAnything(site)) {
+  await makeDir(dir);
+  const lock = lockDir(dir, 'up.lock', `Another \`canopy up\` runs on ${dir}`);
+  if (options.readyFile !== undefined) removeReadyFile(options.readyFile);
+  if (origin.kind === 'pull') {
     const warnings = await probeOriginServers(origin.servers.map((server) => server.url));
     for (const warning of warnings) warn(warning);
   }
   await requireFreePorts(allProcesses(plan));
 
   const children = new Children(join(dir, 'logs'), systemClock, warn);
-  const stopped = stopSignal(() => children.kill());
+  const stopped = stopSignal(async () => {
+    await children.kill();
+    if (options.readyFile !== undefined) removeReadyFile(options.readyFile);
+  });
   const start = async (): Promise<void> => {
     const registry = await Registry.open(dir);
     const network = await startNetwork(
@@ -94,26 +95,21 @@ async function up(options: UpOptions): Promise<void> {
     for (const stage of [plan.edges, plan.midTiers, plan.origins, [plan.controlPlane]]) {
       await children.stop(stage.map((process) => process.name));
     }
-    if (options.readyFile !== undefined) await removeReadyFile(options.readyFile);
+    if (options.readyFile !== undefined) removeReadyFile(options.readyFile);
     lock.release();
   }
 }
 
-/** Resolves at the first SIGINT or SIGTERM; a second one kills what still runs and exits. */
+/** Resolves when it is to stop; asked a second time it kills what still runs and exits. */
 function stopSignal(kill: () => Promise<void>): Promise<void> {
   return new Promise((resolveSignal) => {
-    let asked = false;
-    const onSignal = (): void => {
-      if (asked) {
-        void kill().finally(() => process.exit(130));
-        return;
-      }
-      asked = true;
-      console.error('canopy: stopping (once more to kill)');
-      resolveSignal();
-    };
-    process.on('SIGINT', onSignal);
-    process.on('SIGTERM', onSignal);
+    onStop({
+      first: () => {
+        console.error('canopy: stopping (once more to kill)');
+        resolveSignal();
+      },
+      again: () => void kill().finally(() => process.exit(130)),
+    });
   });
 }
 

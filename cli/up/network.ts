@@ -8,7 +8,7 @@ import { type Plan, type PlannedNode, registration } from './plan.ts';
 import { waitUntilServing } from './ready.ts';
 import type { Registry } from './registry.ts';
 import { uploadSample } from './sample.ts';
-import { SITE_NAME, siteFor, type SiteWishes, wishesAnything } from './site.ts';
+import { SITE_NAME } from './site.ts';
 
 export interface NetworkOptions {
   /** Absolute; state, logs and the directories of the nodes are in it. */
@@ -17,7 +17,7 @@ export interface NetworkOptions {
   readonly workers: number;
   /** Per edge and mid-tier. */
   readonly memoryBytes: number;
-  readonly site: SiteWishes;
+  readonly site: Site;
 }
 
 export interface RunningPlace {
@@ -56,8 +56,7 @@ export async function startNetwork(
   await registry.controlPlaneAt(controlPlane.url);
   const api = new ApiClient({ url: controlPlane.url, token: registry.adminToken });
 
-  const site = await putSite(api, options.site);
-  await registry.siteIs(site);
+  const { site } = await api.putSite(SITE_NAME, options.site);
   const planned = [...plan.edges, ...plan.midTiers, ...plan.origins];
   await registry.removeAllBut(api, new Set(planned.map((node) => node.name)));
 
@@ -108,12 +107,6 @@ export async function startNetwork(
   );
   const { url, pid } = controlPlane;
   return { site, edges, midTiers, origins, controlPlane: { url, token: registry.adminToken, pid } };
-}
-
-async function putSite(api: ApiClient, wishes: SiteWishes): Promise<Site> {
-  const existing = (await api.sites()).find((site) => site.name === SITE_NAME);
-  if (existing !== undefined && !wishesAnything(wishes)) return existing;
-  return (await api.putSite(SITE_NAME, siteFor(wishes, existing))).site;
 }
 
 const flags = (values: Readonly<Record<string, string | number>>): string[] =>

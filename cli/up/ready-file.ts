@@ -1,4 +1,6 @@
-import { rm } from 'node:fs/promises';
+import { accessSync, constants, rmSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { CanopyError, messageOf } from '#core/errors.ts';
 import { writeSecretFile } from '../atomic-file.ts';
 import type { RunningNetwork, RunningPlace } from './network.ts';
 
@@ -14,6 +16,17 @@ export async function writeReadyFile(file: string, network: RunningNetwork): Pro
   await writeSecretFile(file, `${JSON.stringify(content)}\n`);
 }
 
-export const removeReadyFile = (file: string): Promise<void> => rm(file, { force: true });
+/**
+ * Removes what an earlier start left, and makes sure that there can be a new one.
+ * @throws CanopyError `invalid-input`
+ */
+export function removeReadyFile(file: string): void {
+  try {
+    rmSync(file, { force: true });
+    accessSync(dirname(file), constants.W_OK);
+  } catch (cause) {
+    throw new CanopyError('invalid-input', `Cannot write ${file}: ${messageOf(cause)}`, { cause });
+  }
+}
 
 const entry = ({ name, url, pid, location }: RunningPlace) => ({ name, url, pid, location });

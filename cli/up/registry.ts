@@ -1,6 +1,5 @@
 import { randomBytes } from 'node:crypto';
 import type { Node } from '#core/contract/node.ts';
-import type { Site } from '#core/contract/site.ts';
 import type { ApiClient } from '../api-client.ts';
 import { type NetworkFile, readNetworkFile, writeNetworkFile } from '../network-file.ts';
 
@@ -31,10 +30,6 @@ export class Registry {
 
   controlPlaneAt(url: string): Promise<void> {
     return this.#change({ controlPlaneUrl: url });
-  }
-
-  siteIs(site: Site): Promise<void> {
-    return this.#change({ site });
   }
 
   markSampleUploaded(): Promise<void> {

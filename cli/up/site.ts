@@ -13,17 +13,14 @@ export interface SiteWishes {
   readonly file?: unknown;
 }
 
-/** Whether there is anything to change about a site that is already there. */
-export const wishesAnything = ({ pull, hosts, file }: SiteWishes): boolean =>
-  pull.length > 0 || hosts.length > 0 || file !== undefined;
-
 /**
- * The site that the options ask for, over what is already there.
+ * The site that the options ask for, and nothing of an earlier start: who starts the network again
+ * with the same options gets the same.
  * @throws InvalidInput with the path of each wrong field
  */
-export function siteFor(wishes: SiteWishes, existing?: Site): Site {
+export function siteFor(wishes: SiteWishes): Site {
   const servers = wishes.pull.map((url, priority) => ({ url, priority }));
-  const base = existing ?? { name: SITE_NAME, hosts: ['*'], origin: { kind: 'push' } };
+  const base = { name: SITE_NAME, hosts: ['*'], origin: { kind: 'push' } };
   const options = {
     ...(wishes.hosts.length > 0 && { hosts: wishes.hosts }),
     ...(servers.length > 0 && { origin: { kind: 'pull', servers } }),

@@ -5,6 +5,7 @@ import { type Selection, select } from '#core/http/selection.ts';
 import type { Outcome } from '#core/telemetry/cache-status.ts';
 import type { UpstreamResponse } from '#core/tree/attempt.ts';
 import { isTierField } from '#core/tree/tier-fields.ts';
+import type { Tunnel } from '#core/tree/tunnel.ts';
 import type { Arriving } from './fill.ts';
 import type { StoredObject } from './object.ts';
 import { currentAgeMs } from './policy/decide.ts';
@@ -16,6 +17,8 @@ export interface Answer {
   readonly fields: Fields;
   /** Content held whole, or as it arrives. */
   readonly content: readonly Buffer[] | AsyncIterable<Buffer>;
+  /** Where a parent has switched protocols, what goes on in place of content. */
+  readonly tunnel?: Tunnel | undefined;
   readonly outcome: Outcome;
   /** The fence up to which the content has heeded every purge. */
   readonly asOf: number;
@@ -77,11 +80,12 @@ export function sharedFields({ fields, facts }: Pick<Arriving, 'fields' | 'facts
 /** A parent's answer to one client alone, as it came. */
 export function answerFromUpstream(
   response: UpstreamResponse,
-): Pick<Answer, 'status' | 'fields' | 'content'> {
+): Pick<Answer, 'status' | 'fields' | 'content' | 'tunnel'> {
   return {
     status: response.status,
     fields: withoutFields(response.fields, isTierField),
     content: response.body,
+    tunnel: response.tunnel,
   };
 }
 

@@ -13,6 +13,16 @@ export class Body {
     this.chunks = size > 0 && size <= COPIED_BYTES ? [Buffer.concat(chunks, size)] : chunks;
   }
 
+  /** The chunk that holds the byte at `offset`, from there on. */
+  from(offset: number): Buffer | undefined {
+    let passed = 0;
+    for (const chunk of this.chunks) {
+      if (offset < passed + chunk.length) return chunk.subarray(offset - passed);
+      passed += chunk.length;
+    }
+    return undefined;
+  }
+
   /** The bytes from `start` to `end`, both inclusive, without copying. */
   slice(start: number, end: number): readonly Buffer[] {
     const slices: Buffer[] = [];

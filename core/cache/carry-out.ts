@@ -1,16 +1,18 @@
 import { CanopyError } from '#core/errors.ts';
 import type { Fields } from '#core/http/fields.ts';
-import { decidedOutcome, type Outcome } from '#core/telemetry/cache-status.ts';
+import { decidedOutcome, isHit, type Outcome } from '#core/telemetry/cache-status.ts';
 import { type Answer, answerFromArriving, answerFromStored, answerFromUpstream } from './answer.ts';
 import type { CacheEngine, Found, Lookup } from './engine.ts';
 import type { Fill, FillResult } from './fill.ts';
-import type { StoredObject } from './object.ts';
+import { isManifest, type Manifest, type StoredObject } from './object.ts';
 import { type Action, currentAgeMs, type Decision, type StoredState } from './policy/decide.ts';
 import { freshness } from './policy/freshness.ts';
 import { invalidated } from './policy/invalidation.ts';
 import type { Storability } from './policy/storability.ts';
 import { variantSelector } from './policy/vary.ts';
 import { type NoResult, waitFor } from './waiting.ts';
+import { answerFromSlices } from './slices/answer.ts';
+import { GenerationChanged } from './slices/slices.ts';
 
 /** One request at the cache, decided. */
 export interface Carried {
@@ -20,6 +22,8 @@ export interface Carried {
   readonly decision: Decision;
   /** Used only where the request is passed on for this client alone, and ends with it. */
   readonly exchange: { readonly content: AsyncIterable<Buffer>; readonly signal: AbortSignal };
+  /** What was found had another version at the origin. */
+  readonly isStartedAnew?: boolean;
 }
 
 const BY_ACTION: Record<Action, (carried: Carried) => Answer | Promise<Answer>> = {
@@ -39,10 +43,13 @@ export function carryOut(carried: Carried): Answer | Promise<Answer> {
   return BY_ACTION[carried.decision.action](carried);
 }
 
-function serve(carried: Carried): Answer {
+function serve(carried: Carried): Answer | Promise<Answer> {
   const { engine, lookup } = carried;
   const object = storedOf(carried);
   if (object === undefined) throw new Error('A decision to serve needs a stored object');
+  if (isManifest(object)) {
+    return answerSliced(carried, object, outcomeOf(carried, {}), engine.fence.sequence);
+  }
   return {
     ...answerFromStored(object, lookup.request, engine.now()),
     outcome: outcomeOf(carried, {}),
@@ -51,7 +58,7 @@ function serve(carried: Carried): Answer {
   };
 }
 
-function refreshBehind(carried: Carried): Answer {
+function refreshBehind(carried: Carried): Answer | Promise<Answer> {
   carried.engine.filler.refresh(carried.lookup, storedOf(carried));
   return serve(carried);
 }
@@ -65,10 +72,8 @@ async function fillOrWait(carried: Carried): Promise<Answer> {
     const result = await waited(carried, fill, collapsed);
     if ('outcome' in result) return result;
     if (collapsed && !suits(result, fill, carried)) {
-      if (result.kind === 'arriving' && result.storability === 'storable') {
-        vary = result.facts.vary;
-        continue;
-      }
+      vary = sharedVary(result);
+      if (vary !== undefined) continue;
       break;
     }
     const asOf = fill.purge === undefined ? Math.max(fill.asOf, engine.fence.sequence) : fill.asOf;
@@ -85,6 +90,11 @@ async function fillOrWait(carried: Carried): Promise<Answer> {
         }),
         asOf,
       };
+    }
+    if (isManifest(result.object)) {
+      const ttl = ttlSeconds(result.object, carried);
+      const outcome = outcomeOf(carried, { ttlSeconds: ttl, collapsed, ...endOf(result) });
+      return answerSliced(carried, result.object, outcome, asOf, parentStatus(result));
     }
     const answer = answerFromStored(result.object, lookup.request, engine.now());
     return {
@@ -114,7 +124,7 @@ async function waited(
     const slowAtMs = fill.startedAtMs + lookup.site.upstream.staleAfterMs;
     const result = await waitFor(fill, engine.clock, limit(slowAtMs - engine.clock.monotonicMs()));
     if (typeof result !== 'string') return result;
-    const answer = staleInstead(carried, 'stale-while-slow');
+    const answer = await staleInstead(carried, 'stale-while-slow');
     if (answer !== undefined) {
       engine.counters.staleWhileSlow++;
       return answer;
@@ -123,7 +133,7 @@ async function waited(
   const result = await waitFor(fill, engine.clock, limit(waitTimeoutMs));
   if (typeof result !== 'string') return result;
   count(engine, result);
-  const answer = decision.staleOnError ? staleInstead(carried, 'stale-if-error') : undefined;
+  const answer = decision.staleOnError ? await staleInstead(carried, 'stale-if-error') : undefined;
   if (answer !== undefined) return answer;
   throw new CanopyError('unavailable', NO_RESULT[result]);
 }
@@ -142,31 +152,89 @@ function count({ counters }: CacheEngine, why: NoResult): void {
 }
 
 /** What is stored, if it may still stand in: it may have been purged while the request waited. */
-function staleInstead(carried: Carried, detail: string): Answer | undefined {
+async function staleInstead(carried: Carried, detail: string): Promise<Answer | undefined> {
   const { engine, lookup } = carried;
   const found = engine.lookUp(lookup);
   if (typeof found === 'string' || !engine.decide(lookup, found).staleOnError) return undefined;
-  return {
-    ...answerFromStored(found, lookup.request, engine.now()),
-    outcome: outcomeOf(carried, { detail }),
-    asOf: engine.fence.sequence,
-  };
+  const outcome = outcomeOf(carried, { detail });
+  const asOf = engine.fence.sequence;
+  if (isManifest(found)) return answerSliced(carried, found, outcome, asOf);
+  return { ...answerFromStored(found, lookup.request, engine.now()), outcome, asOf };
 }
 
 /** A variant learnt only from the answer may send a waiter back once; then it goes alone. */
 const MAX_JOINS = 3;
 
+/**
+ * Serves a large object from its slices. Where its first bytes show that the origin has another
+ * version by now, the request starts anew with that, once.
+ * @param added to the answer's fields
+ */
+async function answerSliced(
+  carried: Carried,
+  manifest: Manifest,
+  outcome: Outcome,
+  asOf: number,
+  added: Fields = [],
+): Promise<Answer> {
+  const { engine, lookup, exchange } = carried;
+  try {
+    const now = engine.now();
+    const { source, ...answer } = await answerFromSlices(
+      engine.slices,
+      manifest,
+      lookup,
+      exchange.signal,
+      now,
+    );
+    return {
+      ...answer,
+      fields: [...answer.fields, ...added],
+      outcome: isHit(outcome) && source !== 'stored' ? partial(outcome, source) : outcome,
+      asOf,
+    };
+  } catch (error) {
+    if (!(error instanceof GenerationChanged) || carried.isStartedAnew === true) throw error;
+    const reason = isHit(outcome) ? 'partial' : outcome.reason;
+    const decision: Decision = {
+      action: 'fill',
+      reason,
+      ttlSeconds: undefined,
+      staleOnError: false,
+    };
+    return fillOrWait({ ...carried, found: 'uri-miss', decision, isStartedAnew: true });
+  }
+}
+
+/** RFC 9211 §2.2: the object was there, but not all that was asked of it. */
+const partial = (outcome: Outcome, source: 'joined' | 'fetched'): Outcome => ({
+  ...outcome,
+  action: 'fill',
+  reason: 'partial',
+  forwardStatus: source === 'fetched' ? 206 : undefined,
+  stored: source === 'fetched',
+  collapsed: source === 'joined',
+});
+
+/** What a shared answer varies by. */
+function sharedVary(result: FillResult): readonly string[] | undefined {
+  if (result.kind === 'sliced') return result.object.facts.vary;
+  const isShared = result.kind === 'arriving' && SHARED.has(result.storability);
+  return isShared ? result.facts.vary : undefined;
+}
+
 /** Whether the answer to another's request answers this one too. */
 function suits(result: FillResult, fill: Fill, { lookup }: Carried): boolean {
-  if (result.kind !== 'arriving') return true;
-  if (!SHARED.has(result.storability) || !result.body.joinable) return false;
-  const { vary } = result.facts;
+  if (result.kind !== 'arriving' && result.kind !== 'sliced') return true;
+  const vary = sharedVary(result);
+  if (vary === undefined || (result.kind === 'arriving' && !result.body.joinable)) return false;
   return variantSelector(vary, lookup.request.fields) === variantSelector(vary, fill.requestFields);
 }
 
 const SHARED: ReadonlySet<Storability> = new Set(['storable', 'no-room']);
 
 function endOf(result: Exclude<FillResult, { kind: 'arriving' }>): Partial<Outcome> {
+  if (result.kind === 'sliced') return { forwardStatus: result.status, stored: true };
   if (result.kind === 'validated') return { forwardStatus: 304 };
   return typeof result.failure === 'number'
     ? { forwardStatus: result.failure, detail: 'stale-if-error' }
@@ -182,9 +250,9 @@ function ttlSeconds(
   return Math.ceil((freshForMs - currentAgeMs(served, engine.now())) / 1000);
 }
 
-/** The parent that validated was asked too, so its `Cache-Status` goes along (RFC 9211 §2). */
+/** The parent whose header section is not passed on was asked too, so its `Cache-Status` goes along (RFC 9211 §2). */
 const parentStatus = (result: FillResult): Fields =>
-  result.kind === 'validated' && result.cacheStatus !== undefined
+  result.kind !== 'arriving' && result.kind !== 'stale-if-error' && result.cacheStatus !== undefined
     ? ['Cache-Status', result.cacheStatus]
     : [];
 
@@ -202,6 +270,9 @@ async function pass(carried: Carried): Promise<Answer> {
     fence: Math.max(askingFence, engine.fence.sequence),
     changed: false,
     signal: exchange.signal,
+    upgrade: request.upgrade,
+    expectsContinue: request.hasContent && request.expectsContinue,
+    onInterim: (status, fields) => lookup.client.inform(status, fields),
   });
   for (const { target } of invalidated(request, response.status, response.fields)) {
     engine.invalidate(site, request.host, target);

@@ -20,6 +20,7 @@ import { decide, type Decision, type DecisionInput } from './policy/decide.ts';
 import { jitter } from './policy/jitter.ts';
 import { variantSelector } from './policy/vary.ts';
 import type { SpillRoom } from './spill-room.ts';
+import { Slices } from './slices/slices.ts';
 import type { ObjectStore, PurgeMark, Volume } from './store.ts';
 
 /** A request at the cache, with all that was settled about it on the way there. */
@@ -29,6 +30,8 @@ export interface Lookup {
   readonly request: ClientRequest;
   /** What is sent upstream, made only if a parent is asked. */
   readonly upstreamFields: () => Fields;
+  /** Who is told of 1xx answers on the way to the final one. */
+  readonly client: { inform(status: number, fields: Fields): void };
   /** Another node asks. */
   readonly fromTier: boolean;
   /** The asking node's fence; 0 for clients. */
@@ -66,6 +69,7 @@ export interface EngineOptions {
 export class CacheEngine {
   readonly fence = new Fence();
   readonly filler: Filler;
+  readonly slices: Slices;
   readonly #options: EngineOptions;
   readonly #fills = new FillTable();
   readonly #hitForMiss: HitForMiss;
@@ -84,6 +88,8 @@ export class CacheEngine {
     this.#refreshFailing = new Backoffs(options.clock);
     this.#demand = new Marks(options.clock);
     this.#ahead = new Marks(options.clock);
+    const { store, tree } = options;
+    this.slices = new Slices({ store, tree, fence: this.fence });
     this.#changed = new Marks(options.clock);
     this.filler = new Filler({
       clock: options.clock,
@@ -91,6 +97,7 @@ export class CacheEngine {
       source: options.source ?? { fetch: (_, request) => options.tree.fetch(request) },
       fence: this.fence,
       fills: this.#fills,
+      slices: this.slices,
       hitForMiss: this.#hitForMiss,
       refreshFailing: this.#refreshFailing,
       changed: this.#changed,
@@ -138,6 +145,7 @@ export class CacheEngine {
     const input: DecisionInput = {
       method: request.method,
       hasContent: request.hasContent,
+      upgrades: request.upgrade !== undefined,
       clientDirectives: honours ? requestDirectives(request.fields) : undefined,
       fromTier,
       stored: found,

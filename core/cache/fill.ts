@@ -1,6 +1,6 @@
 import type { PurgeMark } from './store.ts';
 import type { FillingBody } from './filling-body.ts';
-import type { StoredObject } from './object.ts';
+import type { Manifest, StoredObject } from './object.ts';
 import type { StoredState } from './policy/decide.ts';
 import type { Storability } from './policy/storability.ts';
 import type { CanopyError } from '#core/errors.ts';
@@ -21,6 +21,15 @@ export interface Arriving extends Omit<StoredState, 'softPurgedAt'> {
 /** What a fill has come to, as soon as that is known. */
 export type FillResult =
   | Arriving
+  /** A large object whose content comes, or is fetched, in slices. */
+  | {
+      readonly kind: 'sliced';
+      readonly object: Manifest;
+      /** What the parent answered. */
+      readonly status: number;
+      /** The parent's `Cache-Status`, if it has one. */
+      readonly cacheStatus: string | undefined;
+    }
   /** A parent said that what is stored still holds. */
   | {
       readonly kind: 'validated';

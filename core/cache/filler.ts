@@ -1,8 +1,8 @@
 import type { Clock } from '#core/clock.ts';
 import { CanopyError, messageOf } from '#core/errors.ts';
-import { normalizeAcceptEncoding } from '#core/http/accept-encoding.ts';
 import { parseDeltaSeconds } from '#core/http/directives.ts';
-import { type Fields, fieldValue, hasField, withoutFields } from '#core/http/fields.ts';
+import { fieldValue, hasField, withoutFields } from '#core/http/fields.ts';
+import { contentLength } from '#core/http/length.ts';
 import type { UpstreamResponse } from '#core/tree/attempt.ts';
 import type { FillCounters } from '#core/telemetry/fill-counters.ts';
 import { isTierField, TIER_FIELDS } from '#core/tree/tier-fields.ts';
@@ -11,20 +11,31 @@ import { sharedFields } from './answer.ts';
 import type { Backoffs } from './backoffs.ts';
 import { Body } from './body.ts';
 import type { Lookup } from './engine.ts';
+import { everybodysFields } from './everybodys-fields.ts';
 import type { Fence } from './fence.ts';
 import { type Arriving, Fill, type FillResult, type FillTable } from './fill.ts';
 import { type FillBudget, Reservation } from './fill-budget.ts';
 import { FillingBody } from './filling-body.ts';
 import type { HitForMiss } from './hit-for-miss.ts';
+import { keptFields } from './kept-fields.ts';
 import type { Marks } from './marks.ts';
-import type { StoredObject } from './object.ts';
+import type { Manifest, StoredObject } from './object.ts';
 import { initialAgeMs } from './policy/freshness.ts';
 import { responseFacts } from './policy/response.ts';
+import {
+  contentRange,
+  fieldsOfWhole,
+  isSliceable,
+  type Probe,
+  probeFor,
+} from './policy/slicing.ts';
 import { storability } from './policy/storability.ts';
 import { freshenedFields } from './policy/update.ts';
-import { unconditional, validationFields } from './policy/validation.ts';
+import { validationFields } from './policy/validation.ts';
 import { variantSelector } from './policy/vary.ts';
 import type { SpillRoom } from './spill-room.ts';
+import { newManifest } from './slices/manifest.ts';
+import type { Slices } from './slices/slices.ts';
 import type { ObjectStore } from './store.ts';
 
 /** Where a fill gets its object from: the tree, or what stands before it. */
@@ -39,6 +50,7 @@ export interface FillerOptions {
   readonly source: FillSource;
   readonly fence: Fence;
   readonly fills: FillTable;
+  readonly slices: Slices;
   readonly hitForMiss: HitForMiss;
   readonly refreshFailing: Backoffs;
   readonly counters: FillCounters;
@@ -133,7 +145,20 @@ export class Filler {
       return { kind: 'stale-if-error', object: fallback, failure };
     };
     try {
-      const response = await this.#fetch(fill, lookup, stored);
+      const probe =
+        stored === undefined
+          ? probeFor(lookup.request.method, lookup.request.fields, lookup.site.cache)
+          : undefined;
+      let response = await this.#fetch(fill, lookup, stored, probe);
+      // A 200 to a request for a part comes of a server that knows no ranges, RFC 9110 §14.2.
+      const hasRanges = probe === undefined || response.status !== 200;
+      if (probe !== undefined && (response.status === 206 || response.status === 416)) {
+        const found = this.#receivePart(fill, lookup, response, probe);
+        if (found !== undefined) return found;
+        // Not large, or nothing that could be kept in slices.
+        response.discard();
+        response = await this.#fetch(fill, lookup, stored);
+      }
       this.#vouch(fill, response);
       if (response.status === 304 && stored !== undefined) {
         response.discard();
@@ -149,7 +174,7 @@ export class Filler {
         response.discard();
         return result;
       }
-      return this.#receive(fill, lookup, response);
+      return this.#receive(fill, lookup, response, hasRanges);
     } catch (error) {
       const failure =
         error instanceof CanopyError
@@ -162,7 +187,12 @@ export class Filler {
     }
   }
 
-  #fetch(fill: Fill, lookup: Lookup, stored: StoredObject | undefined): Promise<UpstreamResponse> {
+  #fetch(
+    fill: Fill,
+    lookup: Lookup,
+    stored: StoredObject | undefined,
+    probe?: Probe,
+  ): Promise<UpstreamResponse> {
     const { site, key, request } = lookup;
     return this.#options.source.fetch(lookup, {
       site,
@@ -172,12 +202,14 @@ export class Filler {
       fields: [
         ...everybodysFields(lookup.upstreamFields()),
         ...(stored === undefined ? [] : validationFields(stored.facts, stored.fields)),
+        ...(probe === undefined ? [] : ['Range', probe.range]),
       ],
       host: request.authority,
       content: undefined,
       fence: fill.asOf,
       changed: lookup.changed || this.#options.changed.has(key),
       signal: undefined,
+      onInterim: (status, fields) => lookup.client.inform(status, fields),
     });
   }
 
@@ -210,21 +242,19 @@ export class Filler {
     return object;
   }
 
-  #receive(fill: Fill, lookup: Lookup, response: UpstreamResponse): Arriving {
+  /** @param hasRanges whether the parent may know ranges, as far as it has shown */
+  #receive(fill: Fill, lookup: Lookup, response: UpstreamResponse, hasRanges: boolean): FillResult {
     const { fills, hitForMiss, refreshFailing, counters, spillRoom } = this.#options;
     const { status, requestedAt, receivedAt } = response;
     const fields = withoutFields(response.fields, isTierField);
     const facts = responseFacts(status, fields, receivedAt);
-    const size = parseDeltaSeconds(fieldValue(fields, 'content-length'));
-    const verdict = storability(
-      { method: 'GET', authorized: hasField(lookup.request.fields, 'authorization') },
-      facts,
-      size,
-      lookup.site.cache,
-    );
+    const size = contentLength(fields);
+    const { cache } = lookup.site;
+    const sliceable = isSliceable(facts, size, cache);
+    const authorized = hasField(lookup.request.fields, 'authorization');
+    const limited = sliceable ? undefined : size;
+    const verdict = storability({ method: 'GET', authorized }, facts, limited, cache);
     const storable = verdict === 'storable';
-    const reservation = new Reservation(this.#options.budget);
-    const kept = storable && reservation.cover(size ?? 0);
     if (!storable) {
       // It takes the place of what was stored; but a 5xx tells nothing of the object itself.
       if (status < 500) {
@@ -233,11 +263,22 @@ export class Filler {
       }
       fills.closeToOthers(fill);
     } else hitForMiss.clear(fill.key);
+    if (status < 500) refreshFailing.clear(fill.key);
+    if (storable && sliceable) {
+      const manifest = newManifest(fill, fields, facts, response, size, cache.sliceBytes);
+      this.#options.slices.cut(
+        manifest,
+        response,
+        hasRanges && fieldValue(fields, 'accept-ranges') !== 'none',
+      );
+      return this.#sliced(fill, manifest, response);
+    }
+    const reservation = new Reservation(this.#options.budget);
+    const kept = storable && reservation.cover(size ?? 0);
     if (storable && !kept) {
       counters.notKept++;
       fills.closeToOthers(fill);
     }
-    if (status < 500) refreshFailing.clear(fill.key);
     const arriving: Arriving = {
       kind: 'arriving',
       status,
@@ -251,6 +292,39 @@ export class Filler {
     };
     void this.#pump(fill, lookup, arriving, response, reservation);
     return arriving;
+  }
+
+  /** What a parent's answer to a probe tells; `undefined`: nothing that could be kept in slices. */
+  #receivePart(
+    fill: Fill,
+    lookup: Lookup,
+    response: UpstreamResponse,
+    probe: Probe,
+  ): FillResult | undefined {
+    const range = response.status === 206 ? contentRange(response.fields) : undefined;
+    if (range === undefined) return undefined;
+    const { cache } = lookup.site;
+    const fields = fieldsOfWhole(withoutFields(response.fields, isTierField), range.size);
+    const facts = responseFacts(200, fields, response.receivedAt);
+    const authorized = hasField(lookup.request.fields, 'authorization');
+    if (!isSliceable(facts, range.size, cache)) return undefined;
+    if (storability({ method: 'GET', authorized }, facts, undefined, cache) !== 'storable') {
+      return undefined;
+    }
+    this.#vouch(fill, response);
+    const manifest = newManifest(fill, fields, facts, response, range.size, cache.sliceBytes);
+    const result = this.#sliced(fill, manifest, response);
+    if (range.start === (probe.index ?? NaN) * cache.sliceBytes) {
+      this.#options.slices.fetch(manifest, range.start / cache.sliceBytes, lookup, response);
+    } else response.discard();
+    return result;
+  }
+
+  #sliced(fill: Fill, object: Manifest, { status, fields }: UpstreamResponse): FillResult {
+    if (fill.purge?.mode !== 'hard') this.#options.store.put(object);
+    this.#options.refreshFailing.clear(fill.key);
+    this.#options.fills.remove(fill);
+    return { kind: 'sliced', object, status, cacheStatus: fieldValue(fields, 'cache-status') };
   }
 
   /** Moves the content from the parent to those who read it, and to the store at its end. */
@@ -311,19 +385,4 @@ export class Filler {
 /** Content that is neither kept nor read would wait for a reader that does not come. */
 function letGoUnread(result: FillResult): void {
   if (result.kind === 'arriving' && !result.body.kept) void result.body.read().return?.();
-}
-
-/** What tells of one answer's way here, not of the object. */
-const keptFields = (fields: Fields): string[] =>
-  withoutFields(fields, (name) => name === 'age' || name === 'cache-status' || isTierField(name));
-
-/**
- * A request on behalf of everybody: no conditions of one client, and content codings in the one
- * spelling that variants are told apart by.
- */
-function everybodysFields(fields: Fields): string[] {
-  const shared = withoutFields(unconditional(fields), (name) => name === 'accept-encoding');
-  const codings = normalizeAcceptEncoding(fieldValue(fields, 'accept-encoding'));
-  if (codings !== undefined) shared.push('Accept-Encoding', codings);
-  return shared;
 }

@@ -1,5 +1,6 @@
 import type { Fields } from '#core/http/fields.ts';
 import type { StoredState } from './policy/decide.ts';
+import type { Cut } from './policy/slicing.ts';
 import type { Body } from './body.ts';
 
 /** A stored response: one variant under a cache key. */
@@ -13,7 +14,19 @@ export interface StoredObject extends StoredState {
   readonly body: Body;
   /** The fence up to which its content is known to have heeded every purge. */
   readonly asOf: number;
+  /** Its content is not in `body` but in slices, see `Manifest`. */
+  readonly sliced?: Sliced | undefined;
 }
+
+export interface Sliced extends Cut {
+  /** Found in the keys of its slices and nowhere else, so that they never outlive it in an answer. */
+  readonly generation: string;
+}
+
+/** A large object without its content: fields and freshness of the whole 200 answer. */
+export type Manifest = StoredObject & { readonly sliced: Sliced };
+
+export const isManifest = (object: StoredObject): object is Manifest => object.sliced !== undefined;
 
 /** Bytes of bookkeeping around an object: maps, list links, parsed facts. Measured, rounded up. */
 const OVERHEAD_BYTES = 1024;

@@ -43,7 +43,18 @@ export const cacheSettingsSchema = z.strictObject({
   staleIfErrorSeconds: secondsSchema.default(86_400),
   /** Obey `Cache-Control` and `Pragma` of clients. Off, so that a reload cannot reach the origin. */
   honourClientCacheControl: z.boolean().default(false),
-  /** Objects larger than this are passed through, not stored. */
+  /** Bytes of one slice of a large object: what is fetched, stored and evicted at a time. */
+  sliceBytes: z
+    .int()
+    .min(4096)
+    .max(16 * 1024 * 1024)
+    .default(1024 * 1024),
+  /** Objects larger than this that have a length and a strong `ETag` are kept in slices. */
+  sliceAboveBytes: z
+    .int()
+    .min(4096)
+    .default(8 * 1024 * 1024),
+  /** Objects larger than this that are not kept in slices are passed through, not stored. */
   maxObjectBytes: z
     .int()
     .min(0)
@@ -64,12 +75,14 @@ export const cacheSettingsSchema = z.strictObject({
 export const upstreamSettingsSchema = z.strictObject({
   /** Connecting, TLS included. */
   connectTimeoutMs: z.int().min(1).max(600_000).default(500),
-  /** From the request sent to the header section received. A mid-tier is given twice this. */
+  /** From the request sent to the header section received; what the client takes for its content is not counted. A mid-tier is given twice this. */
   firstByteTimeoutMs: z.int().min(1).max(600_000).default(10_000),
   /** Between two pieces of a body. */
   idleTimeoutMs: z.int().min(1).max(600_000).default(10_000),
   /** How long a request waits for a parent where a stale copy may stand in. */
   staleAfterMs: z.int().min(0).max(600_000).default(1000),
+  /** Of an upgraded connection (WebSocket): with nothing moving either way for so long it is cut. */
+  tunnelIdleTimeoutMs: z.int().min(1).max(86_400_000).default(120_000),
 });
 
 /** A customer's property. */

@@ -93,8 +93,6 @@ const OF_THE_CONTENT: ReadonlySet<string> = new Set([
   'age',
   'cache-control',
   'cdn-cache-control',
-  'etag',
   'expires',
-  'last-modified',
   'surrogate-control',
 ]);

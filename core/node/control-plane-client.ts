@@ -72,7 +72,7 @@ export class ControlPlaneClient {
 /** What a control plane's refusal says, in one line. */
 export function refusal(url: URL, status: number, text: string): CanopyError {
   return new CanopyError(
-    'upstream-invalid',
+    status === 401 ? 'unauthenticated' : 'upstream-invalid',
     `The control plane at ${url.origin} answered ${status}: ${detailOf(text)}`,
   );
 }

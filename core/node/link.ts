@@ -72,6 +72,8 @@ export class NodeLink {
   constructor(options: NodeLinkOptions) {
     const { clock, log } = options;
     this.#options = options;
+    // Only who calls `start` is told.
+    this.#ready.promise.catch(() => undefined);
     this.lease = options.lease ?? new NodeLease(clock);
     this.#client = new ControlPlaneClient(options.controlPlaneUrls, options.credential);
     this.#lastGood = new LastGoodConfig(options);
@@ -97,7 +99,7 @@ export class NodeLink {
   /**
    * Resolves when the node has a configuration to serve by: all the journal held when the control plane
    * was reached, or the last good config if none answers within 2 s. Without either it goes on trying.
-   * @throws CanopyError `unavailable` if stopped before that
+   * @throws CanopyError `unavailable` if stopped before that, `unauthenticated` without a valid credential
    */
   async start(): Promise<void> {
     await mkdir(this.#options.dir, { recursive: true });
@@ -131,7 +133,6 @@ export class NodeLink {
   async stop(): Promise<void> {
     if (this.#stopping.signal.aborted) return;
     this.#stopping.abort();
-    this.#ready.promise.catch(() => undefined);
     this.#ready.reject(new CanopyError('unavailable', 'The node was stopped before it was ready'));
     this.#wake();
     this.#acknowledger.stop();
@@ -149,7 +150,7 @@ export class NodeLink {
 
   async #run(): Promise<void> {
     while (!this.#stopping.signal.aborted) {
-      await this.#followOnce().catch((error: unknown) => this.#complain(error));
+      await this.#followOnce().catch((error: unknown) => this.#failed(error));
       if (this.#stopping.signal.aborted) return;
       this.#streaming = false;
       this.#client.advance();
@@ -230,6 +231,14 @@ export class NodeLink {
 
   #wake(): void {
     for (const settle of this.#waiters) settle();
+  }
+
+  /** A credential that nobody knows is an error of the start; a node that has a configuration serves on. */
+  #failed(error: unknown): void {
+    this.#complain(error);
+    const unknown = error instanceof CanopyError && error.code === 'unauthenticated';
+    if (!unknown || this.#config !== undefined) return;
+    this.#ready.reject(error);
   }
 
   /** Says what is wrong once, not at every attempt. */

@@ -1,10 +1,13 @@
 import type { Answer } from '#core/cache/answer.ts';
 import { CanopyError, messageOf } from '#core/errors.ts';
-import { fieldValue, type Fields, hasField, withoutFields } from '#core/http/fields.ts';
+import { fieldValue, hasField, withoutFields } from '#core/http/fields.ts';
+import { parseDeltaSeconds } from '#core/http/directives.ts';
+import { ALLOWED_METHODS, type ClientRequest } from '#core/http/request.ts';
 import { formatDate } from '#core/http/dates.ts';
 import { cacheStatus, type Outcome } from '#core/telemetry/cache-status.ts';
 import { TIER_FIELDS } from '#core/tree/tier-fields.ts';
 import type { Exchange, Sent } from './exchange.ts';
+import { problemOf } from './problem.ts';
 
 /** How a tier signs what it sends. */
 export interface Signature {
@@ -26,6 +29,7 @@ export function deliver(exchange: Exchange, answer: Answer, signature: Signature
   fields.push('Via', via === undefined ? `1.1 ${node}` : `${via}, 1.1 ${node}`);
   fields.push('Cache-Status', before === undefined ? own : `${before}, ${own}`);
   if (toTier) fields.push(TIER_FIELDS.fence, String(answer.asOf));
+  if (answer.tunnel !== undefined) return exchange.switchProtocols(fields, answer.tunnel);
   return exchange.respond(answer.status, fields, answer.content);
 }
 
@@ -42,32 +46,32 @@ export function failureAnswer(
     error instanceof CanopyError
       ? error
       : new CanopyError('internal-error', messageOf(error), { cause: error });
-  const { code, status, side, retrySafe, title } = failure;
-  // What went wrong inside is for the log, not for the world.
-  const detail = side === 'client' ? failure.message : title;
-  const body = Buffer.from(
-    `${JSON.stringify({ type: `urn:canopy:error:${code}`, title, status, detail, code, side, retrySafe })}\n`,
-  );
-  const fields: Fields = [
-    'Content-Type',
-    'application/problem+json',
-    'Content-Length',
-    String(body.length),
-    'Cache-Control',
-    'no-store',
-    ...(code === 'unavailable' ? ['Retry-After', RETRY_AFTER_SECONDS] : []),
-    ...(toTier ? [TIER_FIELDS.error, code] : []),
-  ];
+  const { status, fields, body } = problemOf(failure);
   return {
     status,
-    fields,
+    fields: toTier ? [...fields, TIER_FIELDS.error, failure.code] : fields,
     content: [body],
-    outcome: { ...(decided ?? REFUSED), detail: code },
+    outcome: { ...(decided ?? REFUSED), detail: failure.code },
     asOf: 0,
   };
 }
 
-const RETRY_AFTER_SECONDS = '1';
+/**
+ * What a node says of itself, asked by OPTIONS: of the server as a whole, or as the last that the
+ * request may reach (`Max-Forwards: 0`, RFC 9110 §7.6.2). Other requests go on.
+ */
+export function ownAnswer({ method, target, fields }: ClientRequest): Answer | undefined {
+  if (method !== 'OPTIONS') return undefined;
+  const isLast = parseDeltaSeconds(fieldValue(fields, 'max-forwards')) === 0;
+  if (target !== '*' && !isLast) return undefined;
+  return {
+    status: 204,
+    fields: ['Allow', ALLOWED_METHODS],
+    content: [],
+    outcome: { ...REFUSED, detail: isLast ? 'max-forwards' : 'server-options' },
+    asOf: 0,
+  };
+}
 
 const REFUSED: Outcome = {
   action: 'refuse',

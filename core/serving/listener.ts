@@ -1,7 +1,11 @@
-import { createServer, type ServerResponse } from 'node:http';
-import type { AddressInfo, Server as NetServer } from 'node:net';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { AddressInfo, Server as NetServer, Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { CanopyError } from '#core/errors.ts';
-import { type Exchange, exchangeOf } from './exchange.ts';
+import { type Exchange, HttpExchange } from './exchange.ts';
+import { problemOf } from './problem.ts';
+import { refuseUnreadable } from './unreadable.ts';
+import { detachedExchange, isUpgrade, MAX_TUNNELS } from './upgrade.ts';
 
 export interface ListenerOptions {
   readonly host: string;
@@ -9,6 +13,8 @@ export interface ListenerOptions {
   readonly port: number;
   /** Several threads accept on the same port. */
   readonly reusePort?: boolean;
+  /** Connections that may have left HTTP at a time; beyond it upgrades are refused with 503. */
+  readonly maxTunnels?: number;
   readonly handle: (exchange: Exchange) => Promise<void>;
   /** Called with what `handle` should have dealt with itself. */
   readonly onError: (error: unknown) => void;
@@ -26,6 +32,8 @@ export interface Listener {
 const MAX_HEADER_BYTES = 32 * 1024;
 /** For a whole header section to arrive, against those who send it a byte at a time. */
 const HEADERS_TIMEOUT_MS = 15_000;
+/** How often node:http looks for those who are late. */
+const LATE_CHECK_MS = 5_000;
 /** An idle connection lives longer than load balancers keep theirs. */
 const KEEP_ALIVE_TIMEOUT_MS = 75_000;
 
@@ -39,23 +47,55 @@ const SWEEP_MS = 100;
  * @throws CanopyError `conflict` where the port is taken
  */
 export async function listen(options: ListenerOptions): Promise<Listener> {
+  const { maxTunnels = MAX_TUNNELS } = options;
   let draining = false;
+  /** Connections that node:http has let go of. */
+  const detached = new Set<Duplex>();
+  const serve = (exchange: Exchange, outgoing: ServerResponse): void => {
+    if (draining) outgoing.shouldKeepAlive = false;
+    options.handle(exchange).catch((error: unknown) => {
+      options.onError(error);
+      fail(outgoing);
+    });
+  };
   const server = createServer(
     {
       maxHeaderSize: MAX_HEADER_BYTES,
       headersTimeout: HEADERS_TIMEOUT_MS,
+      connectionsCheckingInterval: LATE_CHECK_MS,
       keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
       // Uploads may take as long as they keep moving.
       requestTimeout: 0,
+      // Refused by readRequest, with an answer that says why.
+      requireHostHeader: false,
+      shouldUpgradeCallback: isUpgrade,
     },
-    (incoming, outgoing) => {
-      if (draining) outgoing.shouldKeepAlive = false;
-      options.handle(exchangeOf(incoming, outgoing)).catch((error: unknown) => {
-        options.onError(error);
-        fail(outgoing);
-      });
-    },
+    (incoming, outgoing) => serve(new HttpExchange(incoming, outgoing), outgoing),
   );
+  server.on('checkContinue', (incoming, outgoing) =>
+    serve(new HttpExchange(incoming, outgoing, { awaitsContinue: true }), outgoing),
+  );
+  server.on('checkExpectation', (incoming, outgoing) =>
+    serve(new HttpExchange(incoming, outgoing), outgoing),
+  );
+  const onDetached = (incoming: IncomingMessage, connection: Duplex, head: Buffer): void => {
+    const { exchange, outgoing } = detachedExchange(incoming, connection, head);
+    if (detached.size >= maxTunnels) {
+      const error = new CanopyError(
+        'unavailable',
+        `${maxTunnels} connections are upgraded already`,
+      );
+      const { status, fields, body } = problemOf(error);
+      outgoing.writeHead(status, fields as string[]).end(body);
+      return;
+    }
+    detached.add(connection);
+    connection.once('close', () => detached.delete(connection));
+    serve(exchange, outgoing);
+  };
+  server.on('upgrade', onDetached);
+  server.on('connect', onDetached);
+  server.on('clientError', (error, connection) => refuseUnreadable(error, connection as Socket));
   server.setTimeout(STALLED_MS);
   await bind(server, options);
   const { port } = server.address() as AddressInfo;
@@ -67,7 +107,10 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
       const closed = new Promise<void>((resolve) => void server.close(() => resolve()));
       server.closeIdleConnections();
       const sweep = setInterval(() => server.closeIdleConnections(), SWEEP_MS);
-      const cut = setTimeout(() => server.closeAllConnections(), graceMs);
+      const cut = setTimeout(() => {
+        server.closeAllConnections();
+        for (const connection of detached) connection.destroy();
+      }, graceMs);
       await closed;
       clearInterval(sweep);
       clearTimeout(cut);

@@ -57,7 +57,7 @@ export class TierNode {
       clock,
       tree,
       counters,
-      answerSibling: (asked, signal) => this.#answerSibling(asked, signal),
+      answerSibling: (...asked) => this.#answerSibling(...asked),
     });
     this.engine = new CacheEngine({
       clock,
@@ -145,13 +145,22 @@ export class TierNode {
   }
 
   /** What another thread of the node asks of this one, as the home of the object. */
-  async #answerSibling(asked: Asked, signal: AbortSignal): Promise<Answer | undefined> {
+  async #answerSibling(
+    asked: Asked,
+    signal: AbortSignal,
+    inform: Lookup['client']['inform'],
+  ): Promise<Answer | undefined> {
     const { engine } = this;
     // A new thread may not know yet what the others do.
     const site = this.#sites.byName(asked.site);
     if (site === undefined) return undefined;
     const { upstreamFields } = asked;
-    const lookup: Lookup = { ...asked, site, upstreamFields: () => upstreamFields };
+    const lookup: Lookup = {
+      ...asked,
+      site,
+      upstreamFields: () => upstreamFields,
+      client: { inform },
+    };
     const found = engine.lookUp(lookup);
     const decision = engine.decide(lookup, found);
     return carryOut({ engine, lookup, found, decision, exchange: { content: NO_CONTENT, signal } });

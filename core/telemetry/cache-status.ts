@@ -24,6 +24,7 @@ export const isHit = ({ action }: Outcome): boolean =>
 const FORWARD_REASON: Partial<Record<Reason, string>> = {
   'uri-miss': 'uri-miss',
   'vary-miss': 'vary-miss',
+  partial: 'partial',
   purged: 'miss',
   'fence-behind': 'miss',
   'soft-purged': 'stale',
@@ -34,6 +35,7 @@ const FORWARD_REASON: Partial<Record<Reason, string>> = {
   request: 'request',
   'only-if-cached': 'request',
   method: 'method',
+  upgrade: 'bypass',
   'request-content': 'bypass',
   'hit-for-miss': 'bypass',
 };

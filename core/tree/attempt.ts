@@ -1,11 +1,20 @@
-import type { Readable } from 'node:stream';
-import { Agent, type Dispatcher } from 'undici';
+import { type Duplex, Readable } from 'node:stream';
+import { Agent, errors } from 'undici';
 import type { Cancel, Clock } from '#core/clock.ts';
 import type { UpstreamSettings } from '#core/contract/site.ts';
 import { CanopyError, messageOf } from '#core/errors.ts';
-import { endToEndFields, type Fields } from '#core/http/fields.ts';
+import {
+  endToEndFields,
+  type Fields,
+  fieldValue,
+  withoutFields,
+  listMembers,
+} from '#core/http/fields.ts';
+import { InvalidAnswer, isDirect, sendDirect } from './direct.ts';
 import type { AttemptOutcome } from './health.ts';
 import type { Parent } from './parents.ts';
+import { Tunnel } from './tunnel.ts';
+import { TimeoutError, Wait } from './wait.ts';
 
 /** A request as it goes to one parent. */
 export interface Attempt {
@@ -14,10 +23,19 @@ export interface Attempt {
   /** Path and query. */
   readonly target: string;
   readonly fields: Fields;
-  readonly content: Readable | undefined;
+  /** Read only once a connection stands. */
+  readonly content: AsyncIterable<Buffer> | undefined;
   readonly settings: UpstreamSettings;
   readonly signal: AbortSignal | undefined;
+  /** The protocols to switch to, as `Upgrade` names them. */
+  readonly upgrade?: string | undefined;
+  /** The content waits until the parent wants it, RFC 9110 §10.1.1. */
+  readonly expectsContinue?: boolean | undefined;
+  readonly onInterim?: OnInterim | undefined;
 }
+
+/** Told of each 1xx answer but 100 and 101, with its fields as they came. */
+export type OnInterim = (status: number, fields: Fields) => void;
 
 export interface UpstreamResponse {
   readonly parent: Parent;
@@ -28,6 +46,8 @@ export interface UpstreamResponse {
   readonly body: AsyncIterable<Buffer>;
   /** Gives up the rest of the body. */
   discard(): void;
+  /** Where the parent has switched protocols, what goes on in place of a body. */
+  readonly tunnel?: Tunnel | undefined;
   /** When the request was sent, ms since the epoch. */
   readonly requestedAt: number;
   /** When the header section came, ms since the epoch. */
@@ -43,13 +63,18 @@ export class AttemptFailed extends CanopyError {
   readonly neverSent: boolean;
 
   constructor(parent: Parent, outcome: Exclude<AttemptOutcome, 'answered'>, cause: unknown) {
-    const code = outcome === 'timeout' ? 'upstream-timeout' : 'upstream-unreachable';
-    super(code, `${parent.name}: ${messageOf(cause)}`, { cause });
+    super(CODES[outcome], `${parent.name}: ${messageOf(cause)}`, { cause });
     this.outcome = outcome;
     this.connectionLost = LOST.has(errorCode(cause));
     this.neverSent = NEVER_SENT.has(errorCode(cause));
   }
 }
+
+const CODES = {
+  timeout: 'upstream-timeout',
+  unreachable: 'upstream-unreachable',
+  invalid: 'upstream-invalid',
+} as const;
 
 const LOST: ReadonlySet<string> = new Set(['UND_ERR_SOCKET', 'ECONNRESET', 'EPIPE']);
 const NEVER_SENT: ReadonlySet<string> = new Set([
@@ -75,7 +100,7 @@ export class Connections {
     this.#clock = clock;
   }
 
-  /** @throws AttemptFailed; whatever `signal` was aborted with */
+  /** @throws AttemptFailed; CanopyError `invalid-request`; whatever `signal` was aborted with */
   async send(attempt: Attempt): Promise<UpstreamResponse> {
     const { parent, settings, signal } = attempt;
     const abort = new AbortController();
@@ -83,44 +108,59 @@ export class Connections {
     signal?.addEventListener('abort', onAbort, { once: true });
     if (signal?.aborted) onAbort();
     const firstByteMs = settings.firstByteTimeoutMs * (parent.tier === 'mid-tier' ? 2 : 1);
-    const cancelTimeout = this.#clock.after(firstByteMs, () =>
-      abort.abort(new TimeoutError(`no answer within ${firstByteMs} ms`)),
-    );
+    const wait = new Wait(this.#clock, firstByteMs, abort);
+    wait.start();
+    const content = attempt.content && Readable.from(wait.during(attempt.content));
     const requestedAt = this.#clock.now();
-    let response: Dispatcher.ResponseData;
+    let answered: Answered;
     try {
-      response = await this.#agent(settings.connectTimeoutMs).request({
-        origin: parent.url,
-        method: attempt.method,
-        path: attempt.target,
-        headers: [...attempt.fields],
-        body: attempt.content ?? null,
-        signal: abort.signal,
-        responseHeaders: 'raw',
-        // Ours run on the injected clock.
-        headersTimeout: 0,
-        bodyTimeout: 0,
-      });
+      answered = isDirect(attempt)
+        ? await sendDirect(attempt, content, this.#clock, abort.signal, MAX_HEADER_BYTES)
+        : await this.#sendPooled(attempt, content, abort.signal);
+      assertFraming(answered);
     } catch (error) {
       signal?.removeEventListener('abort', onAbort);
       if (signal?.aborted) throw error;
-      const outcome = error instanceof TimeoutError ? 'timeout' : 'unreachable';
-      throw new AttemptFailed(parent, outcome, error);
+      throw failureOf(parent, error);
     } finally {
-      cancelTimeout();
+      wait.end();
     }
-    const { body } = response;
+    const { body, status, fields, switched } = answered;
     body.once('close', () => signal?.removeEventListener('abort', onAbort));
     return {
       parent,
-      status: response.statusCode,
-      fields: endToEndFields(response.headers as unknown as string[]),
+      status,
+      fields: keptFields(status, fields),
+      tunnel: switched && new Tunnel(switched, this.#clock, settings.tunnelIdleTimeoutMs),
       body: untilIdle(body, this.#clock, settings.idleTimeoutMs, abort),
       // Destroying without an error listener would surface as an uncaught abort.
       discard: () => void body.on('error', () => undefined).destroy(),
       requestedAt,
       receivedAt: this.#clock.now(),
     };
+  }
+
+  async #sendPooled(
+    attempt: Attempt,
+    content: Readable | undefined,
+    signal: AbortSignal,
+  ): Promise<Answered> {
+    const { onInterim } = attempt;
+    const response = await this.#agent(attempt.settings.connectTimeoutMs).request({
+      origin: attempt.parent.url,
+      method: attempt.method,
+      path: attempt.target,
+      headers: [...attempt.fields],
+      body: content ?? null,
+      signal,
+      responseHeaders: 'raw',
+      // Ours run on the injected clock.
+      headersTimeout: 0,
+      bodyTimeout: 0,
+      onInfo: ({ statusCode, headers }) => onInterim?.(statusCode, rawFields(headers)),
+    });
+    const { statusCode: status, headers, body } = response;
+    return { status, fields: rawFields(headers), body, switched: undefined };
   }
 
   async close(): Promise<void> {
@@ -142,8 +182,59 @@ export class Connections {
   }
 }
 
-class TimeoutError extends Error {
-  override readonly name = 'TimeoutError';
+/** An answer before its fields were looked at. */
+interface Answered {
+  readonly status: number;
+  readonly fields: Fields;
+  readonly body: Readable;
+  readonly switched: Duplex | undefined;
+}
+
+/** undici types raw headers as an object all the same. */
+const rawFields = (headers: unknown): Fields => headers as string[];
+
+/** Registered transfer codings (RFC 9112 §7) that are not undone here. */
+const CODED: ReadonlySet<string> = new Set(['compress', 'deflate', 'gzip', 'x-compress', 'x-gzip']);
+
+/**
+ * RFC 9112 §6.1: content under a coding that is not undone would not be what it says. A word that
+ * is no coding at all is as absent: the content then ends with the connection (§6.3).
+ */
+function assertFraming({ fields, body, switched }: Answered): void {
+  const coding = fieldValue(fields, 'transfer-encoding');
+  if (!listMembers(coding).some((member) => CODED.has(member))) return;
+  body.on('error', () => undefined).destroy();
+  switched?.destroy();
+  throw new InvalidAnswer(`transfer coding ${coding} is not understood`);
+}
+
+/** RFC 9110 §8.6: an answer without content has no length. */
+function keptFields(status: number, fields: Fields): Fields {
+  const kept = endToEndFields(fields);
+  if (status === 101) return [...kept, 'Upgrade', fieldValue(fields, 'upgrade') ?? ''];
+  return status === 204 ? withoutFields(kept, (name) => name === 'content-length') : kept;
+}
+
+/** A header section too large, and lengths that contradict the framing. */
+const INVALID: ReadonlySet<string> = new Set([
+  'UND_ERR_HEADERS_OVERFLOW',
+  'UND_ERR_RES_CONTENT_LENGTH_MISMATCH',
+]);
+
+function failureOf(parent: Parent, error: unknown): CanopyError {
+  const code = errorCode(error);
+  // Not the parent's fault: what the client asked for cannot be said to anyone.
+  if (code === 'UND_ERR_INVALID_ARG' || code === 'ERR_INVALID_CHAR') {
+    return new CanopyError('invalid-request', messageOf(error), { cause: error });
+  }
+  const isInvalid =
+    error instanceof InvalidAnswer ||
+    // undici gives it no code, node:http does.
+    error instanceof errors.HTTPParserError ||
+    code.startsWith('HPE_') ||
+    INVALID.has(code);
+  const outcome = error instanceof TimeoutError ? 'timeout' : isInvalid ? 'invalid' : 'unreachable';
+  return new AttemptFailed(parent, outcome, error);
 }
 
 function errorCode(error: unknown): string {

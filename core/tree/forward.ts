@@ -26,7 +26,7 @@ export function fieldsFromClient(
   by: ForwardedBy,
 ): readonly string[] {
   const fields = withoutFields(
-    endToEndFields(request.fields),
+    endToEndFields(countedDown(request)),
     (name) => NOT_FORWARDED.has(name) || CLIENT_ADDRESS.has(name) || isTierField(name),
   );
   fields.push('X-Forwarded-For', clientAddress);
@@ -38,10 +38,21 @@ export function fieldsFromClient(
 /** What a mid-tier sends upstream for an edge: all that the edge said, save what is between tiers. */
 export function fieldsFromTier(request: ClientRequest, by: ForwardedBy): readonly string[] {
   const fields = withoutFields(
-    endToEndFields(request.fields),
+    endToEndFields(countedDown(request)),
     (name) => NOT_FORWARDED.has(name) || isTierField(name),
   );
   return [...fields, ...hopFields(request.fields, by)];
+}
+
+/** RFC 9110 §7.6.2: `Max-Forwards` counts the hops of OPTIONS, and means nothing to other methods. */
+function countedDown({ method, fields }: ClientRequest): Fields {
+  const hops = method === 'OPTIONS' ? fieldValue(fields, 'max-forwards') : undefined;
+  if (hops === undefined || !/^\d+$/.test(hops)) return fields;
+  return [
+    ...withoutFields(fields, (name) => name === 'max-forwards'),
+    'Max-Forwards',
+    String(Math.max(0, Number(hops) - 1)),
+  ];
 }
 
 function hopFields(received: Fields, by: ForwardedBy): Fields {

@@ -6,18 +6,21 @@ export type AttemptOutcome =
   /** The connection failed or broke: the parent itself is at fault. */
   | 'unreachable'
   /** No header section in time: perhaps only this object is slow. */
-  | 'timeout';
+  | 'timeout'
+  /** What came is not HTTP, or too large: perhaps only for this object. */
+  | 'invalid';
 
 interface Record {
   failures: number;
-  timeouts: number;
+  /** Timeouts and invalid answers. */
+  doubts: number;
   avoidUntilMs: number;
 }
 
 const FIRST_BACKOFF_MS = 500;
 const LONGEST_BACKOFF_MS = 15_000;
-/** Timeouts in a row that count as one failure: nothing is marked down by one bad object. */
-const TIMEOUTS_PER_FAILURE = 3;
+/** Timeouts and invalid answers in a row that count as one failure: nothing is marked down by one bad object. */
+const DOUBTS_PER_FAILURE = 3;
 
 /**
  * What this thread has learnt of its parents from its own requests. A parent that fails is avoided
@@ -48,9 +51,9 @@ export class ParentHealth {
       this.#records.delete(name);
       return;
     }
-    const record = this.#records.get(name) ?? { failures: 0, timeouts: 0, avoidUntilMs: 0 };
+    const record = this.#records.get(name) ?? { failures: 0, doubts: 0, avoidUntilMs: 0 };
     this.#records.set(name, record);
-    if (outcome === 'timeout' && ++record.timeouts % TIMEOUTS_PER_FAILURE !== 0) return;
+    if (outcome !== 'unreachable' && ++record.doubts % DOUBTS_PER_FAILURE !== 0) return;
     const backoffMs = Math.min(FIRST_BACKOFF_MS * 2 ** record.failures++, LONGEST_BACKOFF_MS);
     record.avoidUntilMs = this.#clock.monotonicMs() + backoffMs * (0.5 + this.#random() / 2);
   }

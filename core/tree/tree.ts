@@ -1,11 +1,16 @@
-import { Readable } from 'node:stream';
 import type { Clock } from '#core/clock.ts';
 import type { Config } from '#core/contract/event.ts';
 import type { Tier } from '#core/contract/node.ts';
 import type { Site } from '#core/contract/site.ts';
 import { CanopyError, type ErrorCode, ERRORS } from '#core/errors.ts';
 import { type Fields, fieldValue, hasField } from '#core/http/fields.ts';
-import { type Attempt, AttemptFailed, Connections, type UpstreamResponse } from './attempt.ts';
+import {
+  type Attempt,
+  AttemptFailed,
+  Connections,
+  type OnInterim,
+  type UpstreamResponse,
+} from './attempt.ts';
 import { ParentHealth } from './health.ts';
 import { type Parent, parentsFor } from './parents.ts';
 import { resuming } from './resume.ts';
@@ -29,6 +34,11 @@ export interface UpstreamRequest {
   /** Sent as `Canopy-Changed`: what parents have stored is to be validated. */
   readonly changed: boolean;
   readonly signal: AbortSignal | undefined;
+  /** The protocols that the client would switch to, as `Upgrade` names them. */
+  readonly upgrade?: string | undefined;
+  /** The client sends its content only when a parent wants it. */
+  readonly expectsContinue?: boolean | undefined;
+  readonly onInterim?: OnInterim | undefined;
 }
 
 export interface TreeOptions {
@@ -100,7 +110,10 @@ export class Tree {
 
   async #walk(request: UpstreamRequest, parents: readonly Parent[]): Promise<UpstreamResponse> {
     const content = once(request.content);
-    const repeatable = SAFE_METHODS.has(request.method) && request.content === undefined;
+    const repeatable =
+      SAFE_METHODS.has(request.method) &&
+      request.content === undefined &&
+      request.upgrade === undefined;
     // What a mid-tier could not get, another could not either.
     let originsOnly = false;
     const failures: CanopyError[] = [];
@@ -134,7 +147,7 @@ export class Tree {
   async #try(
     request: UpstreamRequest,
     parent: Parent,
-    content: () => Readable | undefined,
+    content: () => AsyncIterable<Buffer> | undefined,
     repeatable: boolean,
   ): Promise<UpstreamResponse | AttemptFailed> {
     const attempt = (): Attempt => ({
@@ -145,6 +158,9 @@ export class Tree {
       content: content(),
       settings: request.site.upstream,
       signal: request.signal,
+      upgrade: request.upgrade,
+      expectsContinue: request.expectsContinue,
+      onInterim: request.onInterim,
     });
     let failure: AttemptFailed | undefined;
     for (let tries = repeatable ? 2 : 1; tries > 0; tries--) {
@@ -200,16 +216,16 @@ function exhausted(site: Site, failures: readonly CanopyError[]): CanopyError {
   if (failures.length === 0) {
     return new CanopyError('upstream-unreachable', `Site ${site.name} has no parent to ask`);
   }
-  const code = failures.every((failure) => failure.code === 'upstream-timeout')
-    ? 'upstream-timeout'
-    : 'upstream-unreachable';
+  const [first] = failures;
+  const isSame = failures.every((failure) => failure.code === first?.code);
+  const code = isSame && first !== undefined ? first.code : 'upstream-unreachable';
   const tried = failures.map((failure) => failure.message).join('; ');
   return new CanopyError(code, `No parent answered: ${tried}`, { cause: failures.at(-1) });
 }
 
 /** Content that is read once, and only when a connection stands: until then another parent may have it. */
 function once(content: AsyncIterable<Buffer> | undefined): {
-  read: () => Readable | undefined;
+  read: () => AsyncIterable<Buffer> | undefined;
   started: () => boolean;
 } {
   let started = false;
@@ -218,7 +234,7 @@ function once(content: AsyncIterable<Buffer> | undefined): {
     yield* source;
   }
   return {
-    read: () => (content === undefined ? undefined : Readable.from(read(content))),
+    read: () => (content === undefined ? undefined : read(content)),
     started: () => started,
   };
 }

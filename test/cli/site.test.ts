@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { mergeDeep, siteFor, wishesAnything } from '#cli/up/site.ts';
+import { mergeDeep, siteFor } from '#cli/up/site.ts';
 
 const nothing = { pull: [], hosts: [] };
 
@@ -58,13 +58,6 @@ describe('siteFor', () => {
     expect(site.cache).toMatchObject({ staleIfErrorSeconds: 5, negativeFreshSeconds: 10 });
   });
 
-  test('what is there stays but for what is asked', () => {
-    const existing = siteFor({ ...nothing, file: { cache: { staleIfErrorSeconds: 5 } } });
-    const site = siteFor({ pull: ['http://a.test'], hosts: [] }, existing);
-    expect(site.cache.staleIfErrorSeconds).toBe(5);
-    expect(site.origin.kind).toBe('pull');
-  });
-
   test.each([
     [
       { cache: { staleIfErrorSeconds: 'x' } },
@@ -77,10 +70,4 @@ describe('siteFor', () => {
   ])('refuses the file %j', (file, message) => {
     expect(() => siteFor({ ...nothing, file })).toThrow(message);
   });
-});
-
-test('wishesAnything', () => {
-  expect(wishesAnything(nothing)).toBe(false);
-  expect(wishesAnything({ ...nothing, file: {} })).toBe(true);
-  expect(wishesAnything({ ...nothing, hosts: ['a.test'] })).toBe(true);
 });

@@ -19,6 +19,8 @@ const ASKED: Asked = {
     target: '/a',
     fields: [],
     hasContent: false,
+    upgrade: undefined,
+    expectsContinue: false,
   },
   upstreamFields: [],
   fromTier: true,
@@ -42,6 +44,8 @@ const answerWith = (content: Answer['content']): Answer => ({
   asOf: 7,
 });
 
+const ignore = (): void => undefined;
+
 const nobody: AnswerSibling = () => Promise.reject(new Error('Nobody is asked here'));
 
 function linked(answer: AnswerSibling): { asking: SiblingLink; close: () => void } {
@@ -64,7 +68,7 @@ async function until(holds: () => boolean): Promise<void> {
 test('an answer crosses with its fence and every byte', async () => {
   const chunks = Array.from({ length: 50 }, (_, i) => Buffer.alloc(100_000, i));
   const { asking, close } = linked(() => Promise.resolve(answerWith(chunks)));
-  const { status, fields, asOf, body } = await asking.ask(ASKED).answer;
+  const { status, fields, asOf, body } = await asking.ask(ASKED, ignore).answer;
   expect({ status, fields, asOf }).toEqual({ status: 200, fields: ['ETag', '"1"'], asOf: 7 });
   const parts: Buffer[] = [];
   for await (const part of body) parts.push(part);
@@ -83,7 +87,7 @@ test('a thread that does not read holds the other back, and goes on when it does
     }
   }
   const { asking, close } = linked(() => Promise.resolve(answerWith(content())));
-  const { body } = await asking.ask(ASKED).answer;
+  const { body } = await asking.ask(ASKED, ignore).answer;
   await until(() => given >= SIBLING_WINDOW_BYTES);
   for (let i = 0; i < 100; i++) await setImmediate();
   expect(given).toBeLessThanOrEqual(SIBLING_WINDOW_BYTES + chunk.length);
@@ -110,7 +114,7 @@ test('what is discarded is given up on the other side', async () => {
     signal = given;
     return Promise.resolve(answerWith(content()));
   });
-  const asked = asking.ask(ASKED);
+  const asked = asking.ask(ASKED, ignore);
   await asked.answer;
   asked.discard();
   await ended.promise;
@@ -122,7 +126,7 @@ test('a failure crosses with its code', async () => {
   const { asking, close } = linked(() => {
     throw new CanopyError('upstream-timeout', 'No parent answered');
   });
-  await expect(asking.ask(ASKED).answer).rejects.toMatchObject({
+  await expect(asking.ask(ASKED, ignore).answer).rejects.toMatchObject({
     code: 'upstream-timeout',
     message: 'No parent answered',
   });
@@ -131,7 +135,7 @@ test('a failure crosses with its code', async () => {
 
 test('content that fails is not taken for complete', async () => {
   const { asking, close } = linked(() => Promise.resolve(answerWith(failing())));
-  const { body } = await asking.ask(ASKED).answer;
+  const { body } = await asking.ask(ASKED, ignore).answer;
   const read = async (): Promise<void> => {
     for await (const part of body) expect(part.toString()).toBe('some');
   };
@@ -149,7 +153,7 @@ test('a thread that ends in the middle is noticed, and asked no more', async () 
   });`;
   const worker = new Worker(source, { eval: true });
   worker.postMessage(port2, [port2]);
-  await expect(link.ask(ASKED).answer).rejects.toBeInstanceOf(SiblingLost);
+  await expect(link.ask(ASKED, ignore).answer).rejects.toBeInstanceOf(SiblingLost);
   await closed.promise;
-  await expect(link.ask(ASKED).answer).rejects.toBeInstanceOf(SiblingLost);
+  await expect(link.ask(ASKED, ignore).answer).rejects.toBeInstanceOf(SiblingLost);
 });

@@ -118,6 +118,7 @@ test.each<[string, Given, string]>([
   ],
   ['RFC 9110 §9: other methods', { method: 'POST' }, 'pass: method'],
   ['RFC 9110 §9.3.2: HEAD as GET', { method: 'HEAD' }, 'serve: fresh (stale on error)'],
+  ['RFC 9110 §7.8: another protocol', { upgrades: true }, 'pass: upgrade'],
   ['content is no part of the key', { hasContent: true }, 'pass: request-content'],
   [
     'nobody queues for what is uncacheable',

@@ -36,6 +36,8 @@ export type Reason =
   | 'uri-miss'
   /** Only other variants are stored. */
   | 'vary-miss'
+  /** Only other slices of the object are stored. Learnt while it is served, never decided. */
+  | 'partial'
   /** What is stored was purged. */
   | 'purged'
   /** What is stored was purged softly. */
@@ -56,6 +58,8 @@ export type Reason =
   | 'only-if-cached'
   /** The method is not one that caches answer. */
   | 'method'
+  /** The request would switch protocols. */
+  | 'upgrade'
   /** The request carries content, which is no part of the key. */
   | 'request-content'
   /** An answer to this key was lately found uncacheable, so nobody waits for another. */
@@ -82,6 +86,8 @@ export interface StoredState {
 export interface DecisionInput {
   readonly method: string;
   readonly hasContent: boolean;
+  /** The request would switch protocols, RFC 9110 §7.8. */
+  readonly upgrades?: boolean;
   /** The client's directives, or `undefined` where the site does not honour them. */
   readonly clientDirectives: RequestDirectives | undefined;
   /** Another node asks: stale content from before a soft purge must not travel between tiers. */
@@ -115,6 +121,7 @@ export function currentAgeMs(
 /** RFC 9111 §4 for one request: what to do, and why. */
 export function decide(input: DecisionInput): Decision {
   if (input.method !== 'GET' && input.method !== 'HEAD') return plain('pass', 'method');
+  if (input.upgrades === true) return plain('pass', 'upgrade');
   if (input.hasContent) return plain('pass', 'request-content');
   const decision = decideFromStored(input);
   const forwards = decision.action === 'fill' || decision.action === 'revalidate';

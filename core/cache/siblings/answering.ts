@@ -1,9 +1,14 @@
 import type { Answer } from '#core/cache/answer.ts';
 import { CanopyError, messageOf } from '#core/errors.ts';
+import type { Fields } from '#core/http/fields.ts';
 import { SIBLING_WINDOW_BYTES, type Asked, type SiblingMessage } from './messages.ts';
 
 /** Answers one fill; `undefined`: this thread cannot take it. */
-export type AnswerSibling = (asked: Asked, signal: AbortSignal) => Promise<Answer | undefined>;
+export type AnswerSibling = (
+  asked: Asked,
+  signal: AbortSignal,
+  inform: (status: number, fields: Fields) => void,
+) => Promise<Answer | undefined>;
 
 /** One question of a sibling, from the side that answers. */
 export class Answering {
@@ -35,7 +40,9 @@ export class Answering {
     const id = this.#id;
     const { signal } = this.#abort;
     try {
-      const answer = await answerSibling(asked, signal);
+      const answer = await answerSibling(asked, signal, (status, fields) =>
+        this.#send({ type: 'interim', id, status, fields }),
+      );
       if (answer === undefined) {
         this.#send({ type: 'refused', id });
         return;

@@ -15,12 +15,15 @@ export interface SiblingAnswer {
   readonly body: AsyncIterable<Buffer>;
 }
 
+/** Told of 1xx answers. */
+export type OnInterim = (status: number, fields: Fields) => void;
 type Send = (message: SiblingMessage) => void;
 
 /** One question to a sibling, from the side that asks. */
 export class Asking {
   readonly #id: number;
   readonly #send: Send;
+  readonly #onInterim: OnInterim;
   readonly #onEnd: () => void;
   readonly #answer = Promise.withResolvers<SiblingAnswer>();
   readonly #chunks: Buffer[] = [];
@@ -30,7 +33,8 @@ export class Asking {
   #unsaidBytes = 0;
 
   /** @param onEnd called once, when nothing more can come */
-  constructor(id: number, send: Send, onEnd: () => void) {
+  constructor(id: number, send: Send, onInterim: OnInterim, onEnd: () => void) {
+    this.#onInterim = onInterim;
     this.#id = id;
     this.#send = send;
     this.#onEnd = onEnd;
@@ -44,6 +48,9 @@ export class Asking {
 
   receive(message: SiblingMessage): void {
     switch (message.type) {
+      case 'interim':
+        this.#onInterim(message.status, message.fields);
+        break;
       case 'answer': {
         const { status, fields, asOf } = message;
         this.#answer.resolve({ status, fields, asOf, body: this.#body() });

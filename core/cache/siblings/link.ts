@@ -1,6 +1,6 @@
 import type { MessagePort } from 'node:worker_threads';
 import { type AnswerSibling, Answering } from './answering.ts';
-import { Asking } from './asking.ts';
+import { Asking, type OnInterim } from './asking.ts';
 import type { Asked, SiblingMessage } from './messages.ts';
 
 /** The way to one sibling thread, by which either side asks the other. */
@@ -27,11 +27,12 @@ export class SiblingLink {
     port.unref();
   }
 
-  ask(asked: Asked): Asking {
+  ask(asked: Asked, onInterim: OnInterim): Asking {
     const id = this.#nextId++;
     const asking = new Asking(
       id,
       (message) => this.#post(message),
+      onInterim,
       () => this.#asking.delete(id),
     );
     if (this.#closed) asking.lost();

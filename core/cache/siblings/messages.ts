@@ -3,7 +3,7 @@ import type { ErrorCode } from '#core/errors.ts';
 import type { Fields } from '#core/http/fields.ts';
 
 /** A fill that one thread asks the object's home for: its lookup, without what cannot be sent. */
-export interface Asked extends Omit<Lookup, 'site' | 'upstreamFields'> {
+export interface Asked extends Omit<Lookup, 'site' | 'upstreamFields' | 'client'> {
   /** The home knows it under its own configuration. */
   readonly site: string;
   readonly upstreamFields: Fields;
@@ -17,7 +17,14 @@ export type SiblingMessage =
   | { readonly type: 'credit'; readonly id: number; readonly bytes: number }
   /** The rest is not wanted. */
   | { readonly type: 'discard'; readonly id: number }
-  /** From the home: the header section. */
+  /** From the home: a 1xx answer on the way. */
+  | {
+      readonly type: 'interim';
+      readonly id: number;
+      readonly status: number;
+      readonly fields: Fields;
+    }
+  /** The header section. */
   | {
       readonly type: 'answer';
       readonly id: number;

@@ -55,7 +55,10 @@ export class Siblings {
   /** Resolves with the answer of the key's home, or of the tree where that is this thread. */
   async fetch(lookup: Lookup, request: UpstreamRequest): Promise<UpstreamResponse> {
     const { tree, counters } = this.#options;
-    const link = lookup.fromSibling === true ? undefined : this.#homeOf(lookup);
+    const alone = this.#seats.length < 2 || lookup.fromSibling === true;
+    // What is asked of a part is the probe of a large object, whose slices each thread fetches itself.
+    const part = hasField(request.fields, 'range');
+    const link = alone || part ? undefined : this.#homeOf(lookup);
     if (link === undefined) return tree.fetch(request);
     try {
       const response = await this.#ask(link, lookup, request);
@@ -76,7 +79,6 @@ export class Siblings {
   }
 
   #homeOf({ key, site, fromTier, request }: Lookup): SiblingLink | undefined {
-    if (this.#seats.length < 2) return undefined;
     // The home knows nothing of what a client asks of caches; what is honoured goes to the tree.
     if (!fromTier && site.cache.honourClientCacheControl && asksOfCaches(request.fields)) {
       return undefined;
@@ -91,7 +93,9 @@ export class Siblings {
   ): Promise<UpstreamResponse> {
     const { clock, tree } = this.#options;
     const requestedAt = clock.now();
-    const asking = link.ask(askedOf(lookup, request));
+    const asking = link.ask(askedOf(lookup, request), (status, fields) =>
+      request.onInterim?.(status, fields),
+    );
     const cancel: Cancel = clock.after(lookup.site.cache.waitTimeoutMs, () => asking.giveUp());
     const { status, fields, asOf, body } = await asking.answer.finally(cancel);
     const response: UpstreamResponse = {
@@ -131,7 +135,7 @@ const asksOfCaches = (fields: Lookup['request']['fields']): boolean =>
 
 /** The fill as its home is to see it: on behalf of everybody, save for what this thread validates. */
 function askedOf(lookup: Lookup, { fields, fence, changed }: UpstreamRequest): Asked {
-  const { site, upstreamFields: _, ...rest } = lookup;
+  const { site, upstreamFields: _, client: __, ...rest } = lookup;
   const validators = ['If-None-Match', 'If-Modified-Since'].flatMap((name) => {
     const value = fieldValue(fields, name.toLowerCase());
     return value === undefined ? [] : [name, value];

@@ -14,6 +14,8 @@ export interface Script {
   /** Further fields. */
   readonly fields?: Readonly<Record<string, string | readonly string[]>>;
   readonly body?: string | Buffer;
+  /** Answers a single `Range` with 206; without it only one that resumes a broken transfer. */
+  readonly ranges?: boolean;
   /** The connection is cut after so many bytes of the body. */
   readonly breaksAfter?: number;
   /** The answer starts only when the gate opens. */
@@ -150,14 +152,14 @@ async function send(
     outgoing.writeHead(304).end();
     return;
   }
-  const whole = Buffer.from(script.body ?? content);
-  const from = rangeStart(incoming, etag);
-  const body = whole.subarray(from);
-  if (from > 0) {
-    outgoing.setHeader('Content-Range', `bytes ${from}-${whole.length - 1}/${whole.length}`);
-  }
+  const { body: scripted = content } = script;
+  const whole = typeof scripted === 'string' ? Buffer.from(scripted) : scripted;
+  const { start, end } = rangeOf(incoming, script, whole.length);
+  const body = whole.subarray(start, end + 1);
+  const isPart = body.length < whole.length;
+  if (isPart) outgoing.setHeader('Content-Range', `bytes ${start}-${end}/${whole.length}`);
   if (!outgoing.hasHeader('Transfer-Encoding')) outgoing.setHeader('Content-Length', body.length);
-  outgoing.writeHead(from > 0 ? 206 : (script.status ?? 200));
+  outgoing.writeHead(isPart ? 206 : (script.status ?? 200));
   if (incoming.method === 'HEAD') {
     outgoing.end();
     return;
@@ -176,10 +178,25 @@ async function send(
   outgoing.end(body.subarray(pausesAt.bytes));
 }
 
-/** An origin with range support as far as resuming needs it. */
-function rangeStart(incoming: IncomingMessage, etag: string | undefined): number {
-  if (etag === undefined || incoming.headers['if-range'] !== etag) return 0;
-  return Number(/^bytes=(\d+)-$/.exec(incoming.headers.range ?? '')?.[1] ?? 0);
+/** By default an origin knows ranges only as far as resuming needs them. */
+function rangeOf(
+  { headers }: IncomingMessage,
+  { etag, ranges = false }: Script,
+  size: number,
+): { start: number; end: number } {
+  const whole = { start: 0, end: size - 1 };
+  const ifRange = headers['if-range'];
+  if (ranges ? ifRange !== undefined && ifRange !== etag : etag === undefined || ifRange !== etag) {
+    return whole;
+  }
+  const [, first = '', last = ''] = /^bytes=(\d*)-(\d*)$/.exec(headers.range ?? '') ?? [];
+  if (first === '') {
+    return last === '' || !ranges
+      ? whole
+      : { start: Math.max(0, size - Number(last)), end: size - 1 };
+  }
+  if (last !== '' && !ranges) return whole;
+  return { start: Number(first), end: Math.min(last === '' ? Infinity : Number(last), size - 1) };
 }
 
 const NOTED = ['if-none-match', 'if-modified-since', 'range', 'if-range'];

@@ -1,0 +1,38 @@
+import type { Answer } from '#core/cache/answer.ts';
+import type { Lookup } from '#core/cache/engine.ts';
+import type { Manifest } from '#core/cache/object.ts';
+import { currentAgeMs } from '#core/cache/policy/decide.ts';
+import { select } from '#core/http/selection.ts';
+import { SliceReader } from './reader.ts';
+import type { Slices } from './slices.ts';
+
+/** How the first slice of an answer was come by. */
+export type Source = 'stored' | 'joined' | 'fetched';
+
+/**
+ * The answer that a large object makes, begun only once its first bytes are there.
+ * @param signal aborted when the client has left
+ * @throws GenerationChanged where the origin has another version by now; CanopyError
+ */
+export async function answerFromSlices(
+  slices: Slices,
+  manifest: Manifest,
+  lookup: Lookup,
+  signal: AbortSignal,
+  now: number,
+): Promise<Pick<Answer, 'status' | 'fields' | 'content'> & { readonly source: Source }> {
+  const { method, fields: requestFields } = lookup.request;
+  const { size } = manifest.sliced;
+  const { status, fields, part } = select(method, requestFields, {
+    status: manifest.facts.status,
+    fields: manifest.fields,
+    size,
+  });
+  const age = Math.floor(currentAgeMs(manifest, now) / 1000);
+  const answer = { status, fields: [...fields, 'Age', String(age)] };
+  if (part === 'none') return { ...answer, content: [], source: 'stored' };
+  const range = part === 'all' ? { start: 0, end: size - 1 } : part;
+  const reader = new SliceReader(slices, manifest, lookup, range, signal);
+  const source = await reader.begin();
+  return { ...answer, content: reader, source };
+}

@@ -1,0 +1,132 @@
+import { CanopyError } from '#core/errors.ts';
+import type { ByteRange } from '#core/http/ranges.ts';
+import type { Lookup } from '#core/cache/engine.ts';
+import type { Manifest } from '#core/cache/object.ts';
+import { FillingSlice } from './filling-slice.ts';
+import type { Slices } from './slices.ts';
+
+/** Fetches of one slice without a byte of it for this reader, after which it gives up. */
+const MAX_FRUITLESS_FETCHES = 4;
+
+/**
+ * The bytes of a range of a large object, slice after slice, all of one generation: from the store,
+ * as they arrive, or fetched now. Between two pieces it holds nothing but its place, so that any
+ * number of slow clients costs no memory. Must be read or returned.
+ */
+export class SliceReader implements AsyncIterableIterator<Buffer> {
+  readonly manifest: Manifest;
+  readonly #slices: Slices;
+  readonly #lookup: Lookup;
+  readonly #signal: AbortSignal;
+  readonly #end: number;
+  readonly #onAbort = (): void => this.#leave();
+  #offset: number;
+  /** A slice that only its readers hold, for it is not to be stored. */
+  #held: FillingSlice | undefined;
+  #first: Buffer | undefined;
+  #readAheadOf = -1;
+  #hasLeft = false;
+
+  constructor(
+    slices: Slices,
+    manifest: Manifest,
+    lookup: Lookup,
+    { start, end }: ByteRange,
+    signal: AbortSignal,
+  ) {
+    this.#slices = slices;
+    this.manifest = manifest;
+    this.#lookup = lookup;
+    this.#offset = start;
+    this.#end = end;
+    this.#signal = signal;
+    slices.enter(this);
+    if (signal.aborted) this.#leave();
+    else signal.addEventListener('abort', this.#onAbort, { once: true });
+  }
+
+  /** The slice that it reads. */
+  get index(): number {
+    return Math.floor(this.#offset / this.manifest.sliced.sliceBytes);
+  }
+  get lastIndex(): number {
+    return Math.floor(this.#end / this.manifest.sliced.sliceBytes);
+  }
+
+  /**
+   * Waits for the first piece, so that a failure is known before an answer has begun.
+   * @returns how its slice was come by
+   * @throws GenerationChanged, CanopyError
+   */
+  async begin(): Promise<'stored' | 'joined' | 'fetched'> {
+    let how: 'stored' | 'joined' | 'fetched' = 'stored';
+    this.#first = await this.#next((source) => {
+      if (how !== 'fetched') how = source;
+    });
+    return how;
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  async next(): Promise<IteratorResult<Buffer, undefined>> {
+    const value = this.#first ?? (await this.#next(() => undefined));
+    this.#first = undefined;
+    return value === undefined ? this.return() : { done: false, value };
+  }
+
+  return(): Promise<IteratorResult<Buffer, undefined>> {
+    this.#leave();
+    return Promise.resolve({ done: true, value: undefined });
+  }
+
+  async #next(note: (source: 'joined' | 'fetched') => void): Promise<Buffer | undefined> {
+    try {
+      for (let fetches = 0; !this.#hasLeft && this.#offset <= this.#end;) {
+        const within = this.#offset % this.manifest.sliced.sliceBytes;
+        const piece =
+          this.#held?.from(within) ?? this.#slices.stored(this.manifest, this.index)?.from(within);
+        if (piece !== undefined) return this.#advance(piece);
+        if (this.#held?.end instanceof Error) throw this.#held.end;
+        let source = this.#slices.underWay(this.manifest, this.index);
+        note(source === undefined ? 'fetched' : 'joined');
+        if (source === undefined) {
+          if (++fetches > MAX_FRUITLESS_FETCHES) {
+            throw new CanopyError('upstream-invalid', `Slice ${this.index} does not come complete`);
+          }
+          source = this.#slices.fetch(this.manifest, this.index, this.#lookup);
+        }
+        this.#held = source instanceof FillingSlice ? source : undefined;
+        await source.changed(this.#signal);
+      }
+      return undefined;
+    } catch (error) {
+      this.#leave();
+      throw error;
+    }
+  }
+
+  #advance(piece: Buffer): Buffer {
+    const { index } = this;
+    const wanted = piece.subarray(0, this.#end - this.#offset + 1);
+    this.#offset += wanted.length;
+    const isKept = this.#slices.isKept(this.manifest);
+    if (isKept || this.index !== index) this.#held = undefined;
+    if (this.index !== index) this.#slices.moved(this.manifest);
+    if (isKept && index < this.lastIndex && this.#readAheadOf !== index) {
+      this.#readAheadOf = index;
+      this.#slices.readAhead(this.manifest, index + 1, this.#lookup);
+    }
+    return wanted;
+  }
+
+  #leave(): void {
+    if (this.#hasLeft) return;
+    this.#hasLeft = true;
+    this.#held = undefined;
+    this.#first = undefined;
+    this.#signal.removeEventListener('abort', this.#onAbort);
+    this.#slices.leave(this);
+  }
+}
