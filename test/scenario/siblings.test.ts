@@ -189,3 +189,18 @@ scenario('a client that leaves ends what nobody keeps, in both threads', TWO, as
   await until(() => fills(away) === 0 && fills(home) === 0);
   middle.open();
 });
+
+scenario('a large object crosses between threads, and each cuts its slices', TWO, async (world) => {
+  const { origin } = world;
+  const [one, other] = threads(world);
+  asThreads(one, other);
+  const { away, home } = homeOf('/film', one, other);
+  const body = Buffer.alloc(9 * 1024 * 1024, 'abcdefghijk');
+  origin.answers('/film', { cacheControl: 'max-age=60', etag: '"1"', body });
+  const seen = await away.get('/film').sees({ status: 200 });
+  expect(seen.body.equals(body)).toBe(true);
+  origin.saw('GET /film');
+  await away.get('/film', { Range: 'bytes=5000000-5000009' }).sees({ status: 206, edge: 'fresh' });
+  await home.get('/film', { Range: 'bytes=7000000-7000009' }).sees({ status: 206, edge: 'fresh' });
+  origin.saw();
+});
