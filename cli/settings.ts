@@ -72,37 +72,42 @@ const node = {
 } as const satisfies Settings;
 
 /** What a node with a cache is told besides. */
-const cache = (workers: number) =>
-  ({
-    workers: {
-      schema: wholeNumber(1, 256),
-      flag: '--workers <n>',
-      variable: 'CANOPY_WORKERS',
-      description: 'threads that serve',
-      default: workers,
-    },
-    memoryBytes: {
-      schema: sizeSchema,
-      flag: '--memory <size>',
-      variable: 'CANOPY_MEMORY',
-      description: 'memory for stored objects, all threads together',
-      default: '256m',
-    },
-  }) as const satisfies Settings;
+const cache = {
+  workers: {
+    schema: wholeNumber(1, 256),
+    flag: '--workers <n>',
+    variable: 'CANOPY_WORKERS',
+    description: 'threads that serve',
+    default: availableParallelism(),
+  },
+  memoryBytes: {
+    schema: sizeSchema,
+    flag: '--memory <size>',
+    variable: 'CANOPY_MEMORY',
+    description: 'memory for stored objects, all threads together',
+    default: '256m',
+  },
+  spillBytes: {
+    schema: sizeSchema,
+    flag: '--spill <size>',
+    variable: 'CANOPY_SPILL',
+    description: 'disk for what slow clients have not read yet, all threads together',
+    default: '1g',
+  },
+} as const satisfies Settings;
 
 export const edgeSettings = {
   ...node,
   dir: dir('.canopy/edge'),
   listen: listen(8080),
-  ...cache(availableParallelism()),
+  ...cache,
 } as const satisfies Settings;
 
 export const midTierSettings = {
   ...node,
   dir: dir('.canopy/mid-tier'),
   listen: listen(8081),
-  // Threads do not share fills: with one, all edges together make one request of the origin.
-  ...cache(1),
+  ...cache,
 } as const satisfies Settings;
 
 export const originSettings = {

@@ -122,7 +122,11 @@ async function nodeOptions(values: NodeValues): Promise<NodeOptions> {
   };
 }
 
-const cacheOptions = ({ workers, memoryBytes }: CacheValues) => ({ workers, memoryBytes });
+const cacheOptions = ({ workers, memoryBytes, spillBytes }: CacheValues) => ({
+  workers,
+  memoryBytes,
+  spillBytes,
+});
 
 async function credentialOf({ credential, credentialFile }: NodeValues): Promise<string> {
   if (credentialFile === undefined) {

@@ -43,7 +43,7 @@ export function addUp(program: Command): void {
       numberBetween(0, 65_535),
       8080,
     )
-    .option('--workers <n>', 'threads per edge', numberBetween(1, 256), 1)
+    .option('--workers <n>', 'threads per edge and mid-tier', numberBetween(1, 256), 1)
     .addOption(
       new Option('--memory <size>', 'memory for stored objects, per node')
         .argParser(size)

@@ -13,7 +13,7 @@ import { SITE_NAME } from './site.ts';
 export interface NetworkOptions {
   /** Absolute; state, logs and the directories of the nodes are in it. */
   readonly dir: string;
-  /** Threads per edge. */
+  /** Threads per edge and mid-tier. */
   readonly workers: number;
   /** Per edge and mid-tier. */
   readonly memoryBytes: number;
@@ -76,8 +76,9 @@ export async function startNetwork(
           dir: join(options.dir, 'nodes', node.name),
           listen: `127.0.0.1:${node.port}`,
         }),
-        ...(node.tier === 'edge' ? flags({ workers: options.workers }) : []),
-        ...(node.tier === 'origin' ? [] : flags({ memory: options.memoryBytes })),
+        ...(node.tier === 'origin'
+          ? []
+          : flags({ workers: options.workers, memory: options.memoryBytes })),
       ],
       environment: { CANOPY_CREDENTIAL: credentials.get(node.name) ?? '' },
     });

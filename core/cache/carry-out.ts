@@ -8,7 +8,9 @@ import { isManifest, type Manifest, type StoredObject } from './object.ts';
 import { type Action, currentAgeMs, type Decision, type StoredState } from './policy/decide.ts';
 import { freshness } from './policy/freshness.ts';
 import { invalidated } from './policy/invalidation.ts';
+import type { Storability } from './policy/storability.ts';
 import { variantSelector } from './policy/vary.ts';
+import { type NoResult, waitFor } from './waiting.ts';
 import { answerFromSlices } from './slices/answer.ts';
 import { GenerationChanged } from './slices/slices.ts';
 
@@ -67,7 +69,8 @@ async function fillOrWait(carried: Carried): Promise<Answer> {
   let vary: readonly string[] | undefined;
   for (let tries = 0; tries < MAX_JOINS; tries++) {
     const { fill, collapsed } = engine.filler.join(lookup, stored, decision.staleOnError, vary);
-    const result = await fill.result;
+    const result = await waited(carried, fill, collapsed);
+    if ('outcome' in result) return result;
     if (collapsed && !suits(result, fill, carried)) {
       vary = sharedVary(result);
       if (vary !== undefined) continue;
@@ -106,6 +109,57 @@ async function fillOrWait(carried: Carried): Promise<Answer> {
     };
   }
   return pass(carried);
+}
+
+/** The fill's result; or what one gets who cannot wait for it, or no longer. */
+async function waited(
+  carried: Carried,
+  fill: Fill,
+  collapsed: boolean,
+): Promise<FillResult | Answer> {
+  const { engine, lookup, decision } = carried;
+  const { maxWaiters, waitTimeoutMs } = lookup.site.cache;
+  const limit = (limitMs: number) => ({ collapsed, maxWaiters, limitMs });
+  if (decision.staleOnError && SLOW_IS_FAILED.has(decision.reason)) {
+    const slowAtMs = fill.startedAtMs + lookup.site.upstream.staleAfterMs;
+    const result = await waitFor(fill, engine.clock, limit(slowAtMs - engine.clock.monotonicMs()));
+    if (typeof result !== 'string') return result;
+    const answer = await staleInstead(carried, 'stale-while-slow');
+    if (answer !== undefined) {
+      engine.counters.staleWhileSlow++;
+      return answer;
+    }
+  }
+  const result = await waitFor(fill, engine.clock, limit(waitTimeoutMs));
+  if (typeof result !== 'string') return result;
+  count(engine, result);
+  const answer = decision.staleOnError ? await staleInstead(carried, 'stale-if-error') : undefined;
+  if (answer !== undefined) return answer;
+  throw new CanopyError('unavailable', NO_RESULT[result]);
+}
+
+/** Whoever asked for more than what is stored waits for it. */
+const SLOW_IS_FAILED: ReadonlySet<Decision['reason']> = new Set(['stale', 'soft-purged']);
+
+const NO_RESULT: Record<NoResult, string> = {
+  full: 'Too many requests wait for this object',
+  late: 'No parent has answered while this request waited',
+};
+
+function count({ counters }: CacheEngine, why: NoResult): void {
+  if (why === 'full') counters.waitersRefused++;
+  else counters.waitersTimedOut++;
+}
+
+/** What is stored, if it may still stand in: it may have been purged while the request waited. */
+async function staleInstead(carried: Carried, detail: string): Promise<Answer | undefined> {
+  const { engine, lookup } = carried;
+  const found = engine.lookUp(lookup);
+  if (typeof found === 'string' || !engine.decide(lookup, found).staleOnError) return undefined;
+  const outcome = outcomeOf(carried, { detail });
+  const asOf = engine.fence.sequence;
+  if (isManifest(found)) return answerSliced(carried, found, outcome, asOf);
+  return { ...answerFromStored(found, lookup.request, engine.now()), outcome, asOf };
 }
 
 /** A variant learnt only from the answer may send a waiter back once; then it goes alone. */
@@ -165,7 +219,7 @@ const partial = (outcome: Outcome, source: 'joined' | 'fetched'): Outcome => ({
 /** What a shared answer varies by. */
 function sharedVary(result: FillResult): readonly string[] | undefined {
   if (result.kind === 'sliced') return result.object.facts.vary;
-  const isShared = result.kind === 'arriving' && result.storability === 'storable';
+  const isShared = result.kind === 'arriving' && SHARED.has(result.storability);
   return isShared ? result.facts.vary : undefined;
 }
 
@@ -177,6 +231,8 @@ function suits(result: FillResult, fill: Fill, { lookup }: Carried): boolean {
   if (vary === undefined || (result.kind === 'arriving' && !result.body.joinable)) return false;
   return variantSelector(vary, lookup.request.fields) === variantSelector(vary, fill.requestFields);
 }
+
+const SHARED: ReadonlySet<Storability> = new Set(['storable', 'no-room']);
 
 function endOf(result: Exclude<FillResult, { kind: 'arriving' }>): Partial<Outcome> {
   if (result.kind === 'sliced') return { forwardStatus: result.status, stored: true };

@@ -4,16 +4,22 @@ import type { PurgeReport } from '#core/contract/report.ts';
 import { type ClientRequest, readRequest } from '#core/http/request.ts';
 import { requestDirectives } from '#core/http/directives.ts';
 import type { Fields } from '#core/http/fields.ts';
+import { FillCounters } from '#core/telemetry/fill-counters.ts';
 import type { Tree } from '#core/tree/tree.ts';
+import { Backoffs } from './backoffs.ts';
 import { Fence } from './fence.ts';
 import { type Fill, FillTable } from './fill.ts';
-import { Filler } from './filler.ts';
+import { FillBudget } from './fill-budget.ts';
+import { Filler, type FillSource } from './filler.ts';
+import { HitForMiss } from './hit-for-miss.ts';
 import { purgedKeys } from './key.ts';
 import { Marks } from './marks.ts';
 import type { StoredObject } from './object.ts';
-import { decide, type Decision } from './policy/decide.ts';
+import { decide, type Decision, type DecisionInput } from './policy/decide.ts';
+import { jitter } from './policy/jitter.ts';
 import { variantSelector } from './policy/vary.ts';
 import type { ServedSite } from './served-site.ts';
+import type { SpillRoom } from './spill-room.ts';
 import { Slices } from './slices/slices.ts';
 import type { ObjectStore, PurgeMark, Volume } from './store.ts';
 
@@ -38,10 +44,16 @@ export interface Lookup {
   readonly askingFence: number;
   /** The asking node knows the object to have changed. */
   readonly changed: boolean;
+  /** Another thread of this node asks, and takes this one for the object's home. */
+  readonly fromSibling?: boolean;
 }
 
 /** How long a parent is told that an object was changed by a request that went another way. */
 const CHANGED_MS = 60_000;
+/** Two requests this near to one another are demand enough to refresh an object ahead of its expiry. */
+const DEMAND_MS = 60_000;
+/** Between two refreshes ahead of one object, for a parent may have nothing newer yet. */
+const AHEAD_AGAIN_MS = 2_000;
 
 export type Found = StoredObject | 'uri-miss' | 'vary-miss' | 'purged';
 
@@ -49,7 +61,14 @@ export interface EngineOptions {
   readonly clock: Clock;
   readonly store: ObjectStore;
   readonly tree: Tree;
+  /** Whom fills ask in place of the tree. */
+  readonly source?: FillSource;
   readonly lease: { ended(): boolean };
+  readonly counters?: FillCounters;
+  /** Memory that fills under way may keep, bytes; no bound without it. */
+  readonly fillBytes?: number;
+  /** Where bodies wait for slow readers; without it the slowest sets the pace. */
+  readonly spillRoom?: SpillRoom;
 }
 
 /** The cache of one thread: what is stored, what is being fetched, and what was purged. */
@@ -59,27 +78,38 @@ export class CacheEngine {
   readonly slices: Slices;
   readonly #options: EngineOptions;
   readonly #fills = new FillTable();
-  readonly #hitForMiss: Marks;
-  readonly #refreshFailing: Marks;
+  readonly #hitForMiss: HitForMiss;
+  readonly #refreshFailing: Backoffs;
+  /** Asked for lately; and refreshed ahead lately. */
+  readonly #demand: Marks;
+  readonly #ahead: Marks;
+  /** What the limits on fills have done. */
+  readonly counters: FillCounters;
   readonly #changed: Marks;
 
   constructor(options: EngineOptions) {
     this.#options = options;
-    this.#hitForMiss = new Marks(options.clock);
-    this.#refreshFailing = new Marks(options.clock);
+    this.counters = options.counters ?? new FillCounters();
+    this.#hitForMiss = new HitForMiss(options.clock);
+    this.#refreshFailing = new Backoffs(options.clock);
+    this.#demand = new Marks(options.clock);
+    this.#ahead = new Marks(options.clock);
     const { store, tree } = options;
     this.slices = new Slices({ store, tree, fence: this.fence });
     this.#changed = new Marks(options.clock);
     this.filler = new Filler({
       clock: options.clock,
       store: options.store,
-      tree: options.tree,
+      source: options.source ?? { fetch: (_, request) => options.tree.fetch(request) },
       fence: this.fence,
       fills: this.#fills,
       slices: this.slices,
       hitForMiss: this.#hitForMiss,
       refreshFailing: this.#refreshFailing,
       changed: this.#changed,
+      counters: this.counters,
+      budget: new FillBudget(options.fillBytes ?? Infinity),
+      spillRoom: options.spillRoom,
     });
   }
 
@@ -88,6 +118,13 @@ export class CacheEngine {
   }
   get tree(): Tree {
     return this.#options.tree;
+  }
+  /** Requests that wait for a fill, and fills under way. */
+  get underWay(): { readonly waiters: number; readonly fills: number } {
+    return { waiters: this.#fills.waiters, fills: this.#fills.size };
+  }
+  get clock(): Clock {
+    return this.#options.clock;
   }
   /** Wall time, ms since the epoch. */
   now(): number {
@@ -112,7 +149,7 @@ export class CacheEngine {
   decide(lookup: Lookup, found: Found): Decision {
     const { site, key, keySelector, request, fromTier, askingFence, changed } = lookup;
     const honours = site.cache.honourClientCacheControl && !fromTier;
-    return decide({
+    const input: DecisionInput = {
       method: request.method,
       hasContent: request.hasContent,
       upgrades: request.upgrade !== undefined,
@@ -126,8 +163,23 @@ export class CacheEngine {
       knownChanged: changed,
       hitForMiss: this.#hitForMiss.has(key, keySelector),
       refreshFailing: this.#refreshFailing.has(key),
+      jitter: jitter(key, site.cache.jitterFraction),
+      inDemand: site.cache.refreshAhead > 0 && this.#inDemand(lookup),
       now: this.#options.clock.now(),
-    });
+    };
+    const decision = decide(input);
+    if (decision.reason === 'refresh-ahead') this.#ahead.set(key, AHEAD_AGAIN_MS);
+    if (decision.reason !== 'hit-for-miss' || !this.#hitForMiss.probe(key, keySelector))
+      return decision;
+    return decide({ ...input, hitForMiss: false });
+  }
+
+  /** Whether this request is not the only one lately, and a refresh ahead has not just been. */
+  #inDemand({ key, fromTier }: Lookup): boolean {
+    // A node asks on behalf of many.
+    const before = fromTier || this.#demand.has(key);
+    this.#demand.set(key, DEMAND_MS);
+    return before && !this.#ahead.has(key);
   }
 
   /** Forgets what is stored or being fetched of a URL, for a request that may have changed it. */

@@ -65,9 +65,26 @@ export class Fill {
   staleAt: number | undefined;
   /** Settles when the header section has come, or every parent has failed. */
   readonly result: Promise<FillResult>;
+  settled = false;
+  /** Nobody waited for it when it began. */
+  readonly behind: boolean;
+  /** `Clock.monotonicMs`. */
+  readonly startedAtMs: number;
+  /** Those who wait for the result. */
+  waiters = 0;
 
   constructor(
-    of: Pick<Fill, 'key' | 'site' | 'keySelector' | 'selector' | 'requestFields' | 'asOf'>,
+    of: Pick<
+      Fill,
+      | 'key'
+      | 'site'
+      | 'keySelector'
+      | 'selector'
+      | 'requestFields'
+      | 'asOf'
+      | 'behind'
+      | 'startedAtMs'
+    >,
     run: (fill: Fill) => Promise<FillResult>,
   ) {
     this.key = of.key;
@@ -76,9 +93,14 @@ export class Fill {
     this.selector = of.selector;
     this.requestFields = of.requestFields;
     this.asOf = of.asOf;
+    this.behind = of.behind;
+    this.startedAtMs = of.startedAtMs;
     this.result = run(this);
+    const settle = (): void => {
+      this.settled = true;
+    };
     // Those who wait see the error; a refresh behind has nobody waiting.
-    this.result.catch(() => undefined);
+    this.result.then(settle, settle);
   }
 }
 
@@ -86,9 +108,17 @@ export class Fill {
 export class FillTable {
   readonly #underWay = new Set<Fill>();
   readonly #joinable = new Map<string, Fill>();
+  readonly #refreshes = new Map<string, number>();
 
   get size(): number {
     return this.#underWay.size;
+  }
+
+  /** Requests that wait for a fill. */
+  get waiters(): number {
+    let waiters = 0;
+    for (const fill of this.#underWay) waiters += fill.waiters;
+    return waiters;
   }
 
   /** @param minAsOf what the content must have heeded, where this node itself is behind */
@@ -97,8 +127,14 @@ export class FillTable {
     return fill !== undefined && fill.asOf >= minAsOf ? fill : undefined;
   }
 
+  /** Fills of a site that began behind and are under way. */
+  refreshes(site: string): number {
+    return this.#refreshes.get(site) ?? 0;
+  }
+
   add(fill: Fill): void {
     this.#underWay.add(fill);
+    if (fill.behind) this.#refreshes.set(fill.site, this.refreshes(fill.site) + 1);
     this.#joinable.set(idOf(fill.key, fill.selector), fill);
   }
 
@@ -110,7 +146,10 @@ export class FillTable {
 
   remove(fill: Fill): void {
     this.closeToOthers(fill);
-    this.#underWay.delete(fill);
+    if (!this.#underWay.delete(fill) || !fill.behind) return;
+    const left = this.refreshes(fill.site) - 1;
+    if (left === 0) this.#refreshes.delete(fill.site);
+    else this.#refreshes.set(fill.site, left);
   }
 
   /** Marks the fills that a purge concerns: nobody joins them any more, and they store accordingly. */

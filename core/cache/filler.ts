@@ -4,15 +4,19 @@ import { parseDeltaSeconds } from '#core/http/directives.ts';
 import { fieldValue, hasField, withoutFields } from '#core/http/fields.ts';
 import { contentLength } from '#core/http/length.ts';
 import type { UpstreamResponse } from '#core/tree/attempt.ts';
+import type { FillCounters } from '#core/telemetry/fill-counters.ts';
 import { isTierField, TIER_FIELDS } from '#core/tree/tier-fields.ts';
-import type { Tree } from '#core/tree/tree.ts';
+import type { UpstreamRequest } from '#core/tree/tree.ts';
 import { sharedFields } from './answer.ts';
+import type { Backoffs } from './backoffs.ts';
 import { Body } from './body.ts';
 import type { Lookup } from './engine.ts';
 import { everybodysFields } from './everybodys-fields.ts';
 import type { Fence } from './fence.ts';
 import { type Arriving, Fill, type FillResult, type FillTable } from './fill.ts';
+import { type FillBudget, Reservation } from './fill-budget.ts';
 import { FillingBody } from './filling-body.ts';
+import type { HitForMiss } from './hit-for-miss.ts';
 import { keptFields } from './kept-fields.ts';
 import type { Marks } from './marks.ts';
 import type { Manifest, StoredObject } from './object.ts';
@@ -29,24 +33,29 @@ import { storability } from './policy/storability.ts';
 import { freshenedFields } from './policy/update.ts';
 import { validationFields } from './policy/validation.ts';
 import { variantSelector } from './policy/vary.ts';
+import type { SpillRoom } from './spill-room.ts';
 import { newManifest } from './slices/manifest.ts';
 import type { Slices } from './slices/slices.ts';
 import type { ObjectStore } from './store.ts';
 
-/** What an uncacheable answer leaves behind, so that for so long nobody waits in vain for another. */
-const HIT_FOR_MISS_MS = 10_000;
-/** After a failed refresh, how long what is stale is served without another try. */
-const REFRESH_BACKOFF_MS = 2_000;
+/** Where a fill gets its object from: the tree, or what stands before it. */
+export interface FillSource {
+  /** @throws CanopyError where no parent answers */
+  fetch(lookup: Lookup, request: UpstreamRequest): Promise<UpstreamResponse>;
+}
 
 export interface FillerOptions {
   readonly clock: Clock;
   readonly store: ObjectStore;
-  readonly tree: Tree;
+  readonly source: FillSource;
   readonly fence: Fence;
   readonly fills: FillTable;
   readonly slices: Slices;
-  readonly hitForMiss: Marks;
-  readonly refreshFailing: Marks;
+  readonly hitForMiss: HitForMiss;
+  readonly refreshFailing: Backoffs;
+  readonly counters: FillCounters;
+  readonly budget: FillBudget;
+  readonly spillRoom: SpillRoom | undefined;
   /** Keys that parents are to be told have changed. */
   readonly changed: Marks;
 }
@@ -75,8 +84,9 @@ export class Filler {
     stored: StoredObject | undefined,
     staleOnError: boolean,
     learntVary?: readonly string[],
+    refreshesBehind = false,
   ): Joined {
-    const { fills, fence } = this.#options;
+    const { fills, fence, clock } = this.#options;
     const { key, keySelector, site, request, askingFence } = lookup;
     const known = stored ?? this.#options.store.lookup(key)[0];
     const vary = learntVary ?? known?.facts.vary ?? [];
@@ -95,7 +105,16 @@ export class Filler {
     }
     const asOf = Math.max(fence.sequence, askingFence);
     const fill = new Fill(
-      { key, site: site.name, keySelector, selector, requestFields: request.fields, asOf },
+      {
+        key,
+        site: site.name,
+        keySelector,
+        selector,
+        requestFields: request.fields,
+        asOf,
+        behind: refreshesBehind,
+        startedAtMs: clock.monotonicMs(),
+      },
       // Deferred by a microtask, so that the fill is in the table before it can end.
       (self) => Promise.resolve().then(() => this.#run(self, lookup, stored, staleOnError)),
     );
@@ -103,9 +122,19 @@ export class Filler {
     return { fill, collapsed: false };
   }
 
-  /** Renews an object with nobody waiting, unless that is under way. */
+  /**
+   * Renews an object with nobody waiting, unless that is under way, failed lately, or the site has
+   * as many refreshes under way as it may.
+   */
   refresh(lookup: Lookup, stored: StoredObject | undefined): void {
-    const { fill, collapsed } = this.join(lookup, stored, true);
+    const { fills, refreshFailing, counters } = this.#options;
+    const { key, site } = lookup;
+    if (refreshFailing.has(key)) return;
+    if (fills.refreshes(site.name) >= site.cache.maxRefreshes) {
+      counters.refreshesSkipped++;
+      return;
+    }
+    const { fill, collapsed } = this.join(lookup, stored, true, undefined, true);
     if (collapsed) return;
     fill.result.then(letGoUnread, () => undefined);
   }
@@ -119,7 +148,7 @@ export class Filler {
     const { fills, refreshFailing } = this.#options;
     const fallback = staleOnError ? stored : undefined;
     const fail = (failure: number | CanopyError): FillResult | undefined => {
-      refreshFailing.set(fill.key, REFRESH_BACKOFF_MS);
+      refreshFailing.fail(fill.key);
       if (fallback === undefined) return undefined;
       fills.remove(fill);
       return { kind: 'stale-if-error', object: fallback, failure };
@@ -175,7 +204,7 @@ export class Filler {
     probe?: Probe,
   ): Promise<UpstreamResponse> {
     const { site, key, keyedBy, request } = lookup;
-    return this.#options.tree.fetch({
+    return this.#options.source.fetch(lookup, {
       site,
       key,
       keyedBy,
@@ -244,7 +273,7 @@ export class Filler {
 
   /** @param hasRanges whether the parent may know ranges, as far as it has shown */
   #receive(fill: Fill, lookup: Lookup, response: UpstreamResponse, hasRanges: boolean): FillResult {
-    const { fills, hitForMiss, refreshFailing } = this.#options;
+    const { fills, hitForMiss, refreshFailing, counters, spillRoom } = this.#options;
     const { status, requestedAt, receivedAt } = response;
     const fields = withoutFields(response.fields, isTierField);
     const facts = responseFacts(status, fields, receivedAt);
@@ -259,11 +288,11 @@ export class Filler {
       // It takes the place of what was stored; but a 5xx or 429 tells nothing of the object itself,
       // nor does what only this one client was shown.
       if (status < 500 && status !== 429 && verdict !== 'authorization') {
-        hitForMiss.set(fill.key, HIT_FOR_MISS_MS, fill.keySelector);
+        hitForMiss.set(fill.key, fill.keySelector);
         this.#options.store.delete(fill.key, fill.keySelector);
       }
       fills.closeToOthers(fill);
-    }
+    } else hitForMiss.clear(fill.key, fill.keySelector);
     if (status < 500) refreshFailing.clear(fill.key);
     if (storable && sliceable) {
       const manifest = newManifest(fill, fields, facts, response, size, cache.sliceBytes);
@@ -276,18 +305,24 @@ export class Filler {
     }
     const ageMs = initialAgeMs(facts, requestedAt, receivedAt);
     fill.staleAt = receivedAt + Math.max(0, freshness(facts, cache).freshForMs - ageMs);
+    const reservation = new Reservation(this.#options.budget);
+    const kept = storable && reservation.cover(size ?? 0);
+    if (storable && !kept) {
+      counters.notKept++;
+      fills.closeToOthers(fill);
+    }
     const arriving: Arriving = {
       kind: 'arriving',
       status,
       fields,
       size,
       facts,
-      storability: verdict,
+      storability: storable && !kept ? 'no-room' : verdict,
       initialAgeMs: initialAgeMs(facts, requestedAt, receivedAt),
       receivedAt,
-      body: new FillingBody(storable, () => response.discard()),
+      body: new FillingBody(kept, () => response.discard(), spillRoom),
     };
-    void this.#pump(fill, lookup, cache.maxObjectBytes, arriving, response);
+    void this.#pump(fill, lookup, cache.maxObjectBytes, arriving, response, reservation);
     return arriving;
   }
 
@@ -338,17 +373,24 @@ export class Filler {
     maxObjectBytes: number,
     arriving: Arriving,
     response: UpstreamResponse,
+    reservation: Reservation,
   ): Promise<void> {
-    const { fills, hitForMiss } = this.#options;
+    const { fills, hitForMiss, counters } = this.#options;
     const { body } = arriving;
     try {
       for await (const chunk of response.body) {
         body.append(chunk);
         if (body.kept && body.size > maxObjectBytes) {
-          hitForMiss.set(fill.key, HIT_FOR_MISS_MS, fill.keySelector);
+          hitForMiss.set(fill.key, fill.keySelector);
           fills.closeToOthers(fill);
           body.letGo();
         }
+        if (body.kept && !reservation.cover(body.size)) {
+          counters.notKept++;
+          fills.closeToOthers(fill);
+          body.letGo();
+        }
+        if (!body.kept) reservation.giveBack();
         await body.room();
       }
       if (body.kept) this.#store(fill, arriving, lookup.site.cache.maxVariants);
@@ -356,6 +398,7 @@ export class Filler {
     } catch (error) {
       body.fail(error instanceof Error ? error : new Error(String(error)));
     } finally {
+      reservation.giveBack();
       fills.remove(fill);
     }
   }

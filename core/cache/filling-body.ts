@@ -1,27 +1,48 @@
-/** Bytes that a body which is not kept may be ahead of its slowest reader. */
+import { CanopyError } from '#core/errors.ts';
+import { BodyReader, type FoundAt, type ReaderSource } from './body-reader.ts';
+import { Spill } from './spill.ts';
+import type { SpillRoom } from './spill-room.ts';
+
+/** Bytes of a body that is not kept that may be in memory, ahead of the slowest who reads there. */
 const WINDOW_BYTES = 1024 * 1024;
 
 /**
  * A body on its way from a parent, read by any number of clients as it arrives.
- * While it is *kept*, readers start at its first byte and nobody holds it up; once it is not
- * (`letGo`), what all readers have passed is dropped and the slowest reader sets the pace.
+ * While it is *kept*, readers start at its first byte and nobody holds it up. Once it is not
+ * (`letGo`), what all readers have passed is dropped, and the parent is read at their pace: one who
+ * is a window behind while another waits for more reads on from disk, so as not to hold that one up,
+ * and is cut where there is no room on disk either.
  */
-export class FillingBody {
+export class FillingBody implements ReaderSource {
   readonly #chunks: Buffer[] = [];
-  readonly #readers = new Set<Reader>();
+  readonly #readers = new Set<BodyReader>();
   readonly #onAbandoned: () => void;
-  /** Index of the first chunk still held. */
+  readonly #spillRoom: SpillRoom | undefined;
+  readonly #windowBytes: number;
+  #spill: Spill | undefined;
+  /** Index of the first chunk still held, and the offset of its first byte. */
   #dropped = 0;
+  #droppedBytes = 0;
   #size = 0;
   #kept: boolean;
   #outcome: 'open' | 'complete' | Error = 'open';
   #roomWanted: (() => void) | undefined;
   #abandoned = false;
 
-  /** @param onAbandoned called when the last reader of a body that is not kept has gone */
-  constructor(kept: boolean, onAbandoned: () => void) {
+  /**
+   * @param onAbandoned called when the last reader of a body that is not kept has gone
+   * @param spillRoom without it the slowest reader sets the pace
+   */
+  constructor(
+    kept: boolean,
+    onAbandoned: () => void,
+    spillRoom?: SpillRoom,
+    windowBytes = WINDOW_BYTES,
+  ) {
+    this.#windowBytes = windowBytes;
     this.#kept = kept;
     this.#onAbandoned = onAbandoned;
+    this.#spillRoom = spillRoom;
   }
 
   /** Bytes that have come. */
@@ -43,6 +64,7 @@ export class FillingBody {
   append(chunk: Buffer): void {
     this.#chunks.push(chunk);
     this.#size += chunk.length;
+    while (this.#spill?.write(chunk) === false) this.#cutSlowest();
     this.#wakeReaders();
   }
 
@@ -63,12 +85,15 @@ export class FillingBody {
     if (!this.#kept) return;
     this.#kept = false;
     this.#dropPassed();
-    this.#abandonIfUnread();
+    // Who has just got the header section is about to read.
+    setImmediate(() => this.#abandonUnread());
   }
 
   /** Resolves when the parent may be read on. */
   room(): Promise<void> | undefined {
-    if (this.#kept || this.#abandoned || this.#aheadBytes() < WINDOW_BYTES) return undefined;
+    if (this.#abandoned || !this.#isFull()) return undefined;
+    this.#spillSlow();
+    if (!this.#isFull()) return undefined;
     return new Promise((resolve) => {
       this.#roomWanted = () => {
         this.#roomWanted = undefined;
@@ -80,53 +105,146 @@ export class FillingBody {
   /** All bytes from the first, as they arrive. Must be read or returned. */
   read(): AsyncIterableIterator<Buffer> {
     if (!this.joinable) throw new Error('The first bytes of this body are gone');
-    const reader = new Reader(
-      (index) => this.#at(index),
-      () => this.#dropPassed(),
-      () => this.#leave(reader),
-    );
+    const reader = new BodyReader(this);
     this.#readers.add(reader);
     return reader;
   }
 
-  #at(index: number): Buffer | 'wait' | 'end' | Error {
-    const chunk = this.#chunks[index];
-    if (chunk !== undefined) return chunk;
+  at(reader: BodyReader): FoundAt {
+    if (reader.spilled && reader.offset >= this.#droppedBytes) this.#backToMemory(reader);
+    if (reader.spilled && this.#spill !== undefined) return this.#spill.read(reader.offset);
+    const chunk = this.#chunks[reader.index];
+    if (chunk !== undefined)
+      return reader.skipBytes === 0 ? chunk : chunk.subarray(reader.skipBytes);
     if (this.#outcome === 'open') return 'wait';
     return this.#outcome === 'complete' ? 'end' : this.#outcome;
   }
 
-  #leave(reader: Reader): void {
-    if (!this.#readers.delete(reader)) return;
+  passed(reader: BodyReader): void {
+    if (this.#kept) return;
+    if (reader.spilled) this.#tidySpill();
+    else if (this.#roomWanted !== undefined) this.#spillSlow();
     this.#dropPassed();
-    this.#abandonIfUnread();
   }
 
-  #abandonIfUnread(): void {
+  left(reader: BodyReader): void {
+    if (!this.#readers.delete(reader)) return;
+    this.#tidySpill();
+    this.#dropPassed();
+    this.#abandonUnread();
+  }
+
+  #abandonUnread(): void {
     if (this.#readers.size > 0 || this.#kept || this.#outcome !== 'open') return;
     this.#abandoned = true;
     this.#onAbandoned();
     this.#roomWanted?.();
   }
 
-  #slowest(): number {
-    let slowest = this.#chunks.length;
-    for (const reader of this.#readers) slowest = Math.min(slowest, reader.index);
-    return this.#readers.size === 0 ? this.#dropped : slowest;
+  #isFull(): boolean {
+    if (this.#kept) return false;
+    const ahead = this.#size - this.#paceOffset();
+    return ahead >= this.#windowBytes || (this.#spill?.queuedBytes ?? 0) >= this.#windowBytes;
   }
 
-  #aheadBytes(): number {
-    let bytes = 0;
-    for (let i = this.#slowest(); i < this.#chunks.length; i++)
-      bytes += this.#chunks[i]?.length ?? 0;
-    return bytes;
+  /** Where the reader is that sets the pace: the slowest in memory, else the fastest on disk. */
+  #paceOffset(): number {
+    let slowest = Infinity;
+    // Before anybody reads, what has come is all ahead.
+    let fastest = 0;
+    for (const { offset, spilled } of this.#readers) {
+      if (spilled) fastest = Math.max(fastest, offset);
+      else slowest = Math.min(slowest, offset);
+    }
+    return slowest === Infinity ? fastest : slowest;
+  }
+
+  #onDisk(): readonly BodyReader[] {
+    return [...this.#readers].filter(({ spilled }) => spilled);
+  }
+
+  /** Moves to disk who is a window behind, if somebody else has all that has come. */
+  #spillSlow(): void {
+    const room = this.#spillRoom;
+    if (room === undefined || this.#outcome !== 'open') return;
+    const inMemory = [...this.#readers].filter(({ spilled }) => !spilled);
+    if (!inMemory.some(({ index }) => index === this.#chunks.length)) return;
+    const slow = inMemory.filter(({ offset }) => this.#size - offset >= this.#windowBytes);
+    for (const reader of slow.toSorted((a, b) => a.offset - b.offset)) this.#toDisk(reader, room);
+    this.#dropPassed();
+  }
+
+  #toDisk(reader: BodyReader, room: SpillRoom): void {
+    // Whoever reads from memory is past all who read from disk, so an open spill has its bytes.
+    this.#spill ??= this.#spilledFrom(reader, room);
+    if (this.#spill === undefined) this.#cut(reader);
+    else reader.spilled = true;
+  }
+
+  /** A spill of all from the reader's place on, if there is room for that. */
+  #spilledFrom({ index, skipBytes, offset }: BodyReader, room: SpillRoom): Spill | undefined {
+    const spill = new Spill(room, offset, () => this.#dropPassed());
+    for (const [i, chunk] of this.#chunks.slice(index).entries()) {
+      if (spill.write(i === 0 ? chunk.subarray(skipBytes) : chunk)) continue;
+      spill.close();
+      return undefined;
+    }
+    return spill;
+  }
+
+  /** The reader has come to what is in memory. */
+  #backToMemory(reader: BodyReader): void {
+    let start = this.#droppedBytes;
+    let index = this.#dropped;
+    for (; index < this.#chunks.length; index++) {
+      const end = start + (this.#chunks[index]?.length ?? 0);
+      if (end > reader.offset) break;
+      start = end;
+    }
+    reader.index = index;
+    reader.skipBytes = reader.offset - start;
+    reader.spilled = false;
+    this.#tidySpill();
+  }
+
+  #cutSlowest(): void {
+    const [slowest] = this.#onDisk().toSorted((a, b) => a.offset - b.offset);
+    if (slowest !== undefined) this.#cut(slowest);
+    this.#tidySpill();
+  }
+
+  #cut(reader: BodyReader): void {
+    this.#readers.delete(reader);
+    reader.cut(new CanopyError('insufficient-storage', 'No room is left for slow readers'));
+  }
+
+  /** Frees what nobody will read from disk. */
+  #tidySpill(): void {
+    const spill = this.#spill;
+    if (spill === undefined) return;
+    const onDisk = this.#onDisk();
+    if (onDisk.length > 0) spill.forgetBefore(Math.min(...onDisk.map(({ offset }) => offset)));
+    else {
+      this.#spill = undefined;
+      spill.close();
+    }
   }
 
   #dropPassed(): void {
     if (this.#kept) return;
-    const slowest = this.#slowest();
-    for (; this.#dropped < slowest; this.#dropped++) this.#chunks[this.#dropped] = NO_BYTES;
-    if (this.#roomWanted !== undefined && this.#aheadBytes() < WINDOW_BYTES) this.#roomWanted();
+    for (const passed = this.#firstNeeded(); this.#dropped < passed; this.#dropped++) {
+      this.#droppedBytes += this.#chunks[this.#dropped]?.length ?? 0;
+      this.#chunks[this.#dropped] = NO_BYTES;
+    }
+    if (this.#roomWanted !== undefined && !this.#isFull()) this.#roomWanted();
+  }
+
+  /** Index of the first chunk that somebody still reads from memory. */
+  #firstNeeded(): number {
+    if (this.#readers.size === 0) return this.#dropped;
+    let first = this.#chunks.length;
+    for (const { index, spilled } of this.#readers) if (!spilled) first = Math.min(first, index);
+    return first;
   }
 
   #wakeReaders(): void {
@@ -135,62 +253,3 @@ export class FillingBody {
 }
 
 const NO_BYTES = Buffer.alloc(0);
-
-class Reader implements AsyncIterableIterator<Buffer> {
-  /** The chunk that it reads next. */
-  index = 0;
-  readonly #at: (index: number) => Buffer | 'wait' | 'end' | Error;
-  readonly #onPassed: () => void;
-  readonly #onLeft: () => void;
-  #left = false;
-  #wake: (() => void) | undefined;
-
-  constructor(
-    at: (index: number) => Buffer | 'wait' | 'end' | Error,
-    onPassed: () => void,
-    onLeft: () => void,
-  ) {
-    this.#at = at;
-    this.#onPassed = onPassed;
-    this.#onLeft = onLeft;
-  }
-
-  [Symbol.asyncIterator](): this {
-    return this;
-  }
-
-  wake(): void {
-    this.#wake?.();
-  }
-
-  async next(): Promise<IteratorResult<Buffer, undefined>> {
-    while (!this.#left) {
-      const found = this.#at(this.index);
-      if (found === 'end') break;
-      if (found instanceof Error) {
-        this.#leave();
-        throw found;
-      }
-      if (found !== 'wait') {
-        this.index++;
-        this.#onPassed();
-        return { done: false, value: found };
-      }
-      await new Promise<void>((resolve) => {
-        this.#wake = resolve;
-      });
-    }
-    return this.return();
-  }
-
-  return(): Promise<IteratorResult<Buffer, undefined>> {
-    this.#leave();
-    return Promise.resolve({ done: true, value: undefined });
-  }
-
-  #leave(): void {
-    this.#left = true;
-    this.#onLeft();
-    this.wake();
-  }
-}

@@ -83,6 +83,16 @@ export const cacheSettingsSchema = z.strictObject({
     .int()
     .min(0)
     .default(128 * 1024 * 1024),
+  /** Requests that wait for one fill, per thread; more get what is stale, or 503. */
+  maxWaiters: z.int().min(0).max(1_000_000).default(10_000),
+  /** How long a request waits for a fill's header section; then it gets what is stale, or 503. */
+  waitTimeoutMs: z.int().min(1).max(3_600_000).default(30_000),
+  /** Refreshes behind that are under way at once, per thread; beyond it what is stored is served unrefreshed. */
+  maxRefreshes: z.int().min(0).max(1_000_000).default(100),
+  /** The last part of its freshness in which an object in demand is refreshed behind; 0: never. */
+  refreshAhead: z.number().min(0).max(0.9).default(0),
+  /** The most of its freshness that an object gives up, so that not all expire at once; 0: nothing. */
+  jitterFraction: z.number().min(0).max(0.5).default(0),
 });
 
 const { shape } = cacheSettingsSchema;
@@ -112,6 +122,8 @@ export const upstreamSettingsSchema = z.strictObject({
   firstByteTimeoutMs: z.int().min(1).max(600_000).default(10_000),
   /** Between two pieces of a body. */
   idleTimeoutMs: z.int().min(1).max(600_000).default(10_000),
+  /** How long a request waits for a parent where a stale copy may stand in. */
+  staleAfterMs: z.int().min(0).max(600_000).default(1000),
   /** Of an upgraded connection (WebSocket): with nothing moving either way for so long it is cut. */
   tunnelIdleTimeoutMs: z.int().min(1).max(86_400_000).default(120_000),
 });

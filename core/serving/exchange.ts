@@ -197,9 +197,13 @@ async function stream(
 ): Promise<Sent> {
   let bytes = 0;
   let broken = false;
+  const arriving = isHeld(content) ? undefined : content[Symbol.asyncIterator]();
+  // While the content stalls, the generator below would not hear of a client that leaves.
+  outgoing.once('close', () => void arriving?.return?.());
+  const source = arriving === undefined ? content : { [Symbol.asyncIterator]: () => arriving };
   async function* counted(): AsyncGenerator<Buffer, void, undefined> {
     try {
-      for await (const chunk of content) {
+      for await (const chunk of source) {
         bytes += chunk.length;
         yield chunk;
       }

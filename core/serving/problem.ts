@@ -8,6 +8,9 @@ export interface Problem {
   readonly body: Buffer;
 }
 
+/** What is too much for now may be fine in a moment. */
+const RETRY_AFTER_SECONDS = '1';
+
 export function problemOf(error: CanopyError): Problem {
   const { code, status, side, retrySafe, title, message } = error;
   // What went wrong inside is for the log, not for the world.
@@ -23,6 +26,7 @@ export function problemOf(error: CanopyError): Problem {
     String(body.length),
     'Cache-Control',
     'no-store',
+    ...(code === 'unavailable' ? ['Retry-After', RETRY_AFTER_SECONDS] : []),
     ...(error instanceof MethodNotAllowed ? ['Allow', error.allowed] : []),
   ];
   return { status, fields, body };

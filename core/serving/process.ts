@@ -1,5 +1,6 @@
 import { mkdir } from 'node:fs/promises';
 import { createServer } from 'node:net';
+import { join } from 'node:path';
 import { pino } from 'pino';
 import { systemClock } from '#core/clock.ts';
 import type { Tier } from '#core/contract/node.ts';
@@ -14,6 +15,8 @@ export interface ServingOptions extends NodeOptions {
   readonly workers: number;
   /** Budget of the memory store of the whole node. */
   readonly memoryBytes: number;
+  /** Disk of the whole node for what slow clients have not read yet. */
+  readonly spillBytes: number;
 }
 
 /** How long answers under way may take to finish when the node is told to stop. */
@@ -29,7 +32,7 @@ export async function startServing(
   module: URL,
   options: ServingOptions,
 ): Promise<RunningNode> {
-  const { name, host, port, workers, memoryBytes, dir } = options;
+  const { name, host, port, workers, memoryBytes, spillBytes, dir } = options;
   const log = pino({ name, base: null });
   await mkdir(dir, { recursive: true });
   await assertFree(host, port);
@@ -37,7 +40,13 @@ export async function startServing(
   const threads = new Threads({
     module,
     count: workers,
-    data: { name, tier, memoryBytes: Math.floor(memoryBytes / workers), lease: lease.memory },
+    data: {
+      name,
+      tier,
+      memoryBytes: Math.floor(memoryBytes / workers),
+      spill: { dir: join(dir, 'spill'), bytes: Math.floor(spillBytes / workers) },
+      lease: lease.memory,
+    },
     log,
   });
   const link = new NodeLink({

@@ -1,3 +1,4 @@
+import type { MessagePort } from 'node:worker_threads';
 import type { Config, JournalEvent } from '#core/contract/event.ts';
 import type { Tier } from '#core/contract/node.ts';
 import type { ErrorCode } from '#core/errors.ts';
@@ -9,8 +10,15 @@ export interface ThreadData {
   readonly name: string;
   readonly tier: Tier;
   readonly memoryBytes: number;
+  /** Disk for what slow clients have not read yet; `bytes` is this thread's share. */
+  readonly spill: { readonly dir: string; readonly bytes: number };
   /** The node's lease, which the main thread renews. */
   readonly lease: LeaseMemory;
+}
+
+/** Its place among the node's threads, which the thread that replaces it takes over. */
+export interface ThreadPlace extends ThreadData {
+  readonly slot: number;
 }
 
 /** From the main thread. */
@@ -22,6 +30,8 @@ export type ToThread =
       readonly reset: boolean;
     }
   | { readonly type: 'event'; readonly id: number; readonly event: JournalEvent }
+  /** The way to another thread. */
+  | { readonly type: 'sibling'; readonly slot: number; readonly port: MessagePort }
   | {
       readonly type: 'listen';
       readonly host: string;

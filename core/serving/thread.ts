@@ -5,7 +5,7 @@ import { applyEvent } from '#core/node/config.ts';
 import { NodeLease } from '#core/node/lease.ts';
 import type { Exchange } from './exchange.ts';
 import { listen, type Listener } from './listener.ts';
-import type { FromThread, ThreadData, ToThread } from './thread-messages.ts';
+import type { FromThread, ThreadPlace, ToThread } from './thread-messages.ts';
 import { TierNode } from './tier-node.ts';
 
 const LOAD_INTERVAL_MS = 1000;
@@ -14,11 +14,12 @@ const LOAD_INTERVAL_MS = 1000;
 export function runThread(handle: (node: TierNode, exchange: Exchange) => Promise<void>): void {
   const port = parentPort;
   if (port === null) throw new Error('A serving thread is started as a worker only');
-  const { name, tier, memoryBytes, lease: memory } = workerData as ThreadData;
+  const { name, tier, memoryBytes, spill, lease: memory, slot } = workerData as ThreadPlace;
   const clock = systemClock;
   const send = (message: FromThread): void => port.postMessage(message);
   const lease = new NodeLease(clock, memory);
-  const node = new TierNode({ name, tier, clock, memoryBytes, lease });
+  const node = new TierNode({ name, tier, clock, memoryBytes, spill, lease });
+  node.siblings.sit(slot);
   let listener: Listener | undefined;
 
   const startListening = async (message: ToThread & { type: 'listen' }): Promise<void> => {
@@ -57,6 +58,9 @@ export function runThread(handle: (node: TierNode, exchange: Exchange) => Promis
         send({ type: 'applied', id, report });
         break;
       }
+      case 'sibling':
+        node.siblings.meet(message.slot, message.port);
+        break;
       case 'listen':
         void startListening(message);
         break;

@@ -1,8 +1,8 @@
-import { Worker } from 'node:worker_threads';
+import { MessageChannel, Worker } from 'node:worker_threads';
 import type { Config, JournalEvent } from '#core/contract/event.ts';
 import type { Load, PurgeReport } from '#core/contract/report.ts';
 import { CanopyError } from '#core/errors.ts';
-import type { FromThread, ThreadData, ToThread } from './thread-messages.ts';
+import type { FromThread, ThreadData, ThreadPlace, ToThread } from './thread-messages.ts';
 
 export interface ThreadsOptions {
   /** The module that a thread runs. */
@@ -17,6 +17,7 @@ export interface ThreadsOptions {
 type Applied = (report: PurgeReport | undefined) => void;
 
 interface Thread {
+  readonly slot: number;
   readonly worker: Worker;
   /** Events sent and not yet applied, by id. */
   readonly pending: Map<number, Applied>;
@@ -45,7 +46,7 @@ export class Threads {
 
   constructor(options: ThreadsOptions) {
     this.#options = options;
-    for (let i = 0; i < options.count; i++) this.#start();
+    for (let i = 0; i < options.count; i++) this.#start(i);
   }
 
   /** Resolves when every thread has heeded the event, or the whole `config` where there is none. */
@@ -91,9 +92,11 @@ export class Threads {
     );
   }
 
-  #start(): Thread {
-    const worker = new Worker(this.#options.module, { workerData: this.#options.data });
-    const thread: Thread = { worker, pending: new Map(), load: undefined };
+  #start(slot: number): Thread {
+    const workerData: ThreadPlace = { ...this.#options.data, slot };
+    const worker = new Worker(this.#options.module, { workerData });
+    const thread: Thread = { slot, worker, pending: new Map(), load: undefined };
+    for (const other of this.#threads) introduce(thread, other);
     this.#threads.add(thread);
     worker.on('message', (message: FromThread) => this.#receive(thread, message));
     worker.on('error', (error) => this.#options.log.error({ err: error }, 'A thread has failed'));
@@ -118,7 +121,7 @@ export class Threads {
     const { requests, hits, upstreamRequests, bytesSent } = dead.load ?? NO_LOAD;
     this.#past = addLoads(this.#past, { ...NO_LOAD, requests, hits, upstreamRequests, bytesSent });
     if (this.#closing) return;
-    const thread = this.#start();
+    const thread = this.#start(dead.slot);
     const address = this.#address;
     if (this.#config === undefined) return;
     void this.#send(thread, this.#config, undefined, false);
@@ -156,6 +159,15 @@ export class Threads {
       thread.worker.postMessage({ type: 'listen', host, port, reusePort } satisfies ToThread);
     });
   }
+}
+
+/** Gives two threads a way to one another. */
+function introduce(one: Thread, other: Thread): void {
+  const { port1, port2 } = new MessageChannel();
+  const meet = (thread: Thread, slot: number, port: typeof port1): void =>
+    thread.worker.postMessage({ type: 'sibling', slot, port } satisfies ToThread, [port]);
+  meet(one, other.slot, port1);
+  meet(other, one.slot, port2);
 }
 
 const addLoads = (a: Load, b: Load): Load => ({

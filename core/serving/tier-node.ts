@@ -1,8 +1,13 @@
 import { createHash } from 'node:crypto';
-import { CacheEngine } from '#core/cache/engine.ts';
+import type { Answer } from '#core/cache/answer.ts';
+import { carryOut } from '#core/cache/carry-out.ts';
+import { CacheEngine, type Lookup } from '#core/cache/engine.ts';
 import { MemoryStore } from '#core/cache/memory.ts';
 import { UNKNOWN_COUNTRY } from '#core/cache/policy/keying.ts';
 import { type ServedSite, servedSite } from '#core/cache/served-site.ts';
+import { SpillRoom } from '#core/cache/spill-room.ts';
+import type { Asked } from '#core/cache/siblings/messages.ts';
+import { Siblings } from '#core/cache/siblings/siblings.ts';
 import type { Clock } from '#core/clock.ts';
 import type { Config, JournalEvent } from '#core/contract/event.ts';
 import type { KeySettings } from '#core/contract/key-settings.ts';
@@ -10,6 +15,7 @@ import type { Tier } from '#core/contract/node.ts';
 import type { Load, PurgeReport } from '#core/contract/report.ts';
 import { SiteDirectory } from '#core/sites.ts';
 import { Counters } from '#core/telemetry/counters.ts';
+import { FillCounters } from '#core/telemetry/fill-counters.ts';
 import type { ForwardedBy } from '#core/tree/forward.ts';
 import { Tree } from '#core/tree/tree.ts';
 
@@ -22,9 +28,14 @@ export interface TierNodeOptions {
   readonly lease: { ended(): boolean };
   /** The country of an address, two capital letters; left out: that of every address is unknown. */
   readonly countryOf?: CountryOf;
+  /** Disk for what slow clients have not read yet; none without it. */
+  readonly spill?: { readonly dir: string; readonly bytes: number };
 }
 
 export type CountryOf = (address: string) => string | undefined;
+
+/** The part of the memory budget that fills under way may keep besides what is stored. */
+const FILL_FRACTION = 0.25;
 
 /** What one thread of an edge or mid-tier runs on: its configuration, its cache, its way up. */
 export class TierNode {
@@ -34,20 +45,39 @@ export class TierNode {
   readonly engine: CacheEngine;
   readonly counters = new Counters();
   readonly #countryOf: CountryOf;
+  /** The other threads of the node. */
+  readonly siblings: Siblings;
   readonly #tree: Tree;
   readonly #fenceWaits = new Set<() => void>();
   #config: Config | undefined;
   #sites = new SiteDirectory<ServedSite>([]);
   #by: ForwardedBy;
 
-  constructor({ name, tier, clock, memoryBytes, lease, countryOf }: TierNodeOptions) {
+  constructor({ name, tier, clock, memoryBytes, lease, countryOf, spill }: TierNodeOptions) {
     this.name = name;
     this.tier = tier;
     this.clock = clock;
     this.#tree = new Tree({ clock, tier, config: () => this.config });
     this.#countryOf = countryOf ?? (() => undefined);
     const store = new MemoryStore(memoryBytes, () => void this.counters.variantsDropped++);
-    this.engine = new CacheEngine({ clock, store, tree: this.#tree, lease });
+    const tree = this.#tree;
+    const counters = new FillCounters();
+    this.siblings = new Siblings({
+      clock,
+      tree,
+      counters,
+      answerSibling: (...asked) => this.#answerSibling(...asked),
+    });
+    this.engine = new CacheEngine({
+      clock,
+      store,
+      tree,
+      source: this.siblings,
+      lease,
+      counters,
+      fillBytes: memoryBytes * FILL_FRACTION,
+      ...(spill !== undefined && { spillRoom: new SpillRoom(spill.dir, spill.bytes) }),
+    });
     this.#by = { node: name, network: '' };
   }
 
@@ -137,13 +167,41 @@ export class TierNode {
     };
   }
 
+  /** What another thread of the node asks of this one, as the home of the object. */
+  async #answerSibling(
+    asked: Asked,
+    signal: AbortSignal,
+    inform: Lookup['client']['inform'],
+  ): Promise<Answer | undefined> {
+    const { engine } = this;
+    // A new thread may not know yet what the others do.
+    const site = this.#sites.byName(asked.site);
+    if (site === undefined) return undefined;
+    const { upstreamFields } = asked;
+    const lookup: Lookup = {
+      ...asked,
+      site,
+      upstreamFields: () => upstreamFields,
+      client: { inform },
+    };
+    const found = engine.lookUp(lookup);
+    const decision = engine.decide(lookup, found);
+    return carryOut({ engine, lookup, found, decision, exchange: { content: NO_CONTENT, signal } });
+  }
+
   close(): Promise<void> {
+    this.siblings.close();
     return this.#tree.close();
   }
 }
 
 const foldsAlike = (a: KeySettings, b: KeySettings): boolean =>
   a.sortQuery === b.sortQuery && JSON.stringify(a.query) === JSON.stringify(b.query);
+const NO_CONTENT: AsyncIterable<Buffer> = {
+  async *[Symbol.asyncIterator]() {
+    // A fill sends none.
+  },
+};
 
 /** The network's name in `CDN-Loop` (RFC 8586): the same on all its nodes, telling nothing of its key. */
 function networkPseudonym(tierKey: string): string {

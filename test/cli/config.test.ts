@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { describe, expect, test } from 'vitest';
 import { describeConfig, resolveConfig, type Sources } from '#cli/config.ts';
 import { controlPlaneSettings, midTierSettings, listenSchema } from '#cli/settings.ts';
@@ -14,9 +15,19 @@ describe('where a value comes from', () => {
     ['flag over all', { flags, environment, file }, 4, '--workers'],
     ['environment over file', { environment, file }, 3, 'CANOPY_WORKERS'],
     ['file over default', { file }, 2, 'edge.yaml'],
-    ['default', {}, 1, 'default'],
-    ['empty variable is not set', { environment: { CANOPY_WORKERS: '' } }, 1, 'default'],
-    ['empty file', { file: { name: 'edge.yaml', content: null } }, 1, 'default'],
+    ['default', {}, availableParallelism(), 'default'],
+    [
+      'empty variable is not set',
+      { environment: { CANOPY_WORKERS: '' } },
+      availableParallelism(),
+      'default',
+    ],
+    [
+      'empty file',
+      { file: { name: 'edge.yaml', content: null } },
+      availableParallelism(),
+      'default',
+    ],
   ])('%s', (_title, given, workers, origin) => {
     const all = sources({ ...given, flags: { ...required, ...('flags' in given && given.flags) } });
     const config = resolveConfig(midTierSettings, all);

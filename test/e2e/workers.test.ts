@@ -8,7 +8,8 @@ import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { RunningUp } from './canopy.ts';
 
-// An edge of several threads on one port: a purge is complete when all of them have heeded it.
+// Nodes of several threads on one port each: they fetch as one, and a purge is complete when all of
+// them have heeded it.
 
 const CONNECTIONS = 60;
 

@@ -25,6 +25,8 @@ function decision(given: Given): string {
     knownChanged: false,
     hitForMiss: false,
     refreshFailing: false,
+    jitter: 0,
+    inDemand: false,
     settings: cacheSettings({ staleIfErrorSeconds: 100 }),
     now,
     stored:
@@ -68,6 +70,31 @@ test.each<[string, Given, string]>([
     'RFC 9111 §5.2.2.4: no-cache, though fresh',
     { stored: 'no-cache, max-age=60' },
     'revalidate: no-cache',
+  ],
+  [
+    'jitter shortens freshness',
+    { heldSeconds: 55, jitter: 0.1 },
+    'revalidate: stale (stale on error)',
+  ],
+  [
+    'in the last part of its freshness, in demand',
+    { heldSeconds: 55, inDemand: true, settings: cacheSettings({ refreshAhead: 0.1 }) },
+    'refresh-behind: refresh-ahead (stale on error)',
+  ],
+  [
+    'before the last part of its freshness',
+    { heldSeconds: 53, inDemand: true, settings: cacheSettings({ refreshAhead: 0.1 }) },
+    'serve: fresh (stale on error)',
+  ],
+  [
+    'in the last part, but its refresh failed just now',
+    {
+      heldSeconds: 55,
+      inDemand: true,
+      refreshFailing: true,
+      settings: cacheSettings({ refreshAhead: 0.1 }),
+    },
+    'serve: fresh (stale on error)',
   ],
   [
     'RFC 5861 §3: within the window',

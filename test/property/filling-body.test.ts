@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { FillingBody } from '#core/cache/filling-body.ts';
@@ -89,11 +90,12 @@ test('a kept body that is let go drops what all have read', async () => {
   expect(body.joinable).toBe(false);
 });
 
-test('a body that is let go when nobody reads it is abandoned, and its producer goes on', () => {
+test('a body that is let go when nobody reads it is abandoned, and its producer goes on', async () => {
   let abandoned = 0;
   const body = new FillingBody(true, () => abandoned++);
   body.append(Buffer.alloc(2 * 1024 * 1024));
   body.letGo();
+  await setImmediate();
   expect(abandoned).toBe(1);
   expect(body.room()).toBeUndefined();
 });

@@ -22,6 +22,8 @@ export type Action =
 export type Reason =
   /** Within its freshness lifetime, RFC 9111 §4.2. */
   | 'fresh'
+  /** Fresh and in demand, but so near its end that it is renewed already. */
+  | 'refresh-ahead'
   /** Fresh, but purges may have been missed since the lease ended; the site says to serve on. */
   | 'fresh-lease-ended'
   /** Within the window of RFC 5861 §3. */
@@ -101,6 +103,10 @@ export interface DecisionInput {
   readonly hitForMiss: boolean;
   /** A refresh of this object failed so lately that the next is not due yet. */
   readonly refreshFailing: boolean;
+  /** The part of its freshness that the object gives up; see `jitter`. */
+  readonly jitter: number;
+  /** Asked for often enough to be renewed ahead of its expiry, where the site wants that. */
+  readonly inDemand: boolean;
   readonly now: number;
 }
 
@@ -130,7 +136,7 @@ function decideFromStored(input: DecisionInput): Decision {
   // What we hold may be purged already in an event that has not reached us.
   if (input.fenceBehind) return plain('fill', 'fence-behind');
 
-  const { freshForMs } = freshness(stored.facts, input.settings);
+  const freshForMs = freshness(stored.facts, input.settings).freshForMs * (1 - input.jitter);
   const windows = staleWindows(stored.facts, input.settings);
   const ageMs = currentAgeMs(stored, now);
   const softPurged = stored.softPurgedAt !== undefined;
@@ -155,7 +161,12 @@ function decideFromStored(input: DecisionInput): Decision {
   }
   if (input.knownChanged) return decision('revalidate', 'changed');
   if (staleForMs < 0) {
-    if (!input.leaseEnded) return decision('serve', 'fresh');
+    if (!input.leaseEnded) {
+      const last = input.inDemand && -staleForMs < freshForMs * input.settings.refreshAhead;
+      return last && !input.refreshFailing
+        ? decision('refresh-behind', 'refresh-ahead')
+        : decision('serve', 'fresh');
+    }
     return input.onLeaseEnd === 'serve'
       ? decision('serve', 'fresh-lease-ended')
       : decision('revalidate', 'lease-ended');

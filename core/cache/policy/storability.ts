@@ -23,7 +23,9 @@ export type Storability =
   | 'no-reuse'
   | 'too-large'
   /** More tags, or a longer one, than are kept: a purge of a tag could miss it. */
-  | 'too-many-tags';
+  | 'too-many-tags'
+  /** Fills under way take all the memory meant for them. */
+  | 'no-room';
 
 /** What storability asks of the request that a response answers. */
 export interface StorabilityRequest {

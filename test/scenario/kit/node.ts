@@ -1,3 +1,7 @@
+import { randomUUID } from 'node:crypto';
+import { rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { Config, JournalEvent } from '#core/contract/event.ts';
 import type { PurgeReport } from '#core/contract/report.ts';
 import type { Tier } from '#core/contract/node.ts';
@@ -18,6 +22,7 @@ export class ScenarioNode {
   readonly #node: TierNode;
   readonly #lease: { hasEnded: boolean };
   readonly #missed: [Config, JournalEvent | undefined][] = [];
+  readonly #spillDir = join(tmpdir(), `canopy-scenario-${randomUUID()}`);
   #lagging = false;
   #listener: Listener | undefined;
   #port = 0;
@@ -40,6 +45,7 @@ export class ScenarioNode {
       memoryBytes: memory,
       lease: { ended: () => lease.hasEnded },
       countryOf,
+      spill: { dir: this.#spillDir, bytes: 1024 ** 3 },
     });
   }
 
@@ -100,5 +106,6 @@ export class ScenarioNode {
   async end(): Promise<void> {
     await this.down();
     await this.#node.close();
+    await rm(this.#spillDir, { recursive: true, force: true });
   }
 }

@@ -1,0 +1,170 @@
+import type { MessagePort } from 'node:worker_threads';
+import { type Clock, type Cancel } from '#core/clock.ts';
+import type { Lookup } from '#core/cache/engine.ts';
+import { fieldValue, hasField, withoutFields } from '#core/http/fields.ts';
+import { unconditional } from '#core/cache/policy/validation.ts';
+import type { FillCounters } from '#core/telemetry/fill-counters.ts';
+import type { UpstreamResponse } from '#core/tree/attempt.ts';
+import { rendezvous, type Weighted } from '#core/tree/rendezvous.ts';
+import { resuming } from '#core/tree/resume.ts';
+import { TIER_FIELDS } from '#core/tree/tier-fields.ts';
+import type { Tree, UpstreamRequest } from '#core/tree/tree.ts';
+import type { AnswerSibling } from './answering.ts';
+import { SiblingLost } from './asking.ts';
+import { SiblingLink } from './link.ts';
+import type { Asked } from './messages.ts';
+
+export interface SiblingsOptions {
+  readonly clock: Clock;
+  readonly tree: Tree;
+  readonly counters: FillCounters;
+  readonly answerSibling: AnswerSibling;
+}
+
+interface Seat extends Weighted {
+  /** `undefined`: this very thread. */
+  readonly link: SiblingLink | undefined;
+}
+
+/**
+ * The other threads of this node. Every key has one of them, or this thread, as its *home*: only
+ * the home asks the tree for it, and the others ask the home as if it were a nearer parent, so that
+ * a node makes one request however many threads want the object.
+ */
+export class Siblings {
+  readonly #options: SiblingsOptions;
+  #seats: readonly Seat[] = [];
+
+  constructor(options: SiblingsOptions) {
+    this.#options = options;
+  }
+
+  /** Takes this thread's own place among them. */
+  sit(slot: number): void {
+    this.#put(seat(slot, undefined));
+  }
+
+  /** Meets the thread at `slot`, which holds the other end of `port`. */
+  meet(slot: number, port: MessagePort): void {
+    const link = new SiblingLink(port, this.#options.answerSibling, () => {
+      this.#seats = this.#seats.filter((other) => other.link !== link);
+    });
+    this.#put(seat(slot, link));
+  }
+
+  /** Resolves with the answer of the key's home, or of the tree where that is this thread. */
+  async fetch(lookup: Lookup, request: UpstreamRequest): Promise<UpstreamResponse> {
+    const { tree, counters } = this.#options;
+    const alone = this.#seats.length < 2 || lookup.fromSibling === true;
+    // What is asked of a part is the probe of a large object, whose slices each thread fetches itself.
+    const part = hasField(request.fields, 'range');
+    const link = alone || part ? undefined : this.#homeOf(lookup);
+    if (link === undefined) return tree.fetch(request);
+    try {
+      const response = await this.#ask(link, lookup, request);
+      counters.fromSiblings++;
+      return response;
+    } catch (error) {
+      if (error instanceof SiblingLost) return tree.fetch(request);
+      throw error;
+    }
+  }
+
+  close(): void {
+    for (const { link } of this.#seats) link?.close();
+  }
+
+  #put(added: Seat): void {
+    this.#seats = [...this.#seats.filter(({ name }) => name !== added.name), added];
+  }
+
+  #homeOf({ key, site, fromTier, request }: Lookup): SiblingLink | undefined {
+    // The home knows nothing of what a client asks of caches; what is honoured goes to the tree.
+    if (!fromTier && site.cache.honourClientCacheControl && asksOfCaches(request.fields)) {
+      return undefined;
+    }
+    return rendezvous(this.#seats, key)[0]?.link;
+  }
+
+  async #ask(
+    link: SiblingLink,
+    lookup: Lookup,
+    request: UpstreamRequest,
+  ): Promise<UpstreamResponse> {
+    const { clock, tree } = this.#options;
+    const requestedAt = clock.now();
+    const asking = link.ask(askedOf(lookup, request), (status, fields) =>
+      request.onInterim?.(status, fields),
+    );
+    const cancel: Cancel = clock.after(lookup.site.cache.waitTimeoutMs, () => asking.giveUp());
+    const { status, fields, asOf, body } = await asking.answer.finally(cancel);
+    const response: UpstreamResponse = {
+      parent: { name: 'sibling', url: '', tier: 'mid-tier' },
+      status,
+      fields: [
+        ...withoutFields(fields, (name) => name === TIER_FIELDS.fence.toLowerCase()),
+        TIER_FIELDS.fence,
+        String(asOf),
+      ],
+      body,
+      discard: () => asking.discard(),
+      requestedAt,
+      receivedAt: clock.now(),
+    };
+    // A home that dies in the middle is replaced by the tree; one that failed has tried that.
+    let lost = false;
+    const watched = watching(body, (error) => {
+      lost = error instanceof SiblingLost;
+    });
+    return resuming({ ...response, body: watched }, (further) =>
+      lost
+        ? tree.fetch({ ...request, fields: [...request.fields, ...further] })
+        : Promise.reject(new Error('The home thread has tried every parent')),
+    );
+  }
+}
+
+const seat = (slot: number, link: SiblingLink | undefined): Seat => ({
+  name: `thread-${slot}`,
+  weight: 1,
+  link,
+});
+
+const asksOfCaches = (fields: Lookup['request']['fields']): boolean =>
+  hasField(fields, 'cache-control') || hasField(fields, 'pragma');
+
+/** The fill as its home is to see it: on behalf of everybody, save for what this thread validates. */
+function askedOf(lookup: Lookup, { fields, fence, changed }: UpstreamRequest): Asked {
+  const { site, upstreamFields: _, client: __, ...rest } = lookup;
+  const validators = ['If-None-Match', 'If-Modified-Since'].flatMap((name) => {
+    const value = fieldValue(fields, name.toLowerCase());
+    return value === undefined ? [] : [name, value];
+  });
+  return {
+    ...rest,
+    site: site.name,
+    request: {
+      ...lookup.request,
+      method: 'GET',
+      fields: [...unconditional(lookup.request.fields), ...validators],
+      hasContent: false,
+    },
+    upstreamFields: fields,
+    fromTier: true,
+    fromSibling: true,
+    askingFence: fence,
+    changed,
+  };
+}
+
+async function* watching(
+  body: AsyncIterable<Buffer>,
+  onError: (error: unknown) => void,
+): AsyncGenerator<Buffer, void, undefined> {
+  try {
+    yield* body;
+  } catch (error) {
+    onError(error);
+    throw error;
+  }
+}

@@ -1,0 +1,31 @@
+import { MessageChannel, type MessagePort } from 'node:worker_threads';
+import { cacheKey } from '#core/cache/key.ts';
+import { rendezvous } from '#core/tree/rendezvous.ts';
+import type { ScenarioNode } from './node.ts';
+
+/** Makes two nodes of a scenario the threads of one: they share fills as worker threads do. */
+export function asThreads(one: ScenarioNode, other: ScenarioNode): { dies: () => void } {
+  const { port1, port2 } = new MessageChannel();
+  meet(one, 0, port1);
+  meet(other, 1, port2);
+  return { dies: () => port1.close() };
+}
+
+function meet({ node }: ScenarioNode, own: number, port: MessagePort): void {
+  node.siblings.sit(own);
+  node.siblings.meet(1 - own, port);
+}
+
+/** Which of the two is the home of a target, and which is not. */
+export function homeOf(
+  target: string,
+  one: ScenarioNode,
+  other: ScenarioNode,
+): { home: ScenarioNode; away: ScenarioNode } {
+  const site = one.node.sites.byName('site');
+  if (site === undefined) throw new Error('The nodes have no site yet');
+  const key = cacheKey(site, { scheme: 'http', host: 'www.example.org', target });
+  const seats = [0, 1].map((slot) => ({ name: `thread-${slot}`, weight: 1 }));
+  const first = rendezvous(seats, key)[0]?.name === 'thread-0';
+  return first ? { home: one, away: other } : { home: other, away: one };
+}
