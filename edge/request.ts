@@ -10,14 +10,14 @@ import { type ClientRequest, readRequest } from '#core/http/request.ts';
 import { deliver, failureAnswer, ownAnswer } from '#core/serving/deliver.ts';
 import type { Exchange } from '#core/serving/exchange.ts';
 import type { TierNode } from '#core/serving/tier-node.ts';
-import { fieldsFromClient, isLoop } from '#core/tree/forward.ts';
+import { forwardedFields, isLoop, withAddress } from '#core/tree/forward.ts';
 
 /** A client's request, from its arrival to its record. */
 export async function handleRequest(edge: TierNode, exchange: Exchange): Promise<void> {
   let decision: Decision | undefined;
   let answer: Answer;
   try {
-    const request = readRequest(exchange.received); // accept
+    const request = withAddress(readRequest(exchange.received), exchange.peerAddress); // accept
     const site = siteOf(edge, request);
     guard(edge, request);
     const own = ownAnswer(request);
@@ -63,7 +63,7 @@ function keyed(
     site,
     key: cacheKey(site, request),
     request,
-    upstreamFields: () => fieldsFromClient(request, exchange.peerAddress, forwardedBy),
+    upstreamFields: () => forwardedFields(request, forwardedBy),
     client: exchange,
     fromTier: false,
     askingFence: 0,

@@ -13,7 +13,7 @@ import { deliver, failureAnswer, ownAnswer } from '#core/serving/deliver.ts';
 import type { Exchange } from '#core/serving/exchange.ts';
 import type { TierNode } from '#core/serving/tier-node.ts';
 import { decidedOutcome } from '#core/telemetry/cache-status.ts';
-import { fieldsFromTier, isLoop } from '#core/tree/forward.ts';
+import { forwardedFields, isLoop } from '#core/tree/forward.ts';
 import { TIER_FIELDS } from '#core/tree/tier-fields.ts';
 
 /** How long an edge that is ahead of us waits for our own link to catch up before we ask upward. */
@@ -86,7 +86,7 @@ function keyed(
     site,
     key: cacheKey(site, request),
     request,
-    upstreamFields: () => fieldsFromTier(request, forwardedBy),
+    upstreamFields: () => forwardedFields(request, forwardedBy),
     client: exchange,
     fromTier: true,
     changed: tierField(request.fields, 'changed') !== undefined,

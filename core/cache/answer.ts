@@ -59,8 +59,11 @@ export function answerFromArriving(
   arriving: Arriving,
   request: ClientRequest,
   shared: boolean,
+  now: number,
 ): Pick<Answer, 'status' | 'fields' | 'content'> {
-  const whole = shared ? { ...arriving, fields: sharedFields(arriving) } : arriving;
+  const whole = shared
+    ? { ...arriving, fields: aged(sharedFields(arriving), arriving, now) }
+    : arriving;
   const { status, fields, part } = select(request.method, request.fields, whole);
   const reader = arriving.body.read();
   if (part === 'none') {
@@ -69,6 +72,13 @@ export function answerFromArriving(
   }
   return { status, fields, content: part === 'all' ? reader : only(reader, part) };
 }
+
+/** Who joins late is told how old the answer has become. */
+const aged = (fields: Fields, arriving: Arriving, now: number): Fields => [
+  ...withoutFields(fields, (name) => name === 'age'),
+  'Age',
+  String(Math.floor(currentAgeMs(arriving, now) / 1000)),
+];
 
 /** The fields of a response that more than one client may see, RFC 9111 §5.2.2.4 and §5.2.2.7. */
 export function sharedFields({ fields, facts }: Pick<Arriving, 'fields' | 'facts'>): Fields {
@@ -90,7 +100,25 @@ export function answerFromUpstream(
 }
 
 /** The bytes of `range` of a content that is read from its first byte. */
-async function* only(
+function only(
+  content: AsyncIterableIterator<Buffer>,
+  range: ByteRange,
+): AsyncIterableIterator<Buffer> {
+  const bytes = cut(content, range);
+  return {
+    [Symbol.asyncIterator]() {
+      return this;
+    },
+    next: () => bytes.next(),
+    // A generator that has not begun would not return its source.
+    async return() {
+      await content.return?.();
+      return { done: true, value: undefined };
+    },
+  };
+}
+
+async function* cut(
   content: AsyncIterable<Buffer>,
   { start, end }: ByteRange,
 ): AsyncGenerator<Buffer, void, undefined> {

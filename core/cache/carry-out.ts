@@ -80,7 +80,7 @@ async function fillOrWait(carried: Carried): Promise<Answer> {
     if (result.kind === 'arriving') {
       const storable = result.storability === 'storable';
       return {
-        ...answerFromArriving(result, lookup.request, collapsed),
+        ...answerFromArriving(result, lookup.request, collapsed, engine.now()),
         outcome: outcomeOf(carried, {
           ttlSeconds: storable ? ttlSeconds(result, carried) : undefined,
           forwardStatus: result.status,
@@ -225,6 +225,7 @@ function sharedVary(result: FillResult): readonly string[] | undefined {
 
 /** Whether the answer to another's request answers this one too. */
 function suits(result: FillResult, fill: Fill, { lookup }: Carried): boolean {
+  if (result.kind === 'validated') return result.shared;
   if (result.kind !== 'arriving' && result.kind !== 'sliced') return true;
   const vary = sharedVary(result);
   if (vary === undefined || (result.kind === 'arriving' && !result.body.joinable)) return false;

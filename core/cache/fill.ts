@@ -34,6 +34,8 @@ export type FillResult =
   | {
       readonly kind: 'validated';
       readonly object: StoredObject;
+      /** Whether it may be given to those who waited. */
+      readonly shared: boolean;
       /** The parent's `Cache-Status`, if it has one. */
       readonly cacheStatus: string | undefined;
     }
@@ -57,6 +59,8 @@ export class Fill {
   asOf: number;
   /** The strongest purge that concerns it and came while it was under way. */
   purge: PurgeMark | undefined;
+  /** When what arrives is no longer fresh, once its header section has come; ms since the epoch. */
+  staleAt: number | undefined;
   /** Settles when the header section has come, or every parent has failed. */
   readonly result: Promise<FillResult>;
   settled = false;

@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Clock } from '#core/clock.ts';
 import { CanopyError, messageOf } from '#core/errors.ts';
 import { parseDeltaSeconds } from '#core/http/directives.ts';
@@ -20,7 +21,7 @@ import type { HitForMiss } from './hit-for-miss.ts';
 import { keptFields } from './kept-fields.ts';
 import type { Marks } from './marks.ts';
 import type { Manifest, StoredObject } from './object.ts';
-import { initialAgeMs } from './policy/freshness.ts';
+import { freshness, initialAgeMs } from './policy/freshness.ts';
 import { responseFacts } from './policy/response.ts';
 import {
   contentRange,
@@ -92,9 +93,17 @@ export class Filler {
     const vary = learntVary ?? known?.facts.vary ?? [];
     const selector = variantSelector(vary, request.fields);
     const behind = askingFence > fence.sequence;
-    const underWay = fills.find(key, selector, behind ? askingFence : 0);
+    let underWay = fills.find(key, selector, behind ? askingFence : 0);
+    if (underWay?.staleAt !== undefined && this.#options.clock.now() > underWay.staleAt) {
+      fills.closeToOthers(underWay);
+      underWay = undefined;
+    }
     // A fetch that began before the change is no answer to one who knows of it.
     if (underWay !== undefined && !lookup.changed) return { fill: underWay, collapsed: true };
+    if (underWay !== undefined) {
+      const mark = { sequence: Infinity, mode: 'hard' as const, at: this.#options.clock.now() };
+      fills.purge((other) => other.key === key, mark);
+    }
     const asOf = Math.max(fence.sequence, askingFence);
     const fill = new Fill(
       {
@@ -162,10 +171,11 @@ export class Filler {
       this.#vouch(fill, response);
       if (response.status === 304 && stored !== undefined) {
         response.discard();
-        const object = this.#freshen(fill, stored, response);
+        const { object, shared } = this.#freshen(fill, lookup, stored, response);
         return {
           kind: 'validated',
           object,
+          shared,
           cacheStatus: fieldValue(response.fields, 'cache-status'),
         };
       }
@@ -204,7 +214,8 @@ export class Filler {
         ...(stored === undefined ? [] : validationFields(stored.facts, stored.fields)),
         ...(probe === undefined ? [] : ['Range', probe.range]),
       ],
-      host: request.authority,
+      // Without the port, for the answer is everybody's whatever port they asked at.
+      host: request.host,
       content: undefined,
       fence: fill.asOf,
       changed: lookup.changed || this.#options.changed.has(key),
@@ -220,7 +231,12 @@ export class Filler {
     if (vouched !== undefined) fill.asOf = Math.max(fill.asOf, vouched);
   }
 
-  #freshen(fill: Fill, stored: StoredObject, response: UpstreamResponse): StoredObject {
+  #freshen(
+    fill: Fill,
+    lookup: Lookup,
+    stored: StoredObject,
+    response: UpstreamResponse,
+  ): { object: StoredObject; shared: boolean } {
     const { store, fills, refreshFailing } = this.#options;
     const { requestedAt, receivedAt } = response;
     const updated = freshenedFields(stored.fields, keptFields(response.fields));
@@ -231,15 +247,27 @@ export class Filler {
       ...stored,
       fields: sharedFields({ fields: updated, facts }),
       facts,
+      selector: variantSelector(facts.vary, fill.requestFields),
       initialAgeMs: initialAgeMs({ ...facts, ageSeconds: own.ageSeconds }, requestedAt, receivedAt),
       receivedAt,
       asOf: fill.asOf,
       softPurgedAt: undefined,
     };
-    if (fill.purge === undefined) store.put(object);
+    const verdict = storability(
+      { method: 'GET', authorized: hasField(lookup.request.fields, 'authorization') },
+      facts,
+      stored.body.size,
+      lookup.site.cache,
+    );
+    const shared = verdict === 'storable';
+    if (fill.purge === undefined) {
+      // Under its old selector it no longer counts.
+      if (!shared || object.selector !== stored.selector) store.drop(stored);
+      if (shared) store.put(object);
+    }
     refreshFailing.clear(fill.key);
     fills.remove(fill);
-    return object;
+    return { object, shared };
   }
 
   /** @param hasRanges whether the parent may know ranges, as far as it has shown */
@@ -256,8 +284,9 @@ export class Filler {
     const verdict = storability({ method: 'GET', authorized }, facts, limited, cache);
     const storable = verdict === 'storable';
     if (!storable) {
-      // It takes the place of what was stored; but a 5xx tells nothing of the object itself.
-      if (status < 500) {
+      // It takes the place of what was stored; but a 5xx or 429 tells nothing of the object itself,
+      // nor does what only this one client was shown.
+      if (status < 500 && status !== 429 && verdict !== 'authorization') {
         hitForMiss.set(fill.key);
         this.#options.store.delete(fill.key);
       }
@@ -279,6 +308,8 @@ export class Filler {
       counters.notKept++;
       fills.closeToOthers(fill);
     }
+    const ageMs = initialAgeMs(facts, requestedAt, receivedAt);
+    fill.staleAt = receivedAt + Math.max(0, freshness(facts, cache).freshForMs - ageMs);
     const arriving: Arriving = {
       kind: 'arriving',
       status,
@@ -344,12 +375,12 @@ export class Filler {
         if (body.kept && body.size > maxObjectBytes) {
           hitForMiss.set(fill.key);
           fills.closeToOthers(fill);
-          body.letGo();
+          await letGo(body);
         }
         if (body.kept && !reservation.cover(body.size)) {
           counters.notKept++;
           fills.closeToOthers(fill);
-          body.letGo();
+          await letGo(body);
         }
         if (!body.kept) reservation.giveBack();
         await body.room();
@@ -380,6 +411,12 @@ export class Filler {
       softPurgedAt: fill.purge?.at,
     });
   }
+}
+
+/** A turn later: who has just got the header section is about to read, and would find it abandoned. */
+async function letGo(body: FillingBody): Promise<void> {
+  await nextTurn();
+  body.letGo();
 }
 
 /** Content that is neither kept nor read would wait for a reader that does not come. */

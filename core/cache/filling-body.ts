@@ -27,6 +27,7 @@ export class FillingBody implements ReaderSource {
   #kept: boolean;
   #outcome: 'open' | 'complete' | Error = 'open';
   #roomWanted: (() => void) | undefined;
+  #abandoned = false;
 
   /**
    * @param onAbandoned called when the last reader of a body that is not kept has gone
@@ -84,13 +85,12 @@ export class FillingBody implements ReaderSource {
     if (!this.#kept) return;
     this.#kept = false;
     this.#dropPassed();
-    // Who has just got the header section is about to read.
-    setImmediate(() => this.#abandonUnread());
+    this.#abandonIfUnread();
   }
 
   /** Resolves when the parent may be read on. */
   room(): Promise<void> | undefined {
-    if (!this.#isFull()) return undefined;
+    if (this.#abandoned || !this.#isFull()) return undefined;
     this.#spillSlow();
     if (!this.#isFull()) return undefined;
     return new Promise((resolve) => {
@@ -130,11 +130,14 @@ export class FillingBody implements ReaderSource {
     if (!this.#readers.delete(reader)) return;
     this.#tidySpill();
     this.#dropPassed();
-    this.#abandonUnread();
+    this.#abandonIfUnread();
   }
 
-  #abandonUnread(): void {
-    if (this.#readers.size === 0 && !this.#kept && this.#outcome === 'open') this.#onAbandoned();
+  #abandonIfUnread(): void {
+    if (this.#readers.size > 0 || this.#kept || this.#outcome !== 'open') return;
+    this.#abandoned = true;
+    this.#onAbandoned();
+    this.#roomWanted?.();
   }
 
   #isFull(): boolean {

@@ -36,6 +36,13 @@ export class MemoryStore implements ObjectStore {
     return true;
   }
 
+  drop({ key, selector }: StoredObject): void {
+    this.#set(
+      key,
+      this.#peek(key).filter((other) => other.selector !== selector),
+    );
+  }
+
   delete(key: string): Volume {
     const volume = volumeOf(this.#peek(key));
     this.#variants.delete(key);

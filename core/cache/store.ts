@@ -21,6 +21,8 @@ export interface ObjectStore {
   lookup(key: string): readonly StoredObject[];
   /** Stores a variant in place of the one it equals in key and selector. `false`: larger than the store takes. */
   put(object: StoredObject): boolean;
+  /** Drops one variant. */
+  drop(object: StoredObject): void;
   /** Drops every variant under a key. */
   delete(key: string): Volume;
   /** Applies a purge to the variants under a key whose `asOf` is before it; what it hit. */

@@ -1,5 +1,5 @@
 import { CanopyError, MethodNotAllowed } from '#core/errors.ts';
-import { type Fields, fieldLines, fieldValue, hasField } from './fields.ts';
+import { endToEndFields, type Fields, fieldLines, fieldValue, hasField } from './fields.ts';
 import { normalizePath } from './target.ts';
 
 /** A request as its sender put it, before anything was checked. */
@@ -92,7 +92,7 @@ export function readRequest(received: ReceivedRequest): ClientRequest {
     authority,
     host: host.toLowerCase().replace(/\.$/, ''),
     target: isOfServer(received, absolute) ? '*' : readTarget(absolute, received),
-    fields,
+    fields: endToEndFields(fields),
     hasContent: hasContent(fields),
     upgrade: received.upgrade,
     // RFC 9110 §10.1.1: an HTTP/1.0 client that expects it does not know what it says.

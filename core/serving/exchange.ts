@@ -210,6 +210,8 @@ async function stream(
     } catch (error) {
       // A client that leaves is thrown in here as well.
       broken = !outgoing.destroyed;
+      // A plain close would end an answer without framing as if it were whole.
+      if (broken) outgoing.socket?.resetAndDestroy();
       throw error;
     }
   }

@@ -105,7 +105,8 @@ export class TierNode {
     }
     if (event?.type === 'site.delete') {
       // A later site of the same name must not find what this one left.
-      engine.fence.raiseSite(event.name, { sequence: event.sequence, mode: 'hard', at: event.at });
+      const target = { kind: 'site' as const, site: event.name };
+      engine.purge({ id: '', mode: 'hard', target }, undefined, event.sequence, event.at);
     }
     this.#config = config;
     engine.fence.advance(config.sequence);

@@ -3,12 +3,14 @@ import { Agent, errors } from 'undici';
 import type { Cancel, Clock } from '#core/clock.ts';
 import type { UpstreamSettings } from '#core/contract/site.ts';
 import { CanopyError, messageOf } from '#core/errors.ts';
+import { formatDate } from '#core/http/dates.ts';
 import {
   endToEndFields,
   type Fields,
   fieldValue,
-  withoutFields,
+  hasField,
   listMembers,
+  withoutFields,
 } from '#core/http/fields.ts';
 import { InvalidAnswer, isDirect, sendDirect } from './direct.ts';
 import type { AttemptOutcome } from './health.ts';
@@ -130,7 +132,7 @@ export class Connections {
     return {
       parent,
       status,
-      fields: keptFields(status, fields),
+      fields: dated(keptFields(status, fields), this.#clock.now()),
       tunnel: switched && new Tunnel(switched, this.#clock, settings.tunnelIdleTimeoutMs),
       body: untilIdle(body, this.#clock, settings.idleTimeoutMs, abort),
       // Destroying without an error listener would surface as an uncaught abort.
@@ -181,6 +183,10 @@ export class Connections {
     return agent;
   }
 }
+
+/** RFC 9110 §6.6.1: who receives an answer without Date and passes it on says when it came. */
+const dated = (fields: Fields, now: number): Fields =>
+  hasField(fields, 'date') ? fields : [...fields, 'Date', formatDate(now)];
 
 /** An answer before its fields were looked at. */
 interface Answered {

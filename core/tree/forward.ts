@@ -19,24 +19,24 @@ const CLIENT_ADDRESS: ReadonlySet<string> = new Set([
   'x-forwarded-proto',
 ]);
 
-/** What an edge sends upstream for a client: its end-to-end fields, and who asked. */
-export function fieldsFromClient(
-  request: ClientRequest,
-  clientAddress: string,
-  by: ForwardedBy,
-): readonly string[] {
+/**
+ * A client's request with what the edge knows of the client in place of what it says of itself, so
+ * that variants are told apart by what the origin sees. The host goes without its port, which is no
+ * part of the key.
+ */
+export function withAddress(request: ClientRequest, clientAddress: string): ClientRequest {
   const fields = withoutFields(
-    endToEndFields(countedDown(request)),
-    (name) => NOT_FORWARDED.has(name) || CLIENT_ADDRESS.has(name) || isTierField(name),
+    request.fields,
+    (name) => CLIENT_ADDRESS.has(name) || isTierField(name),
   );
   fields.push('X-Forwarded-For', clientAddress);
-  fields.push('X-Forwarded-Host', request.authority);
+  fields.push('X-Forwarded-Host', request.host);
   fields.push('X-Forwarded-Proto', request.scheme);
-  return [...fields, ...hopFields(request.fields, by)];
+  return { ...request, fields };
 }
 
-/** What a mid-tier sends upstream for an edge: all that the edge said, save what is between tiers. */
-export function fieldsFromTier(request: ClientRequest, by: ForwardedBy): readonly string[] {
+/** What is sent upstream of a request: all that it said, save what is for one hop or between tiers. */
+export function forwardedFields(request: ClientRequest, by: ForwardedBy): readonly string[] {
   const fields = withoutFields(
     endToEndFields(countedDown(request)),
     (name) => NOT_FORWARDED.has(name) || isTierField(name),

@@ -1,5 +1,6 @@
 import { createHash, type Hash } from 'node:crypto';
 import { type Fields, fieldValue } from '#core/http/fields.ts';
+import { contentLength } from '#core/http/length.ts';
 import type { UpstreamResponse } from './attempt.ts';
 
 /** Continuations of one body; a transfer that breaks more often than this is given up. */
@@ -44,7 +45,8 @@ export function resuming(
             soFar.add(chunk);
             yield chunk;
           }
-          return;
+          if (soFar.isWhole()) return;
+          broken = new Error('A continuation ended before the content did');
         }
       } catch (error) {
         broken = error;
@@ -77,10 +79,12 @@ class Beginning {
   readonly #description: string;
   readonly #digest: Hash | undefined;
   bytes = 0;
+  readonly #length: number | undefined;
 
   constructor(fields: Fields) {
     const etag = fieldValue(fields, 'etag');
     this.#validator = etag?.startsWith('"') ? etag : undefined;
+    this.#length = contentLength(fields);
     this.#description = describe(fields);
     this.#digest = this.#validator === undefined ? createHash('sha256') : undefined;
   }
@@ -88,6 +92,11 @@ class Beginning {
   add(chunk: Buffer): void {
     this.bytes += chunk.length;
     this.#digest?.update(chunk);
+  }
+
+  /** As far as the first answer told its length. */
+  isWhole(): boolean {
+    return this.#length === undefined || this.bytes === this.#length;
   }
 
   conditions(): Fields {

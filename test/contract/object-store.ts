@@ -92,6 +92,14 @@ export function objectStoreContract(
       expect(store.volume()).toEqual({ objects: 0, bytes: 0 });
     });
 
+    test('drops one variant and leaves the others', () => {
+      store.put(object({ selector: 'no' }));
+      store.put(object({ selector: 'it' }));
+      store.drop(object({ selector: 'no' }));
+      expect(store.lookup(object().key).map(({ selector }) => selector)).toEqual(['it']);
+      expect(store.volume().objects).toBe(1);
+    });
+
     test('a hard purge concerns what is older than it', () => {
       store.put(object({ selector: 'old', asOf: 8 }));
       store.put(object({ selector: 'new', asOf: 9 }));

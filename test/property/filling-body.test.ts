@@ -88,3 +88,21 @@ test('a kept body that is let go drops what all have read', async () => {
   body.letGo();
   expect(body.joinable).toBe(false);
 });
+
+test('a body that is let go when nobody reads it is abandoned, and its producer goes on', () => {
+  let abandoned = 0;
+  const body = new FillingBody(true, () => abandoned++);
+  body.append(Buffer.alloc(2 * 1024 * 1024));
+  body.letGo();
+  expect(abandoned).toBe(1);
+  expect(body.room()).toBeUndefined();
+});
+
+test('a producer that waits for room goes on when the last reader leaves', async () => {
+  const body = new FillingBody(false, () => undefined);
+  const reader = body.read();
+  body.append(Buffer.alloc(2 * 1024 * 1024));
+  const room = body.room();
+  await reader.return?.();
+  await expect(room).resolves.toBeUndefined();
+});

@@ -37,7 +37,7 @@ scenario('a WebSocket through both tiers', async ({ edge, midTier, changeSite })
   const closed = once(client, 'close');
   client.close(1000);
   expect(((await closed) as [CloseEvent])[0].wasClean).toBe(true);
-  expect(upgrades).toEqual([new URL(edge().url).host]);
+  expect(upgrades).toEqual([new URL(edge().url).hostname]);
   for (const { node } of [edge(), midTier()]) {
     await expect.poll(() => node.counters.decisions.get('pass upgrade')).toBe(1);
     expect(node.load()).toMatchObject({ objects: 0, upstreamRequests: 1 });

@@ -249,7 +249,7 @@ export class Slices {
         'If-Range',
         manifest.facts.etag ?? '',
       ],
-      host: lookup.request.authority,
+      host: lookup.request.host,
       content: undefined,
       fence: Math.max(fence.sequence, lookup.askingFence),
       changed: lookup.changed,
