@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Clock } from '#core/clock.ts';
 import { CanopyError, messageOf } from '#core/errors.ts';
 import { parseDeltaSeconds } from '#core/http/directives.ts';
@@ -303,14 +304,14 @@ export class Filler {
       );
       return this.#sliced(fill, lookup, manifest, response);
     }
-    const ageMs = initialAgeMs(facts, requestedAt, receivedAt);
-    fill.staleAt = receivedAt + Math.max(0, freshness(facts, cache).freshForMs - ageMs);
     const reservation = new Reservation(this.#options.budget);
     const kept = storable && reservation.cover(size ?? 0);
     if (storable && !kept) {
       counters.notKept++;
       fills.closeToOthers(fill);
     }
+    const ageMs = initialAgeMs(facts, requestedAt, receivedAt);
+    fill.staleAt = receivedAt + Math.max(0, freshness(facts, cache).freshForMs - ageMs);
     const arriving: Arriving = {
       kind: 'arriving',
       status,
@@ -383,12 +384,12 @@ export class Filler {
         if (body.kept && body.size > maxObjectBytes) {
           hitForMiss.set(fill.key, fill.keySelector);
           fills.closeToOthers(fill);
-          body.letGo();
+          await letGo(body);
         }
         if (body.kept && !reservation.cover(body.size)) {
           counters.notKept++;
           fills.closeToOthers(fill);
-          body.letGo();
+          await letGo(body);
         }
         if (!body.kept) reservation.giveBack();
         await body.room();
@@ -420,6 +421,12 @@ export class Filler {
     };
     this.#options.store.put(object, maxVariants);
   }
+}
+
+/** A turn later: who has just got the header section is about to read, and would find it abandoned. */
+async function letGo(body: FillingBody): Promise<void> {
+  await nextTurn();
+  body.letGo();
 }
 
 /** Content that is neither kept nor read would wait for a reader that does not come. */

@@ -85,8 +85,7 @@ export class FillingBody implements ReaderSource {
     if (!this.#kept) return;
     this.#kept = false;
     this.#dropPassed();
-    // Who has just got the header section is about to read.
-    setImmediate(() => this.#abandonUnread());
+    this.#abandonIfUnread();
   }
 
   /** Resolves when the parent may be read on. */
@@ -131,10 +130,10 @@ export class FillingBody implements ReaderSource {
     if (!this.#readers.delete(reader)) return;
     this.#tidySpill();
     this.#dropPassed();
-    this.#abandonUnread();
+    this.#abandonIfUnread();
   }
 
-  #abandonUnread(): void {
+  #abandonIfUnread(): void {
     if (this.#readers.size > 0 || this.#kept || this.#outcome !== 'open') return;
     this.#abandoned = true;
     this.#onAbandoned();

@@ -223,12 +223,3 @@ test('a disk that fails cuts only who reads from it', async () => {
   expect(fast.bytes.length).toBe(100 * 64 * 1024);
   expect(slow.error).toMatchObject({ code: 'ENAMETOOLONG' });
 });
-
-test('a body let go while nobody reads it is abandoned', async () => {
-  const abandoned = Promise.withResolvers<void>();
-  const body = new FillingBody(true, abandoned.resolve);
-  body.append(Buffer.from('x'));
-  body.letGo();
-  await abandoned.promise;
-  expect(body.kept).toBe(false);
-});
