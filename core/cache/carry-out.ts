@@ -279,8 +279,11 @@ async function pass(carried: Carried): Promise<Answer> {
     expectsContinue: request.hasContent && request.expectsContinue,
     onInterim: (status, fields) => lookup.client.inform(status, fields),
   });
-  for (const { target } of invalidated(request, response.status, response.fields)) {
-    engine.invalidate(site, request.host, target);
+  const changed = invalidated(request, response.status, response.fields);
+  if (changed.length > 0) {
+    const targets = changed.map(({ target }) => target);
+    for (const target of targets) engine.invalidate(site, request.host, target);
+    await engine.tellThreads({ site: site.name, host: request.host, targets });
   }
   return {
     ...answerFromUpstream(response),

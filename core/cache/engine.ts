@@ -57,7 +57,18 @@ const AHEAD_AGAIN_MS = 2_000;
 
 export type Found = StoredObject | 'uri-miss' | 'vary-miss' | 'purged';
 
+/** URLs that a request has changed, and what is stored of them is to be forgotten. */
+export interface Changed {
+  /** Its name. */
+  readonly site: string;
+  readonly host: string;
+  /** Paths and queries. */
+  readonly targets: readonly string[];
+}
+
 export interface EngineOptions {
+  /** Resolves when the other threads of the node have forgotten, too; left out: there are none. */
+  readonly tellThreads?: ((changed: Changed) => Promise<void>) | undefined;
   readonly clock: Clock;
   readonly store: ObjectStore;
   readonly tree: Tree;
@@ -180,6 +191,11 @@ export class CacheEngine {
     const before = fromTier || this.#demand.has(key);
     this.#demand.set(key, DEMAND_MS);
     return before && !this.#ahead.has(key);
+  }
+
+  /** Has the other threads of the node `invalidate` the same. */
+  tellThreads(changed: Changed): Promise<void> | undefined {
+    return this.#options.tellThreads?.(changed);
   }
 
   /** Forgets what is stored or being fetched of a URL, for a request that may have changed it. */

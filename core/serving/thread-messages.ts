@@ -1,4 +1,5 @@
 import type { MessagePort } from 'node:worker_threads';
+import type { Changed } from '#core/cache/engine.ts';
 import type { Config, JournalEvent } from '#core/contract/event.ts';
 import type { Tier } from '#core/contract/node.ts';
 import type { ErrorCode } from '#core/errors.ts';
@@ -30,6 +31,10 @@ export type ToThread =
       readonly reset: boolean;
     }
   | { readonly type: 'event'; readonly id: number; readonly event: JournalEvent }
+  /** Another thread has passed on a request that changed these. */
+  | { readonly type: 'changed'; readonly id: number; readonly changed: Changed }
+  /** All others have heeded what this thread said under `id`. */
+  | { readonly type: 'told'; readonly id: number }
   /** The way to another thread. */
   | { readonly type: 'sibling'; readonly slot: number; readonly port: MessagePort }
   | {
@@ -43,6 +48,7 @@ export type ToThread =
 /** To the main thread. */
 export type FromThread =
   | { readonly type: 'applied'; readonly id: number; readonly report: PurgeReport | undefined }
+  | { readonly type: 'changed'; readonly id: number; readonly changed: Changed }
   | { readonly type: 'listening'; readonly url: string; readonly port: number }
   | { readonly type: 'not-listening'; readonly code: ErrorCode; readonly message: string }
   | { readonly type: 'load'; readonly load: Load }

@@ -1,4 +1,5 @@
 import { parentPort, workerData } from 'node:worker_threads';
+import type { Changed } from '#core/cache/engine.ts';
 import { systemClock } from '#core/clock.ts';
 import { CanopyError, messageOf } from '#core/errors.ts';
 import { applyEvent } from '#core/node/config.ts';
@@ -18,7 +19,15 @@ export function runThread(handle: (node: TierNode, exchange: Exchange) => Promis
   const clock = systemClock;
   const send = (message: FromThread): void => port.postMessage(message);
   const lease = new NodeLease(clock, memory);
-  const node = new TierNode({ name, tier, clock, memoryBytes, spill, lease });
+  const telling = new Map<number, () => void>();
+  let nextTelling = 0;
+  const tellThreads = (changed: Changed): Promise<void> =>
+    new Promise((resolve) => {
+      const id = nextTelling++;
+      telling.set(id, resolve);
+      send({ type: 'changed', id, changed });
+    });
+  const node = new TierNode({ name, tier, clock, memoryBytes, spill, lease, tellThreads });
   node.siblings.sit(slot);
   let listener: Listener | undefined;
 
@@ -58,6 +67,17 @@ export function runThread(handle: (node: TierNode, exchange: Exchange) => Promis
         send({ type: 'applied', id, report });
         break;
       }
+      case 'changed': {
+        const { host, targets } = message.changed;
+        const site = node.sites.byName(message.changed.site);
+        for (const target of targets) if (site) node.engine.invalidate(site, host, target);
+        send({ type: 'applied', id: message.id, report: undefined });
+        break;
+      }
+      case 'told':
+        telling.get(message.id)?.();
+        telling.delete(message.id);
+        break;
       case 'sibling':
         node.siblings.meet(message.slot, message.port);
         break;

@@ -108,10 +108,22 @@ export class Threads {
     if (message.type === 'applied') {
       thread.pending.get(message.id)?.(message.report);
       thread.pending.delete(message.id);
-    } else if (message.type === 'load') thread.load = message.load;
+    } else if (message.type === 'changed') void this.#tell(thread, message);
+    else if (message.type === 'load') thread.load = message.load;
     else if (message.type === 'error') {
       this.#options.log.error({ detail: message.message }, 'A request has failed');
     }
+  }
+
+  /** Passes on to all other threads what one has seen changed, and lets it know when they have heeded it. */
+  async #tell(from: Thread, { id, changed }: FromThread & { type: 'changed' }): Promise<void> {
+    const others = [...this.#threads].filter((thread) => thread !== from);
+    await Promise.all(
+      others.map((thread) =>
+        this.#ask(thread, (asked) => ({ type: 'changed', id: asked, changed })),
+      ),
+    );
+    from.worker.postMessage({ type: 'told', id } satisfies ToThread);
   }
 
   /** What a dead thread held is gone with it, so it has heeded whatever it was sent. */
@@ -137,12 +149,17 @@ export class Threads {
     event: JournalEvent | undefined,
     reset: boolean,
   ): Promise<PurgeReport | undefined> {
+    return this.#ask(thread, (id) =>
+      event === undefined ? { type: 'config', id, config, reset } : { type: 'event', id, event },
+    );
+  }
+
+  /** Resolves when the thread has heeded the message. */
+  #ask(thread: Thread, message: (id: number) => ToThread): Promise<PurgeReport | undefined> {
     const id = this.#nextId++;
-    const message: ToThread =
-      event === undefined ? { type: 'config', id, config, reset } : { type: 'event', id, event };
     return new Promise((resolve) => {
       thread.pending.set(id, resolve);
-      thread.worker.postMessage(message);
+      thread.worker.postMessage(message(id));
     });
   }
 

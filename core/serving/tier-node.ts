@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Answer } from '#core/cache/answer.ts';
 import { carryOut } from '#core/cache/carry-out.ts';
-import { CacheEngine, type Lookup } from '#core/cache/engine.ts';
+import { CacheEngine, type Changed, type Lookup } from '#core/cache/engine.ts';
 import { MemoryStore } from '#core/cache/memory.ts';
 import { UNKNOWN_COUNTRY } from '#core/cache/policy/keying.ts';
 import { type ServedSite, servedSite } from '#core/cache/served-site.ts';
@@ -28,6 +28,8 @@ export interface TierNodeOptions {
   readonly lease: { ended(): boolean };
   /** The country of an address, two capital letters; left out: that of every address is unknown. */
   readonly countryOf?: CountryOf;
+  /** See `EngineOptions`. */
+  readonly tellThreads?: (changed: Changed) => Promise<void>;
   /** Disk for what slow clients have not read yet; none without it. */
   readonly spill?: { readonly dir: string; readonly bytes: number };
 }
@@ -53,7 +55,16 @@ export class TierNode {
   #sites = new SiteDirectory<ServedSite>([]);
   #by: ForwardedBy;
 
-  constructor({ name, tier, clock, memoryBytes, lease, countryOf, spill }: TierNodeOptions) {
+  constructor({
+    name,
+    tier,
+    clock,
+    memoryBytes,
+    lease,
+    countryOf,
+    spill,
+    tellThreads,
+  }: TierNodeOptions) {
     this.name = name;
     this.tier = tier;
     this.clock = clock;
@@ -74,6 +85,7 @@ export class TierNode {
       tree,
       source: this.siblings,
       lease,
+      tellThreads,
       counters,
       fillBytes: memoryBytes * FILL_FRACTION,
       ...(spill !== undefined && { spillRoom: new SpillRoom(spill.dir, spill.bytes) }),

@@ -44,6 +44,7 @@ test.each<[string, string, number, readonly string[], readonly string[]]>([
     ['Location', 'http://example.org:81/a'],
     ['/cart?x'],
   ],
+  ['RFC 3986 §6.2.2: in one spelling', 'POST', 201, ['Location', '/a%7eb'], ['/cart?x', '/a~b']],
   ['a reference that is none', 'POST', 200, ['Location', 'http://[/'], ['/cart?x']],
 ])('%s', (_, method, status, fields, targets) => {
   const found = invalidated({ ...request, method }, status, fields);

@@ -1,5 +1,6 @@
 import { type Fields, fieldValue } from '#core/http/fields.ts';
 import type { ClientRequest } from '#core/http/request.ts';
+import { normalizePath } from '#core/http/target.ts';
 
 /** What names a resource whose stored responses an unsafe request may have outdated. */
 export interface Invalidated {
@@ -32,5 +33,6 @@ function sameOrigin(reference: string, base: string): readonly Invalidated[] {
   const named = URL.parse(reference, base);
   const own = URL.parse(base);
   if (named === null || own === null || named.origin !== own.origin) return [];
-  return [{ target: named.pathname + named.search }];
+  // As a request for it would be read, so that both come to the same key.
+  return [{ target: (normalizePath(named.pathname) ?? named.pathname) + named.search }];
 }
