@@ -121,8 +121,11 @@ export class FillingBody implements ReaderSource {
 
   passed(reader: BodyReader): void {
     if (this.#kept) return;
-    if (reader.spilled) this.#tidySpill();
-    else if (this.#roomWanted !== undefined) this.#spillSlow();
+    if (reader.spilled) {
+      // A read from disk may take it past one in memory, whose bytes must not be forgotten for that.
+      if (reader.offset >= this.#droppedBytes) this.#backToMemory(reader);
+      this.#tidySpill();
+    } else if (this.#roomWanted !== undefined) this.#spillSlow();
     this.#dropPassed();
   }
 
