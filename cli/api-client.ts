@@ -8,12 +8,14 @@ import { validate } from '#core/contract/validate.ts';
 import { CanopyError, ERRORS, type ErrorCode, messageOf } from '#core/errors.ts';
 import {
   healthSchema,
+  networkSchema,
   type NodeStatus,
   nodeAnswerSchema,
   nodeStatusSchema,
   problemSchema,
   type Purge,
   purgeSchema,
+  type RotationPhase,
   siteAnswerSchema,
   type StoredObject,
   storedObjectSchema,
@@ -75,8 +77,21 @@ export class ApiClient {
       .credential;
   }
 
+  /** Takes a node out of use, or back into it. */
+  drainNode(name: string, verb: 'drain' | 'resume'): Promise<unknown> {
+    return this.#send(z.unknown(), 'POST', `/v1/nodes/${encodeURIComponent(name)}/${verb}`);
+  }
+
   deleteNode(name: string): Promise<unknown> {
     return this.#send(z.unknown(), 'DELETE', `/v1/nodes/${encodeURIComponent(name)}`);
+  }
+
+  async tierKeyRotation(): Promise<RotationPhase> {
+    return (await this.#send(networkSchema, 'GET', '/v1/network')).tierKeyRotation;
+  }
+
+  async rotateTierKey(): Promise<RotationPhase> {
+    return (await this.#send(networkSchema, 'POST', '/v1/network/rotate-tier-key')).tierKeyRotation;
   }
 
   purge(order: PurgeRequest): Promise<Purge> {

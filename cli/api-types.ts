@@ -9,6 +9,10 @@ import { siteSchema } from '#core/contract/site.ts';
 
 export const healthSchema = z.looseObject({ sequence: z.int() });
 
+export const networkSchema = z.looseObject({
+  tierKeyRotation: z.enum(['none', 'announced', 'switched']),
+});
+
 export const siteAnswerSchema = z.looseObject({ site: siteSchema, sequence: z.int() });
 
 export const nodeStatusSchema = z.looseObject({
@@ -54,6 +58,7 @@ export const problemSchema = z.looseObject({
   code: z.string().optional(),
 });
 
+export type RotationPhase = z.output<typeof networkSchema>['tierKeyRotation'];
 export type NodeStatus = z.output<typeof nodeStatusSchema>;
 export type Purge = z.output<typeof purgeSchema>;
 export type StoredObject = z.output<typeof storedObjectSchema>;

@@ -5,6 +5,7 @@ import { addProcesses } from './commands/processes.ts';
 import { addPurge } from './commands/purge.ts';
 import { addPut } from './commands/put.ts';
 import { addSites } from './commands/sites.ts';
+import { addTierKey } from './commands/tier-key.ts';
 import { addUp } from './commands/up.ts';
 import { errorLine } from './output.ts';
 
@@ -26,7 +27,8 @@ export function createProgram(): Command {
     })
     .exitOverride();
   // Settings are inherited by the commands that are added after them.
-  for (const add of [addUp, addPut, addPurge, addSites, addNodes, addProcesses]) add(program);
+  for (const add of [addUp, addPut, addPurge, addSites, addNodes, addTierKey, addProcesses])
+    add(program);
   return program;
 }
 

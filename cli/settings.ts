@@ -17,6 +17,11 @@ export const listenSchema = z
   })
   .refine(({ port }) => port <= 65_535, { message: 'a port of at most 65535' });
 
+/** `192.0.2.1`, `10.0.0.0/8`, `fd00::/8`. */
+const networkSchema = z.union([z.ipv4(), z.ipv6(), z.cidrv4(), z.cidrv6()], {
+  error: 'an IP address, or a network such as 10.0.0.0/8',
+});
+
 const wholeNumber = (least: number, most: number) =>
   z
     .union([z.int(), z.string().regex(/^\d+$/).transform(Number)])
@@ -94,6 +99,13 @@ const cache = {
     description: 'disk for what slow clients have not read yet, all threads together',
     default: '1g',
   },
+  drainMs: {
+    schema: wholeNumber(0, 3_600_000),
+    flag: '--drain-ms <ms>',
+    variable: 'CANOPY_DRAIN_MS',
+    description: 'how long transfers under way may take when it is told to stop',
+    default: 10_000,
+  },
 } as const satisfies Settings;
 
 export const edgeSettings = {
@@ -101,6 +113,13 @@ export const edgeSettings = {
   dir: dir('.canopy/edge'),
   listen: listen(8080),
   ...cache,
+  trustedProxies: {
+    schema: z.array(networkSchema).default([]),
+    flag: '--trusted-proxies <network...>',
+    variable: 'CANOPY_TRUSTED_PROXIES',
+    description: 'addresses or networks of proxies whose X-Forwarded-For is believed',
+    list: true,
+  },
 } as const satisfies Settings;
 
 export const midTierSettings = {

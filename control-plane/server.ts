@@ -5,6 +5,7 @@ import { Access } from './api/access.ts';
 import { buildApp } from './api/app.ts';
 import { NodeStreams } from './api/node-streams.ts';
 import { Journal } from './journal/journal.ts';
+import { TierKeyRotation } from './keys/rotation.ts';
 import { NodeLeases } from './journal/leases.ts';
 import { Purges } from './purge/purges.ts';
 import { digestOf, newSecret } from './secrets.ts';
@@ -58,11 +59,16 @@ export async function startControlPlane(
     const purges = await Purges.open({ store, journal, leases, clock, log });
     const streams = new NodeStreams(journal, clock);
     const access = new Access(store, journal);
-    const app = buildApp({ access, clock, journal, leases, purges, store, streams }, log);
+    const tierKeyRotation = new TierKeyRotation({ journal, leases, clock, log });
+    const app = buildApp(
+      { access, clock, journal, leases, purges, store, streams, tierKeyRotation },
+      log,
+    );
     const url = await app.listen({ host: options.host, port: options.port }).catch(refuseAddress);
     const close = async (): Promise<void> => {
       streams.endAll();
       purges.close();
+      tierKeyRotation.close();
       await app.close();
       await store.close();
     };

@@ -12,20 +12,21 @@ import { deliver, failureAnswer, ownAnswer } from '#core/serving/deliver.ts';
 import { withoutTags } from '#core/http/tags.ts';
 import type { Exchange } from '#core/serving/exchange.ts';
 import type { TierNode } from '#core/serving/tier-node.ts';
-import { forwardedFields, isLoop, withAddress } from '#core/tree/forward.ts';
+import { forwardedFields, isLoop, withClient } from '#core/tree/forward.ts';
 
 /** A client's request, from its arrival to its record. */
 export async function handleRequest(edge: TierNode, exchange: Exchange): Promise<void> {
   let decision: Decision | undefined;
   let answer: Answer;
   try {
-    const request = withAddress(readRequest(exchange.received), exchange.peerAddress); // accept
+    const client = edge.trustedProxies.client(exchange.peerAddress, exchange.received.fields);
+    const request = withClient(readRequest(exchange.received), client); // accept
     const site = siteOf(edge, request);
     guard(edge, request);
     const own = ownAnswer(request);
     if (own !== undefined) answer = own;
     else {
-      const lookup = keyed(edge, exchange, request, site);
+      const lookup = keyed(edge, exchange, request, site, client.address);
       const found = edge.engine.lookUp(lookup);
       decision = edge.engine.decide(lookup, found);
       // serve, refresh behind, revalidate, fill or wait; what a fill brings is stored as it ends
@@ -60,13 +61,12 @@ function keyed(
   exchange: Exchange,
   received: ClientRequest,
   site: ServedSite,
+  clientAddress: string,
 ): Lookup {
   const { keying } = site;
   const { forwardedBy } = edge;
   const folded = keying.foldTarget(received.target);
-  const request = foldedRequest(keying, received, folded, () =>
-    edge.countryOf(exchange.peerAddress),
-  );
+  const request = foldedRequest(keying, received, folded, () => edge.countryOf(clientAddress));
   return {
     site,
     key: cacheKey(site, request, folded),

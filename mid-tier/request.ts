@@ -1,4 +1,3 @@
-import { timingSafeEqual } from 'node:crypto';
 import type { Answer } from '#core/cache/answer.ts';
 import { carryOut } from '#core/cache/carry-out.ts';
 import type { Lookup } from '#core/cache/engine.ts';
@@ -16,6 +15,7 @@ import type { TierNode } from '#core/serving/tier-node.ts';
 import { decidedOutcome } from '#core/telemetry/cache-status.ts';
 import { forwardedFields, isLoop } from '#core/tree/forward.ts';
 import { TIER_FIELDS } from '#core/tree/tier-fields.ts';
+import { isTierKey } from '#core/tree/tier-key.ts';
 
 /** How long an edge that is ahead of us waits for our own link to catch up before we ask upward. */
 const FENCE_WAIT_MS = 250;
@@ -55,18 +55,12 @@ function fromEdge(request: ClientRequest): ClientRequest {
 }
 
 function guard({ config, forwardedBy }: TierNode, { fields }: ClientRequest): void {
-  if (!isTierKey(tierField(fields, 'key') ?? '', config.network.tierKey)) {
+  if (!isTierKey(tierField(fields, 'key'), config.network)) {
     throw new CanopyError('forbidden', 'Only nodes of this network are served here');
   }
   if (isLoop(fields, forwardedBy)) {
     throw new CanopyError('loop-detected', 'This mid-tier has passed the request on before');
   }
-}
-
-function isTierKey(presented: string, expected: string): boolean {
-  const a = Buffer.from(presented, 'latin1');
-  const b = Buffer.from(expected, 'latin1');
-  return a.length === b.length && timingSafeEqual(a, b);
 }
 
 function siteOf({ sites }: TierNode, { fields }: ClientRequest): ServedSite {

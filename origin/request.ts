@@ -1,4 +1,3 @@
-import { createHash, timingSafeEqual } from 'node:crypto';
 import type { Logger } from 'pino';
 import type { Clock } from '#core/clock.ts';
 import type { Network } from '#core/contract/event.ts';
@@ -11,6 +10,7 @@ import { MAX_TARGET_LENGTH } from '#core/http/request.ts';
 import { normalizePath } from '#core/http/target.ts';
 import type { Exchange } from '#core/serving/exchange.ts';
 import { TIER_FIELDS } from '#core/tree/tier-fields.ts';
+import { isSecret, isTierKey } from '#core/tree/tier-key.ts';
 import { type Answer, jsonAnswer, problemAnswer } from './answer.ts';
 import { contentAnswer } from './content.ts';
 import { apiAnswer } from './object-api.ts';
@@ -51,7 +51,7 @@ export async function handleRequest(origin: OriginOptions, exchange: Exchange): 
 /** Content, for nodes of this network. */
 async function tierAnswer({ store, network, clock }: OriginOptions, { received }: Exchange) {
   const { method, target, fields } = received;
-  if (!isSecret(fieldValue(fields, TIER_KEY), network().tierKey)) throw notServed();
+  if (!isTierKey(fieldValue(fields, TIER_KEY), network())) throw notServed();
   checkLength(target);
   const site = validate(nameSchema, fieldValue(fields, SITE), TIER_FIELDS.site);
   const path = normalizePath(target.split('?', 1)[0] ?? '');
@@ -82,14 +82,6 @@ function checkLength(target: string): void {
     `The request target has ${target.length} characters, at most ${MAX_TARGET_LENGTH} are read`,
   );
 }
-
-/** Compares in a time that tells nothing of the secret, nor of its length. */
-function isSecret(presented: string | undefined, secret: string | undefined): boolean {
-  if (presented === undefined || secret === undefined) return false;
-  return timingSafeEqual(sha256(presented), sha256(secret));
-}
-
-const sha256 = (text: string): Buffer => createHash('sha256').update(text).digest();
 
 /** What is the client's doing is told to the client only. */
 function logFailure(log: Logger, error: unknown, { received, signal }: Exchange): void {

@@ -5,13 +5,26 @@ import { print, table } from '../output.ts';
 import { formatSize } from '../size.ts';
 
 export function addNodes(program: Command): void {
-  withConnection(program.command('nodes').description('every node and how it is')).action(
-    async (options: ConnectionOptions) => {
-      const nodes = await (await connect(options)).nodes();
-      print(options.json, nodes, () => table(HEADINGS, nodes.map(row)));
-    },
-  );
+  const nodes = program.command('nodes').description('every node and how it is');
+  withConnection(nodes).action(async (options: ConnectionOptions) => {
+    const all = await (await connect(options)).nodes();
+    print(options.json, all, () => table(HEADINGS, all.map(row)));
+  });
+  for (const [verb, description, done] of DRAINS) {
+    withConnection(nodes.command(verb).argument('<name>').description(description)).action(
+      async (name: string, _: ConnectionOptions, command: Command) => {
+        const options = command.optsWithGlobals<ConnectionOptions>();
+        const answer = await (await connect(options)).drainNode(name, verb);
+        print(options.json, answer, () => `${name} ${done}`);
+      },
+    );
+  }
 }
+
+const DRAINS = [
+  ['drain', 'have a node asked nothing new, before it is stopped', 'is asked nothing new'],
+  ['resume', 'use a node that was drained', 'is in use again'],
+] as const;
 
 const HEADINGS = [
   'name',
@@ -25,6 +38,9 @@ const HEADINGS = [
   'stored',
 ] as const;
 
+const inService = ({ inService: is, draining }: NodeStatus): string =>
+  is && draining ? 'draining' : is ? 'yes' : 'no';
+
 function row(node: NodeStatus): readonly (string | number)[] {
   const load = node.lastHeartbeat?.load;
   return [
@@ -32,7 +48,7 @@ function row(node: NodeStatus): readonly (string | number)[] {
     node.tier,
     node.location.name,
     node.url,
-    node.inService ? 'yes' : 'no',
+    inService(node),
     node.fence,
     load?.requests ?? '-',
     load?.hits ?? '-',

@@ -19,7 +19,11 @@ import {
 export function addProcesses(program: Command): void {
   addProcess(program, 'edge', 'run an edge: what clients talk to', edgeSettings, async (values) => {
     const { startEdge } = await import('#edge/process.ts');
-    return startEdge({ ...(await nodeOptions(values)), ...cacheOptions(values) });
+    return startEdge({
+      ...(await nodeOptions(values)),
+      ...cacheOptions(values),
+      trustedProxies: values.trustedProxies,
+    });
   });
   addProcess(
     program,
@@ -105,7 +109,7 @@ function flagsByKey(settings: Settings, command: Command): Readonly<Record<strin
 }
 
 type NodeValues = Values<typeof originSettings>;
-type CacheValues = Values<typeof edgeSettings>;
+type CacheValues = Values<typeof midTierSettings>;
 
 async function nodeOptions(values: NodeValues): Promise<NodeOptions> {
   const dir = resolve(values.dir);
@@ -122,10 +126,11 @@ async function nodeOptions(values: NodeValues): Promise<NodeOptions> {
   };
 }
 
-const cacheOptions = ({ workers, memoryBytes, spillBytes }: CacheValues) => ({
+const cacheOptions = ({ workers, memoryBytes, spillBytes, drainMs }: CacheValues) => ({
   workers,
   memoryBytes,
   spillBytes,
+  drainMs,
 });
 
 async function credentialOf({ credential, credentialFile }: NodeValues): Promise<string> {

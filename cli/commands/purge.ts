@@ -13,8 +13,8 @@ interface PurgeOptions extends ConnectionOptions {
   readonly timeout: number;
 }
 
-/** The exit code of a purge that some node had not acknowledged when time was up. */
-const INCOMPLETE = 2;
+/** The exit code of what was not done on every node when time was up. */
+export const INCOMPLETE = 2;
 
 export function addPurge(program: Command): void {
   withConnection(

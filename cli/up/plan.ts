@@ -71,6 +71,7 @@ export const registration = (node: PlannedNode, url?: string): Node => ({
   location: node.location,
   url: url ?? `http://127.0.0.1:${node.port}`,
   capacity: 1,
+  draining: false,
 });
 
 function several(

@@ -1,6 +1,7 @@
 import { fastify, type FastifyInstance, LogController } from 'fastify';
 import type { Logger } from 'pino';
 import { journalRoutes } from './journal.ts';
+import { networkRoutes } from './network.ts';
 import { nodeLinkRoutes } from './node-link.ts';
 import { nodeRoutes } from './nodes.ts';
 import { objectRoutes } from './objects.ts';
@@ -30,7 +31,14 @@ export function buildApp(services: Services, log: Logger): FastifyInstance {
   app.decorateRequest('node', undefined);
   app.setErrorHandler(sendProblem);
   app.setNotFoundHandler(notFound);
-  for (const routes of [journalRoutes, siteRoutes, nodeRoutes, tokenRoutes, purgeRoutes]) {
+  for (const routes of [
+    journalRoutes,
+    networkRoutes,
+    siteRoutes,
+    nodeRoutes,
+    tokenRoutes,
+    purgeRoutes,
+  ]) {
     routes(app, services);
   }
   nodeLinkRoutes(app, services);

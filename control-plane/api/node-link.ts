@@ -50,6 +50,17 @@ export function nodeLinkRoutes(app: FastifyInstance, services: Services): void {
 
   app.route({
     method: 'POST',
+    url: '/v1/node/leave',
+    onRequest,
+    handler: async (request, reply) => {
+      leases.left(nodeOf(request));
+      await purges.settle();
+      return reply.code(204).send();
+    },
+  });
+
+  app.route({
+    method: 'POST',
     url: '/v1/node/heartbeats',
     onRequest,
     handler: async (request) => {

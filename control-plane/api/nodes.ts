@@ -45,6 +45,23 @@ export function nodeRoutes(app: FastifyInstance, services: Services): void {
     },
   });
 
+  for (const [verb, draining] of DRAINS) {
+    app.route<Route>({
+      method: 'POST',
+      url: `/v1/nodes/:node/${verb}`,
+      onRequest: access.toNetwork('configure'),
+      handler: async (request) => {
+        const { node: name } = request.params;
+        await journal.change(({ nodes }) => {
+          const node = named(nodes, name);
+          if (node.draining === draining) return { entries: [] };
+          return { entries: [{ type: 'node.put', node: { ...node, draining } }] };
+        });
+        return { node: named(journal.config.nodes, name), sequence: journal.config.sequence };
+      },
+    });
+  }
+
   app.route<Route>({
     method: 'DELETE',
     url: '/v1/nodes/:node',
@@ -52,15 +69,26 @@ export function nodeRoutes(app: FastifyInstance, services: Services): void {
     handler: async (request) => {
       const { node: name } = request.params;
       await journal.change(({ nodes }) => {
-        if (!nodes.some((node) => node.name === name)) {
-          throw new CanopyError('not-found', `There is no node "${name}"`);
-        }
+        named(nodes, name);
         return { entries: [{ type: 'node.delete', name }] };
       });
       streams.end(name);
       return { sequence: journal.config.sequence };
     },
   });
+}
+
+/** What takes a node out of use, and what takes it back. */
+const DRAINS = [
+  ['drain', true],
+  ['resume', false],
+] as const;
+
+/** @throws CanopyError `not-found` */
+function named(nodes: readonly Node[], name: string): Node {
+  const node = nodes.find((candidate) => candidate.name === name);
+  if (node === undefined) throw new CanopyError('not-found', `There is no node "${name}"`);
+  return node;
 }
 
 function statusOf(node: Node, { leases }: Services): object {

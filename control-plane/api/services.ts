@@ -1,4 +1,5 @@
 import type { Clock } from '#core/clock.ts';
+import type { TierKeyRotation } from '../keys/rotation.ts';
 import type { Journal } from '../journal/journal.ts';
 import type { NodeLeases } from '../journal/leases.ts';
 import type { Purges } from '../purge/purges.ts';
@@ -15,4 +16,5 @@ export interface Services {
   readonly purges: Purges;
   readonly store: StateStore;
   readonly streams: NodeStreams;
+  readonly tierKeyRotation: TierKeyRotation;
 }

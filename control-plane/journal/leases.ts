@@ -54,6 +54,11 @@ export class NodeLeases {
     return granted;
   }
 
+  /** The node has stopped serving, and says so: nobody has to wait for its lease. */
+  left({ name, tier }: Node): void {
+    this.#update(name, tier, { leaseEndsAtMonotonicMs: -Infinity });
+  }
+
   /** Nodes that were deleted are among them until their lease has ended. */
   standings(): readonly Standing[] {
     return [...this.#standings.values()];

@@ -18,4 +18,7 @@ export function withoutSecrets(event: JournalEvent): JournalEvent {
     : event;
 }
 
-const withoutPublishKey = ({ tierKey }: Network): Network => ({ tierKey });
+function withoutPublishKey(network: Network): Network {
+  const { publishKey: _, ...rest } = network;
+  return rest;
+}

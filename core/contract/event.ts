@@ -22,12 +22,18 @@ export const purgeOrderSchema = z.strictObject({
   target: purgeTargetSchema,
 });
 
+const secretSchema = z.string().min(16);
+
 /** Secrets and settings of the whole network. */
 export const networkSchema = z.strictObject({
   /** Proves to a parent that a request comes from a node of this network. */
-  tierKey: z.string().min(16),
+  tierKey: secretSchema,
+  /** Taken already, for nodes will soon present it. */
+  nextTierKey: secretSchema.optional(),
+  /** Taken still, for some nodes may not have heard of `tierKey`. */
+  previousTierKey: secretSchema.optional(),
   /** Allows writing to the origin; only origin nodes are told. */
-  publishKey: z.string().min(16).optional(),
+  publishKey: secretSchema.optional(),
 });
 
 const envelope = {

@@ -20,6 +20,8 @@ export const nodeSchema = z.strictObject({
   url: baseUrlSchema,
   /** Relative share of the work among nodes of the same tier. */
   capacity: z.number().positive().max(1_000_000).default(1),
+  /** To be asked nothing new, by clients or other nodes, so that it can be stopped. */
+  draining: z.boolean().default(false),
 });
 
 export type Tier = z.output<typeof tierSchema>;

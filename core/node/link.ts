@@ -22,6 +22,9 @@ import { version } from './version.ts';
 const SHORTEST_BACKOFF_MS = 100;
 const LONGEST_BACKOFF_MS = 2_000;
 
+/** How long a node that stops tries to say so. */
+const LEAVE_PATIENCE_MS = 500;
+
 /** How long a start waits for a control plane before it goes by the last good config. */
 const START_PATIENCE_MS = 2_000;
 
@@ -129,16 +132,28 @@ export class NodeLink {
     });
   }
 
-  /** Ends the link once what is being applied is; keeps the last good config. */
+  /**
+   * Ends the link once what is being applied is; keeps the last good config. Called when the node
+   * no longer serves, for the control plane is told not to wait for its lease.
+   */
   async stop(): Promise<void> {
     if (this.#stopping.signal.aborted) return;
     this.#stopping.abort();
     this.#ready.reject(new CanopyError('unavailable', 'The node was stopped before it was ready'));
     this.#wake();
     this.#acknowledger.stop();
+    await Promise.all([this.#heart.stop(), this.#lastGood.flush()]);
+    if (!this.lease.ended()) await this.#leave();
     await this.#client.close();
-    await Promise.all([this.#running, this.#heart.stop()]);
+    await this.#running;
     await this.#lastGood.flush();
+  }
+
+  /** Without an answer the lease ends by itself. */
+  async #leave(): Promise<void> {
+    const cancel = this.#options.clock.after(LEAVE_PATIENCE_MS, () => void this.#client.close());
+    await this.#client.post('/v1/node/leave', {}).catch((error: unknown) => this.#complain(error));
+    cancel();
   }
 
   async #goByLastGood(): Promise<void> {

@@ -15,11 +15,14 @@ export interface ServingOptions extends NodeOptions {
   readonly workers: number;
   /** Budget of the memory store of the whole node. */
   readonly memoryBytes: number;
+  /** Of proxies before an edge; none by default. */
+  readonly trustedProxies?: readonly string[];
+  /** How long answers under way may take to finish when the node is told to stop, ms. */
+  readonly drainMs?: number;
   /** Disk of the whole node for what slow clients have not read yet. */
   readonly spillBytes: number;
 }
 
-/** How long answers under way may take to finish when the node is told to stop. */
 const DRAIN_MS = 10_000;
 
 /**
@@ -45,6 +48,7 @@ export async function startServing(
       tier,
       memoryBytes: Math.floor(memoryBytes / workers),
       spill: { dir: join(dir, 'spill'), bytes: Math.floor(spillBytes / workers) },
+      trustedProxies: options.trustedProxies ?? [],
       lease: lease.memory,
     },
     log,
@@ -60,7 +64,7 @@ export async function startServing(
     load: () => threads.load(),
   });
   const close = async (): Promise<void> => {
-    await threads.close(DRAIN_MS);
+    await threads.close(options.drainMs ?? DRAIN_MS);
     await link.stop();
   };
   try {

@@ -13,6 +13,8 @@ export interface ThreadData {
   readonly memoryBytes: number;
   /** Disk for what slow clients have not read yet; `bytes` is this thread's share. */
   readonly spill: { readonly dir: string; readonly bytes: number };
+  /** See `TierNodeOptions`. */
+  readonly trustedProxies?: readonly string[];
   /** The node's lease, which the main thread renews. */
   readonly lease: LeaseMemory;
 }

@@ -18,6 +18,7 @@ import { Counters } from '#core/telemetry/counters.ts';
 import { FillCounters } from '#core/telemetry/fill-counters.ts';
 import type { ForwardedBy } from '#core/tree/forward.ts';
 import { Tree } from '#core/tree/tree.ts';
+import { TrustedProxies } from './client-address.ts';
 
 export interface TierNodeOptions {
   readonly name: string;
@@ -28,6 +29,8 @@ export interface TierNodeOptions {
   readonly lease: { ended(): boolean };
   /** The country of an address, two capital letters; left out: that of every address is unknown. */
   readonly countryOf?: CountryOf;
+  /** Addresses and networks of proxies before an edge, see `TrustedProxies`. */
+  readonly trustedProxies?: readonly string[];
   /** See `EngineOptions`. */
   readonly tellThreads?: (changed: Changed) => Promise<void>;
   /** Disk for what slow clients have not read yet; none without it. */
@@ -46,6 +49,7 @@ export class TierNode {
   readonly clock: Clock;
   readonly engine: CacheEngine;
   readonly counters = new Counters();
+  readonly trustedProxies: TrustedProxies;
   readonly #countryOf: CountryOf;
   /** The other threads of the node. */
   readonly siblings: Siblings;
@@ -62,6 +66,7 @@ export class TierNode {
     memoryBytes,
     lease,
     countryOf,
+    trustedProxies = [],
     spill,
     tellThreads,
   }: TierNodeOptions) {
@@ -69,6 +74,7 @@ export class TierNode {
     this.tier = tier;
     this.clock = clock;
     this.#tree = new Tree({ clock, tier, config: () => this.config });
+    this.trustedProxies = new TrustedProxies(trustedProxies);
     this.#countryOf = countryOf ?? (() => undefined);
     const store = new MemoryStore(memoryBytes, () => void this.counters.variantsDropped++);
     const tree = this.#tree;

@@ -24,16 +24,32 @@ const CLIENT_ADDRESS: ReadonlySet<string> = new Set([
  * that variants are told apart by what the origin sees. The host goes without its port, which is no
  * part of the key.
  */
-export function withAddress(request: ClientRequest, clientAddress: string): ClientRequest {
+export function withClient(
+  received: ClientRequest,
+  { address, scheme = received.scheme }: { address: string; scheme?: 'http' | 'https' | undefined },
+): ClientRequest {
+  const request = { ...received, scheme };
   const fields = withoutFields(
     request.fields,
     (name) => CLIENT_ADDRESS.has(name) || isTierField(name),
   );
-  fields.push('X-Forwarded-For', clientAddress);
+  fields.push('Forwarded', forwardedElement(address, request.host, scheme));
+  fields.push('X-Forwarded-For', address);
   fields.push('X-Forwarded-Host', request.host);
-  fields.push('X-Forwarded-Proto', request.scheme);
+  fields.push('X-Forwarded-Proto', scheme);
   return { ...request, fields };
 }
+
+/** RFC 7239 §4. */
+function forwardedElement(address: string, host: string, scheme: string): string {
+  const node = address.includes(':') ? `[${address}]` : address;
+  return `for=${quotedIfNeeded(node)};host=${quotedIfNeeded(host)};proto=${scheme}`;
+}
+
+/** What is no token is a quoted-string, RFC 7239 §4. */
+const quotedIfNeeded = (text: string): string => (TOKEN.test(text) ? text : `"${text}"`);
+
+const TOKEN = /^[!#$%&'*+.^_`|~0-9a-z-]+$/i;
 
 /** What is sent upstream of a request: all that it said, save what is for one hop or between tiers. */
 export function forwardedFields(request: ClientRequest, by: ForwardedBy): readonly string[] {

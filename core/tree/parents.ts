@@ -36,7 +36,7 @@ function nodesOf(
   key: string,
 ): readonly Parent[] {
   const candidates = nodes
-    .filter((node) => node.tier === tier)
+    .filter((node) => node.tier === tier && !node.draining)
     .map((node) => ({ name: node.name, url: node.url, weight: node.capacity }));
   return rendezvous(candidates, key).map(({ name, url }) => ({ name, url, tier }));
 }

@@ -17,6 +17,7 @@ const status = (fence: number, pid: number | undefined): NodeStatus => ({
   location: { name: 'oslo', latitude: 0, longitude: 0 },
   url: 'http://127.0.0.1:1',
   capacity: 1,
+  draining: false,
   fence,
   inService: true,
   leaseRemainingMs: 10_000,

@@ -205,6 +205,7 @@ const configOf = (origin: string, midTier: string): Config => ({
       url: midTier,
       location: { name: 'here', latitude: 0, longitude: 0 },
       capacity: 1,
+      draining: false,
     },
   ],
 });

@@ -62,6 +62,7 @@ export const configOf = (originUrl: string, midTiers: readonly ThreadedNode[]): 
     url,
     location: { name, latitude: 0, longitude: 0 },
     capacity: 1,
+    draining: false,
   })),
 });
 

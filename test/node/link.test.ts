@@ -256,7 +256,10 @@ describe('leases', () => {
     const node = link();
     await node.link.start();
     await eventually(async () => expect(await nodeIn(cp)).toMatchObject({ inService: true }));
+    // It cannot say that it leaves.
+    await cp.stop();
     await node.link.stop();
+    await cp.start();
     const purge = await cp.purge({ site: 'one' });
     const waiting = cp.get(`/v1/purges/${purge.id}?waitMs=60000`);
     clock.advance('9s');

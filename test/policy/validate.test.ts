@@ -190,6 +190,11 @@ test('every issue is named, in one line', () => {
 });
 
 test('a valid event and configuration come back as they are', () => {
-  const event = { sequence: 1, at: 0, type: 'node.put', node: { ...node, capacity: 1 } };
+  const event = {
+    sequence: 1,
+    at: 0,
+    type: 'node.put',
+    node: { ...node, capacity: 1, draining: false },
+  };
   expect(validate(journalEventSchema, event, 'event')).toEqual(event);
 });

@@ -122,6 +122,7 @@ const firstConfig = (nodes: readonly ScenarioNode[]): Config => ({
     url,
     location: { name, latitude: 0, longitude: 0 },
     capacity: 1,
+    draining: false,
   })),
 });
 
