@@ -1,4 +1,10 @@
-import { endToEndFields, fieldValue, type Fields, withoutFields } from '#core/http/fields.ts';
+import {
+  endToEndFields,
+  fieldValue,
+  type Fields,
+  hasField,
+  withoutFields,
+} from '#core/http/fields.ts';
 import type { ClientRequest } from '#core/http/request.ts';
 import { isTierField } from './tier-fields.ts';
 
@@ -28,22 +34,22 @@ export function withClient(
   received: ClientRequest,
   { address, scheme = received.scheme }: { address: string; scheme?: 'http' | 'https' | undefined },
 ): ClientRequest {
-  const request = { ...received, scheme };
   const fields = withoutFields(
-    request.fields,
+    received.fields,
     (name) => CLIENT_ADDRESS.has(name) || isTierField(name),
   );
-  fields.push('Forwarded', forwardedElement(address, request.host, scheme));
   fields.push('X-Forwarded-For', address);
-  fields.push('X-Forwarded-Host', request.host);
+  fields.push('X-Forwarded-Host', received.host);
   fields.push('X-Forwarded-Proto', scheme);
-  return { ...request, fields };
+  return { ...received, scheme, fields };
 }
 
-/** RFC 7239 §4. */
-function forwardedElement(address: string, host: string, scheme: string): string {
-  const node = address.includes(':') ? `[${address}]` : address;
-  return `for=${quotedIfNeeded(node)};host=${quotedIfNeeded(host)};proto=${scheme}`;
+/** What the edge knows of the client once more, as RFC 7239 §4 has it; a mid-tier is told already. */
+function forwardedField({ fields, host, scheme }: ClientRequest): Fields {
+  const address = fieldValue(fields, 'x-forwarded-for');
+  if (address === undefined || hasField(fields, 'forwarded')) return [];
+  const node = quotedIfNeeded(address.includes(':') ? `[${address}]` : address);
+  return ['Forwarded', `for=${node};host=${quotedIfNeeded(host)};proto=${scheme}`];
 }
 
 /** What is no token is a quoted-string, RFC 7239 §4. */
@@ -57,7 +63,7 @@ export function forwardedFields(request: ClientRequest, by: ForwardedBy): readon
     endToEndFields(countedDown(request)),
     (name) => NOT_FORWARDED.has(name) || isTierField(name),
   );
-  return [...fields, ...hopFields(request.fields, by)];
+  return [...fields, ...hopFields(request.fields, by), ...forwardedField(request)];
 }
 
 /** RFC 9110 §7.6.2: `Max-Forwards` counts the hops of OPTIONS, and means nothing to other methods. */

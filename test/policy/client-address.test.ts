@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { TrustedProxies } from '#core/serving/client-address.ts';
+import { fieldLines } from '#core/http/fields.ts';
 import { readRequest } from '#core/http/request.ts';
-import { withClient } from '#core/tree/forward.ts';
+import { forwardedFields, withClient } from '#core/tree/forward.ts';
 
 const trusted = new TrustedProxies(['10.0.0.0/8', '192.0.2.1', 'fd00::/8']);
 
@@ -54,21 +55,18 @@ describe('what the next hop is told of it', () => {
     ['203.0.113.9', 'www.example.org', 'for=203.0.113.9;host=www.example.org;proto=https'],
     ['2001:db8::7', '[::1]', 'for="[2001:db8::7]";host="[::1]";proto=https'],
   ])('%s at %s: RFC 7239 §4', ([address, host, forwarded]) => {
-    const { fields, scheme } = withClient(received(host), { address, scheme: 'https' });
-    expect(scheme).toBe('https');
-    expect(fields).toEqual([
-      'Host',
-      host,
-      'DNT',
-      '1',
-      'Forwarded',
+    const request = withClient(received(host), { address, scheme: 'https' });
+    expect(request.scheme).toBe('https');
+    const by = { node: 'edge-oslo', network: 'canopy-0' };
+    const fields = forwardedFields(request, by);
+    expect(fieldLines(fields, 'forwarded')).toEqual([forwarded]);
+    expect(fieldLines(fields, 'x-forwarded-for')).toEqual([address]);
+    expect(fieldLines(fields, 'x-forwarded-host')).toEqual([host]);
+    expect(fieldLines(fields, 'x-forwarded-proto')).toEqual(['https']);
+    expect(fieldLines(fields, 'canopy-tier-key')).toEqual([]);
+    // A mid-tier passes on what the edge said.
+    expect(fieldLines(forwardedFields({ ...request, fields }, by), 'forwarded')).toEqual([
       forwarded,
-      'X-Forwarded-For',
-      address,
-      'X-Forwarded-Host',
-      host,
-      'X-Forwarded-Proto',
-      'https',
     ]);
   });
 });
