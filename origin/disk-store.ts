@@ -8,7 +8,16 @@ import { CanopyError, messageOf } from '#core/errors.ts';
 import type { ByteRange } from '#core/http/ranges.ts';
 import { BodyFiles } from './body-files.ts';
 import { ObjectIndex, sqliteCode } from './object-index.ts';
-import type { Admission, ListOptions, ObjectStore, OriginObject, Upload } from './object-store.ts';
+import type {
+  Admission,
+  Change,
+  ListOptions,
+  ObjectStore,
+  OriginObject,
+  Upload,
+  Version,
+  Written,
+} from './object-store.ts';
 
 export interface DiskStoreOptions {
   /** Holds the index and the bodies; made if missing. One process at a time. */
@@ -40,7 +49,7 @@ export class DiskStore implements ObjectStore {
   static async open(options: DiskStoreOptions): Promise<DiskStore> {
     const { dir } = options;
     await mkdir(bodiesDir(dir), { recursive: true, mode: 0o700 });
-    const index = new ObjectIndex(join(dir, 'objects.sqlite'));
+    const index = new ObjectIndex(join(dir, 'objects.sqlite'), options.clock.now());
     return new DiskStore(options, index, options.bodies ?? new BodyFiles(bodiesDir(dir)));
   }
 
@@ -50,6 +59,10 @@ export class DiskStore implements ObjectStore {
     this.#index = index;
     this.#bodies = bodies;
     this.#swept = this.#sweep();
+  }
+
+  get id(): string {
+    return this.#index.id;
   }
 
   get totals(): { readonly objects: number; readonly bytes: number } {
@@ -71,48 +84,82 @@ export class DiskStore implements ObjectStore {
   async put(
     site: string,
     path: string,
-    { content, size, contentType, cacheControl, admit }: Upload,
+    upload: Upload,
   ): Promise<{ readonly object: OriginObject; readonly created: boolean }> {
+    const { content, size, contentType, cacheControl, admit } = upload;
+    const written = upload.written ?? this.#now();
     const generation = this.#nextGeneration();
-    let object: OriginObject;
-    let replaced: OriginObject | undefined;
+    let put: ReturnType<ObjectIndex['put']>;
     try {
-      const written = await this.#bodies.write(generation, content);
-      if (size !== undefined && size !== written.size) {
+      const body = await this.#bodies.write(generation, content);
+      if (size !== undefined && size !== body.size) {
         throw new CanopyError(
           'invalid-request',
-          `Expected ${size} bytes of content, received ${written.size}`,
+          `Expected ${size} bytes of content, received ${body.size}`,
         );
       }
-      object = {
+      const etag = `"${body.sha256}"`;
+      if (written.by === 'replica' && written.etag !== etag) {
+        throw new CanopyError('invalid-request', `The content is not ${written.etag}`);
+      }
+      const draft = {
         site,
         path,
         generation,
-        etag: `"${written.sha256}"`,
-        size: written.size,
+        etag,
+        size: body.size,
         contentType,
         cacheControl,
-        lastModifiedMs: this.#clock.now(),
+        lastModifiedMs: written.atMs,
       };
-      replaced = this.#index.put(object, admit);
+      put = this.#index.put(draft, admit, written);
     } catch (error) {
       await this.#removeBody(generation);
       throw isFull(error)
         ? new CanopyError('insufficient-storage', 'The disk is full', { cause: error })
         : error;
     }
+    if (put === undefined) {
+      await this.#removeBody(generation);
+      const there = this.#index.get(site, path);
+      if (there === undefined) throw new CanopyError('not-found', `${path} was deleted later`);
+      return { object: there, created: false };
+    }
+    const { object, replaced } = put;
     if (replaced !== undefined) await this.#removeBody(replaced.generation);
     return { object, created: replaced === undefined };
   }
 
-  async delete(site: string, path: string, admit: Admission): Promise<boolean> {
-    const deleted = this.#index.delete(site, path, admit);
+  async delete(
+    site: string,
+    path: string,
+    admit: Admission,
+    written: Written = this.#now(),
+  ): Promise<boolean> {
+    const deleted = this.#index.delete(site, path, admit, written);
     if (deleted !== undefined) await this.#removeBody(deleted.generation);
     return deleted !== undefined;
   }
 
   async list(site: string, options: ListOptions): Promise<readonly OriginObject[]> {
     return this.#index.list(site, options);
+  }
+
+  async changes(after: number, limit: number): Promise<readonly Change[]> {
+    return this.#index.changes(after, limit);
+  }
+
+  async latest(site: string, path: string): Promise<Version | undefined> {
+    return this.#index.latest(site, path);
+  }
+
+  /** The last change of a replica's store that has been taken over here; 0: none. */
+  followed(replica: string, store: string): number {
+    return this.#index.followed(replica, store);
+  }
+
+  follow(replica: string, store: string, change: number): void {
+    this.#index.follow(replica, store, change);
   }
 
   /** Resolves once what earlier runs left behind is gone. */
@@ -123,6 +170,10 @@ export class DiskStore implements ObjectStore {
   async close(): Promise<void> {
     await this.#swept;
     this.#index.close();
+  }
+
+  #now(): Written {
+    return { by: 'publisher', atMs: this.#clock.now() };
   }
 
   #nextGeneration(): string {

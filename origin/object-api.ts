@@ -6,6 +6,7 @@ import { evaluatePreconditions } from '#core/http/conditionals.ts';
 import { formatDate } from '#core/http/dates.ts';
 import { type Fields, fieldValue } from '#core/http/fields.ts';
 import { normalizePath } from '#core/http/target.ts';
+import { TIER_FIELDS } from '#core/tree/tier-fields.ts';
 import { type Answer, emptyAnswer, jsonAnswer } from './answer.ts';
 import { type ContentRequest, storedAnswer } from './content.ts';
 import { mediaTypeOf } from './media-type.ts';
@@ -13,6 +14,16 @@ import type { Admission, ObjectStore, OriginObject } from './object-store.ts';
 
 /** `/v1/sites/{site}/objects`, the object's path, the query. */
 const API_TARGET = /^\/v1\/sites\/([^/?]*)\/objects(\/[^?]*)?(?:\?(.*))?$/;
+
+/** What replicas follow. */
+const CHANGES_TARGET = /^\/v1\/changes(?:\?(.*))?$/;
+
+const changesQuerySchema = z.strictObject({
+  after: z.coerce.number().int().min(0).default(0),
+  limit: z.coerce.number().int().min(1).max(1000).default(100),
+});
+
+const WRITTEN_AT = TIER_FIELDS.writtenAt.toLowerCase();
 
 const MOST_LISTED = 1000;
 
@@ -36,6 +47,8 @@ export interface ApiRequest {
  * @throws CanopyError
  */
 export async function apiAnswer(store: ObjectStore, request: ApiRequest): Promise<Answer> {
+  const changesQuery = CHANGES_TARGET.exec(request.target);
+  if (changesQuery !== null) return changes(store, request.method, changesQuery[1]);
   const [, name, objectPath, query] = API_TARGET.exec(request.target) ?? [];
   if (name === undefined) throw new CanopyError('not-found', `There is no ${request.target}`);
   const site = validate(nameSchema, name, 'site');
@@ -75,6 +88,25 @@ async function list(
   return jsonAnswer(200, { objects: objects.map(described), next });
 }
 
+async function changes(
+  store: ObjectStore,
+  method: string,
+  query: string | undefined,
+): Promise<Answer> {
+  if (method !== 'GET') throw new MethodNotAllowed(method, 'GET');
+  const parameters = Object.fromEntries(new URLSearchParams(query));
+  const { after, limit } = validate(changesQuerySchema, parameters, 'query');
+  const found = await store.changes(after, limit);
+  const told = found.map((change) => ({
+    ...change,
+    object: change.object && {
+      ...change.object,
+      cacheControl: change.object.cacheControl ?? null,
+    },
+  }));
+  return jsonAnswer(200, { store: store.id, changes: told });
+}
+
 async function put(
   store: ObjectStore,
   request: ContentRequest,
@@ -91,13 +123,15 @@ async function put(
     contentType: fieldValue(fields, 'content-type') ?? mediaTypeOf(path),
     cacheControl: fieldValue(fields, 'cache-control'),
     admit,
+    written: { by: 'publisher', atMs: writtenAt(request) },
   });
   return jsonAnswer(created ? 201 : 200, described(object), ['ETag', object.etag]);
 }
 
 async function remove(store: ObjectStore, request: ContentRequest): Promise<Answer> {
   const { site, path } = request;
-  if (await store.delete(site, path, admission(request))) return emptyAnswer(204);
+  const written = { by: 'publisher', atMs: writtenAt(request) } as const;
+  if (await store.delete(site, path, admission(request), written)) return emptyAnswer(204);
   throw new CanopyError('not-found', `${site} has no ${path}`);
 }
 
@@ -111,6 +145,12 @@ function refuseUnsupported(fields: Fields): void {
       `Objects are stored whole and as they are: ${name}: ${value}`,
     );
   }
+}
+
+/** The same on all replicas that a publisher writes to, where the control plane says it. */
+function writtenAt({ fields, now }: ContentRequest): number {
+  const said = fieldValue(fields, WRITTEN_AT) ?? '';
+  return /^\d{1,15}$/.test(said) ? Number(said) : now;
 }
 
 /** node:http has seen to it that it is a number. */

@@ -5,6 +5,7 @@ import { nameSchema } from '#core/contract/names.ts';
 import { validate } from '#core/contract/validate.ts';
 import { CanopyError, messageOf } from '#core/errors.ts';
 import { formatDate } from '#core/http/dates.ts';
+import { parseDeltaSeconds } from '#core/http/directives.ts';
 import { fieldValue, hasField } from '#core/http/fields.ts';
 import { MAX_TARGET_LENGTH } from '#core/http/request.ts';
 import { normalizePath } from '#core/http/target.ts';
@@ -22,9 +23,18 @@ export interface OriginOptions {
   readonly network: () => Network;
   readonly clock: Clock;
   readonly log: Logger;
+  /**
+   * Whether this origin has all that its replicas had when the journal was at `sequence`, as far
+   * as that is known within `timeoutMs`.
+   */
+  readonly reachesFence: (sequence: number, timeoutMs: number) => Promise<boolean>;
 }
 
+/** How long a node that is ahead of us waits for our own link to catch up before it asks a replica. */
+const FENCE_WAIT_MS = 250;
+
 const TIER_KEY = TIER_FIELDS.key.toLowerCase();
+const FENCE = TIER_FIELDS.fence.toLowerCase();
 const SITE = TIER_FIELDS.site.toLowerCase();
 const HEALTH_TARGET = '/.canopy/health';
 
@@ -49,9 +59,15 @@ export async function handleRequest(origin: OriginOptions, exchange: Exchange): 
 }
 
 /** Content, for nodes of this network. */
-async function tierAnswer({ store, network, clock }: OriginOptions, { received }: Exchange) {
+async function tierAnswer(origin: OriginOptions, { received }: Exchange) {
+  const { store, network, clock, reachesFence } = origin;
   const { method, target, fields } = received;
   if (!isTierKey(fieldValue(fields, TIER_KEY), network())) throw notServed();
+  const fence = parseDeltaSeconds(fieldValue(fields, FENCE)) ?? 0;
+  if (!(await reachesFence(fence, FENCE_WAIT_MS))) {
+    // What was published since may have reached the other replicas only.
+    throw new CanopyError('unavailable', `This origin has not heard of event ${fence} yet`);
+  }
   checkLength(target);
   const site = validate(nameSchema, fieldValue(fields, SITE), TIER_FIELDS.site);
   const path = normalizePath(target.split('?', 1)[0] ?? '');

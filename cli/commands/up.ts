@@ -22,6 +22,7 @@ interface UpOptions {
   readonly edges: number;
   readonly midTiers: number;
   readonly port: number;
+  readonly origins: number;
   readonly workers: number;
   readonly memory: number;
   readonly site?: string;
@@ -37,6 +38,12 @@ export function addUp(program: Command): void {
     .option('--host <name>', 'host of the site; repeatable (default: every host)', addText)
     .option('--edges <n>', 'number of edges', numberBetween(0, 100), 3)
     .option('--mid-tiers <n>', 'number of mid-tiers', numberBetween(0, 100), 2)
+    .option(
+      '--origins <n>',
+      'replicas of the built-in origin, where there is no --pull',
+      numberBetween(1, 10),
+      1,
+    )
     .option(
       '--port <n>',
       "the first edge's port, the others follow; 0: any free ones",
@@ -61,7 +68,10 @@ async function up(options: UpOptions): Promise<void> {
   // Checked before anything starts.
   const site = siteFor({ pull: options.pull ?? [], hosts: options.host ?? [], file });
   const { origin } = site;
-  const plan = planNetwork({ ...options, withOrigin: origin.kind === 'push' });
+  const plan = planNetwork({
+    ...options,
+    origins: origin.kind === 'push' ? options.origins : 0,
+  });
 
   await makeDir(dir);
   const lock = lockDir(dir, 'up.lock', `Another \`canopy up\` runs on ${dir}`);

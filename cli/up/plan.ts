@@ -7,8 +7,8 @@ export interface Shape {
   readonly midTiers: number;
   /** The first edge's port, the others follow; 0: the system chooses each. */
   readonly port: number;
-  /** Whether the network has an origin of its own. */
-  readonly withOrigin: boolean;
+  /** Replicas of the network's own origin; 0: it has none. */
+  readonly origins: number;
 }
 
 /** A process that `canopy up` starts. */
@@ -30,8 +30,7 @@ export interface Plan {
 }
 
 /** Which processes a network has, and where each listens. */
-export function planNetwork({ edges, midTiers, port, withOrigin }: Shape): Plan {
-  const origins = withOrigin ? 1 : 0;
+export function planNetwork({ edges, midTiers, origins, port }: Shape): Plan {
   const last = port === 0 ? 0 : port + edges + midTiers + origins;
   if (last > 65_535) {
     throw new CanopyError(
@@ -43,16 +42,12 @@ export function planNetwork({ edges, midTiers, port, withOrigin }: Shape): Plan 
   return {
     edges: several(edges, EDGE_LOCATIONS, 'edge', portAt),
     midTiers: several(midTiers, MID_TIER_LOCATIONS, 'mid-tier', (place) => portAt(edges + place)),
-    origins: withOrigin
-      ? [
-          {
-            name: 'origin',
-            tier: 'origin',
-            location: ORIGIN_LOCATION,
-            port: portAt(edges + midTiers),
-          },
-        ]
-      : [],
+    origins: Array.from({ length: origins }, (_, place) => ({
+      name: place === 0 ? 'origin' : `origin-${place + 1}`,
+      tier: 'origin',
+      location: ORIGIN_LOCATION,
+      port: portAt(edges + midTiers + place),
+    })),
     controlPlane: { name: 'control-plane', port: last },
   };
 }

@@ -10,6 +10,7 @@ export async function writeReadyFile(file: string, network: RunningNetwork): Pro
     edges: network.edges.map(entry),
     midTiers: network.midTiers.map(entry),
     origin: network.origins.map(entry)[0] ?? null,
+    origins: network.origins.map(entry),
     routers: [],
     controlPlane: network.controlPlane,
   };

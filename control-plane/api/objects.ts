@@ -2,7 +2,9 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { type IncomingHttpHeaders, STATUS_CODES } from 'node:http';
 import { finished, PassThrough, type Readable } from 'node:stream';
 import { Agent, type Dispatcher, request as send } from 'undici';
+import type { Node } from '#core/contract/node.ts';
 import { CanopyError, messageOf } from '#core/errors.ts';
+import { TIER_FIELDS } from '#core/tree/tier-fields.ts';
 import type { Services } from './services.ts';
 
 interface Route {
@@ -30,7 +32,10 @@ const HOP_BY_HOP: ReadonlySet<string> = new Set(['connection', 'keep-alive', 'tr
 const IDLE_TIMEOUT_MS = 60_000;
 
 /** Content of push sites: passed through to the origin nodes, never held here. */
-export function objectRoutes(app: FastifyInstance, { access, journal }: Services): void {
+export function objectRoutes(
+  app: FastifyInstance,
+  { access, clock, journal, leases }: Services,
+): void {
   const agent = new Agent({
     connect: { timeout: 2_000 },
     headersTimeout: 0,
@@ -40,23 +45,42 @@ export function objectRoutes(app: FastifyInstance, { access, journal }: Services
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', (_request, body, done) => done(null, body));
 
+  let lastWriteMs = 0;
+  /** The same for all replicas, and later than any before. */
+  const writtenAt = (): string => {
+    lastWriteMs = Math.max(lastWriteMs + 1, clock.now());
+    return String(lastWriteMs);
+  };
+  /** An origin out of service takes over what it missed before it serves again. */
+  const written = (origins: readonly Node[]): readonly Node[] => {
+    const serving = origins.filter(({ name }) => {
+      const standing = leases.of(name);
+      return standing !== undefined && leases.remainingMs(standing) > 0;
+    });
+    return serving.length > 0 ? serving : origins;
+  };
+
   const forward = async (request: FastifyRequest<Route>, reply: FastifyReply): Promise<unknown> => {
     const { network, nodes, sites } = journal.config;
     if (!sites.some(({ name }) => name === request.params.site)) {
       throw new CanopyError('not-found', `There is no site "${request.params.site}"`);
     }
-    const origins = nodes.filter(({ tier }) => tier === 'origin').map(({ url }) => url);
+    const origins = nodes.filter(({ tier }) => tier === 'origin');
     const reads = request.method === 'GET' || request.method === 'HEAD';
     const exchange: Exchange = {
       agent,
       method: request.method,
       // As it came: decoding and encoding again could name another object.
       target: request.raw.url ?? '/',
-      headers: { ...pick(request.headers), authorization: `Bearer ${network.publishKey ?? ''}` },
+      headers: {
+        ...pick(request.headers),
+        authorization: `Bearer ${network.publishKey ?? ''}`,
+        ...(reads ? {} : { [TIER_FIELDS.writtenAt]: writtenAt() }),
+      },
     };
     const answer = await (reads
-      ? readFromAny(origins, exchange)
-      : writeToAll(origins, exchange, request.body as Readable | undefined));
+      ? readFromAny(urls(origins), exchange)
+      : writeToAll(urls(written(origins)), exchange, request.body as Readable | undefined));
     return pass(answer, request, reply);
   };
 
@@ -78,6 +102,8 @@ export function objectRoutes(app: FastifyInstance, { access, journal }: Services
     handler: forward,
   });
 }
+
+const urls = (origins: readonly Node[]): string[] => origins.map(({ url }) => url);
 
 interface Exchange {
   readonly agent: Agent;
@@ -106,7 +132,7 @@ async function readFromAny(origins: readonly string[], exchange: Exchange): Prom
   throw failure;
 }
 
-/** Every origin node takes the write, or the first refusal is the answer. */
+/** Every origin node in service takes the write, or the first refusal is the answer. */
 async function writeToAll(
   origins: readonly string[],
   exchange: Exchange,

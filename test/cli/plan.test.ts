@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { allProcesses, planNetwork, registration } from '#cli/up/plan.ts';
 import { nodeSchema } from '#core/contract/node.ts';
 
-const shape = { edges: 3, midTiers: 2, port: 8080, withOrigin: true };
+const shape = { edges: 3, midTiers: 2, port: 8080, origins: 1 };
 
 describe('planNetwork', () => {
   test('ports follow each other: edges, mid-tiers, origin, control plane', () => {
@@ -24,7 +24,7 @@ describe('planNetwork', () => {
   });
 
   test('without an origin of its own the control plane moves up', () => {
-    const plan = planNetwork({ ...shape, withOrigin: false });
+    const plan = planNetwork({ ...shape, origins: 0 });
     expect(plan.origins).toEqual([]);
     expect(plan.controlPlane.port).toBe(8085);
   });
@@ -39,7 +39,7 @@ describe('planNetwork', () => {
   });
 
   test('no nodes at all is a control plane', () => {
-    const plan = planNetwork({ edges: 0, midTiers: 0, port: 9000, withOrigin: false });
+    const plan = planNetwork({ edges: 0, midTiers: 0, port: 9000, origins: 0 });
     expect(allProcesses(plan)).toEqual([{ name: 'control-plane', port: 9000 }]);
   });
 

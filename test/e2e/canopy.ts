@@ -26,6 +26,7 @@ export interface ReadyFile {
   readonly edges: readonly Place[];
   readonly midTiers: readonly Place[];
   readonly origin: Place | null;
+  readonly origins: readonly Place[];
   readonly routers: readonly Place[];
   readonly controlPlane: { readonly url: string; readonly token: string; readonly pid: number };
 }

@@ -119,6 +119,7 @@ export async function send(
 export async function startTestOrigin(
   open: (options: { dir: string; clock: Clock }) => Promise<DiskStore> = (options) =>
     DiskStore.open({ ...options, log: quiet }),
+  reachesFence: (sequence: number) => Promise<boolean> = async () => true,
 ): Promise<TestOrigin> {
   const dir = await temporaryDir();
   const clock = wallClock();
@@ -126,6 +127,7 @@ export async function startTestOrigin(
   const server = await createOriginServer({
     store,
     network: () => ({ tierKey: TIER_KEY, publishKey: PUBLISH_KEY }),
+    reachesFence,
     clock,
     log: quiet,
     host: '127.0.0.1',
