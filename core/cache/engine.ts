@@ -18,6 +18,7 @@ import type { StoredObject } from './object.ts';
 import { decide, type Decision, type DecisionInput } from './policy/decide.ts';
 import { jitter } from './policy/jitter.ts';
 import { variantSelector } from './policy/vary.ts';
+import { Receiver } from './receiver.ts';
 import type { ServedSite } from './served-site.ts';
 import type { SpillRoom } from './spill-room.ts';
 import { Slices } from './slices/slices.ts';
@@ -108,19 +109,27 @@ export class CacheEngine {
     const { store, tree } = options;
     this.slices = new Slices({ store, tree, fence: this.fence });
     this.#changed = new Marks(options.clock);
-    this.filler = new Filler({
-      clock: options.clock,
-      store: options.store,
-      source: options.source ?? { fetch: (_, request) => options.tree.fetch(request) },
-      fence: this.fence,
-      fills: this.#fills,
-      slices: this.slices,
+    const fills = this.#fills;
+    const { counters, fence, slices } = this;
+    const receiver = new Receiver({
+      store,
+      fills,
+      slices,
       hitForMiss: this.#hitForMiss,
-      refreshFailing: this.#refreshFailing,
-      changed: this.#changed,
-      counters: this.counters,
+      counters,
       budget: new FillBudget(options.fillBytes ?? Infinity),
       spillRoom: options.spillRoom,
+    });
+    this.filler = new Filler({
+      clock: options.clock,
+      store,
+      source: options.source ?? { fetch: (_, request) => tree.fetch(request) },
+      fence,
+      fills,
+      receiver,
+      refreshFailing: this.#refreshFailing,
+      changed: this.#changed,
+      counters,
     });
   }
 
