@@ -146,7 +146,7 @@ export class Receiver {
       ...stored,
       fields: sharedFields({ fields: updated, facts }),
       facts,
-      selector: variantSelector(facts.vary, fill.requestFields),
+      selector: fill.keySelector + variantSelector(facts.vary, fill.requestFields),
       initialAgeMs: initialAgeMs({ ...facts, ageSeconds: own.ageSeconds }, requestedAt, receivedAt),
       receivedAt,
       asOf: fill.asOf,
