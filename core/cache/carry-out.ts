@@ -59,7 +59,8 @@ function serve(carried: Carried): Answer | Promise<Answer> {
 }
 
 function refreshBehind(carried: Carried): Answer | Promise<Answer> {
-  carried.engine.filler.refresh(carried.lookup, storedOf(carried));
+  const object = storedOf(carried);
+  if (object !== undefined) carried.engine.filler.refresh(carried.lookup, object);
   return serve(carried);
 }
 

@@ -14,10 +14,9 @@ import { Filler, type FillSource } from './filler.ts';
 import { HitForMiss } from './hit-for-miss.ts';
 import { purgedKeys } from './key.ts';
 import { Marks } from './marks.ts';
-import type { StoredObject } from './object.ts';
+import { type StoredObject, suitsRequest } from './object.ts';
 import { decide, type Decision, type DecisionInput } from './policy/decide.ts';
 import { jitter } from './policy/jitter.ts';
-import { variantSelector } from './policy/vary.ts';
 import { Receiver } from './receiver.ts';
 import type { ServedSite } from './served-site.ts';
 import type { SpillRoom } from './spill-room.ts';
@@ -127,6 +126,7 @@ export class CacheEngine {
       fence,
       fills,
       receiver,
+      hitForMiss: this.#hitForMiss,
       refreshFailing: this.#refreshFailing,
       changed: this.#changed,
       counters,
@@ -155,10 +155,7 @@ export class CacheEngine {
   lookUp({ key, keySelector, request }: Pick<Lookup, 'key' | 'keySelector' | 'request'>): Found {
     const variants = this.#options.store.lookup(key);
     if (variants.length === 0) return 'uri-miss';
-    const variant = variants.find(
-      (object) =>
-        object.selector === keySelector + variantSelector(object.facts.vary, request.fields),
-    );
+    const variant = variants.find((object) => suitsRequest(object, keySelector, request.fields));
     if (variant === undefined) return 'vary-miss';
     const verdict = this.fence.verdict(variant);
     if (verdict === undefined) return variant;
@@ -167,7 +164,9 @@ export class CacheEngine {
   }
 
   decide(lookup: Lookup, found: Found): Decision {
-    const { site, key, keySelector, request, fromTier, askingFence, changed } = lookup;
+    const { site, key, request, fromTier, askingFence, changed } = lookup;
+    const fenceBehind = askingFence > this.fence.sequence;
+    const isFound = typeof found !== 'string';
     const honours = site.cache.honourClientCacheControl && !fromTier;
     const input: DecisionInput = {
       method: request.method,
@@ -176,21 +175,20 @@ export class CacheEngine {
       clientDirectives: honours ? requestDirectives(request.fields) : undefined,
       fromTier,
       stored: found,
-      settings: typeof found === 'string' ? site.cache : site.cacheFor(request.target, found.facts),
+      settings: isFound ? site.cacheFor(request.target, found.facts) : site.cache,
       onLeaseEnd: site.onLeaseEnd,
       leaseEnded: this.#options.lease.ended(),
-      fenceBehind: askingFence > this.fence.sequence,
+      fenceBehind,
       knownChanged: changed,
-      hitForMiss: this.#hitForMiss.has(key, keySelector),
-      refreshFailing: this.#refreshFailing.has(key),
+      hitForMiss: (!isFound || fenceBehind) && this.#hitForMiss.has(lookup),
+      refreshFailing: isFound && this.#refreshFailing.has(found),
       jitter: jitter(key, site.cache.jitterFraction),
       inDemand: site.cache.refreshAhead > 0 && this.#inDemand(lookup),
       now: this.#options.clock.now(),
     };
     const decision = decide(input);
     if (decision.reason === 'refresh-ahead') this.#ahead.set(key, AHEAD_AGAIN_MS);
-    if (decision.reason !== 'hit-for-miss' || !this.#hitForMiss.probe(key, keySelector))
-      return decision;
+    if (decision.reason !== 'hit-for-miss' || !this.#hitForMiss.probe(lookup)) return decision;
     return decide({ ...input, hitForMiss: false });
   }
 
@@ -242,7 +240,7 @@ export class CacheEngine {
     const keys = new Set(site === undefined ? [] : target.urls.flatMap((url) => keysOf(site, url)));
     const hit = [...keys].map((key) => this.#options.store.purge(key, mark)).reduce(sum, NOTHING);
     const fills = this.#fills.purge((fill: Fill) => keys.has(fill.key), mark);
-    for (const key of keys) this.#hitForMiss.clear(key);
+    for (const key of keys) this.#hitForMiss.clearKey(key);
     return { sequence, ...hit, fills };
   }
 

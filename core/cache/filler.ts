@@ -8,11 +8,12 @@ import type { Lookup } from './engine.ts';
 import { everybodysFields } from './everybodys-fields.ts';
 import type { Fence } from './fence.ts';
 import { Fill, type FillResult, type FillTable } from './fill.ts';
+import type { HitForMiss } from './hit-for-miss.ts';
 import type { Marks } from './marks.ts';
 import type { StoredObject } from './object.ts';
 import { type Probe, probeFor } from './policy/slicing.ts';
 import { validationFields } from './policy/validation.ts';
-import { variantSelector } from './policy/vary.ts';
+import { unitedVary, variantSelector } from './policy/vary.ts';
 import type { Receiver } from './receiver.ts';
 import type { ObjectStore } from './store.ts';
 
@@ -29,6 +30,7 @@ export interface FillerOptions {
   readonly fence: Fence;
   readonly fills: FillTable;
   readonly receiver: Receiver;
+  readonly hitForMiss: HitForMiss;
   readonly refreshFailing: Backoffs;
   readonly counters: FillCounters;
   /** Keys that parents are to be told have changed. */
@@ -61,21 +63,21 @@ export class Filler {
     learntVary?: readonly string[],
     refreshesBehind = false,
   ): Joined {
-    const { fills, fence, clock } = this.#options;
+    const { store, fills, fence, clock, hitForMiss } = this.#options;
     const { key, keySelector, site, request, askingFence } = lookup;
-    const known = stored ?? this.#options.store.lookup(key)[0];
-    const vary = learntVary ?? known?.facts.vary ?? [];
+    const known = stored ?? store.lookup(key)[0];
+    const vary = learntVary ?? unitedVary(known?.facts.vary ?? [], hitForMiss.varyOf(key));
     const selector = keySelector + variantSelector(vary, request.fields);
     const behind = askingFence > fence.sequence;
     let underWay = fills.find(key, selector, behind ? askingFence : 0);
-    if (underWay?.staleAt !== undefined && this.#options.clock.now() > underWay.staleAt) {
+    if (underWay?.staleAt !== undefined && clock.now() > underWay.staleAt) {
       fills.closeToOthers(underWay);
       underWay = undefined;
     }
     // A fetch that began before the change is no answer to one who knows of it.
     if (underWay !== undefined && !lookup.changed) return { fill: underWay, collapsed: true };
     if (underWay !== undefined) {
-      const mark = { sequence: Infinity, mode: 'hard' as const, at: this.#options.clock.now() };
+      const mark = { sequence: Infinity, mode: 'hard' as const, at: clock.now() };
       fills.purge((other) => other.key === key, mark);
     }
     const asOf = Math.max(fence.sequence, askingFence);
@@ -101,10 +103,10 @@ export class Filler {
    * Renews an object with nobody waiting, unless that is under way, failed lately, or the site has
    * as many refreshes under way as it may.
    */
-  refresh(lookup: Lookup, stored: StoredObject | undefined): void {
+  refresh(lookup: Lookup, stored: StoredObject): void {
     const { fills, refreshFailing, counters } = this.#options;
-    const { key, site } = lookup;
-    if (refreshFailing.has(key)) return;
+    const { site } = lookup;
+    if (refreshFailing.has(stored)) return;
     if (fills.refreshes(site.name) >= site.cache.maxRefreshes) {
       counters.refreshesSkipped++;
       return;
@@ -121,9 +123,10 @@ export class Filler {
     staleOnError: boolean,
   ): Promise<FillResult> {
     const { fills, receiver, refreshFailing } = this.#options;
+    const variant = stored ?? fill;
     const fallback = staleOnError ? stored : undefined;
     const fail = (failure: number | CanopyError): FillResult | undefined => {
-      refreshFailing.fail(fill.key);
+      refreshFailing.fail(variant);
       if (fallback === undefined) return undefined;
       fills.remove(fill);
       return { kind: 'stale-if-error', object: fallback, failure };
@@ -139,7 +142,7 @@ export class Filler {
       if (probe !== undefined && (response.status === 206 || response.status === 416)) {
         const found = receiver.part(fill, lookup, response, probe);
         if (found !== undefined) {
-          refreshFailing.clear(fill.key);
+          refreshFailing.clear(variant);
           return found;
         }
         // Not large, or nothing that could be kept in slices.
@@ -151,7 +154,7 @@ export class Filler {
         response.discard();
         return result;
       }
-      if (response.status < 500) refreshFailing.clear(fill.key);
+      if (response.status < 500) refreshFailing.clear(variant);
       return response.status === 304 && stored !== undefined
         ? receiver.validated(fill, lookup, stored, response)
         : receiver.whole(fill, lookup, response, hasRanges);

@@ -13,11 +13,11 @@ import { type FillBudget, Reservation } from './fill-budget.ts';
 import { FillingBody } from './filling-body.ts';
 import type { HitForMiss } from './hit-for-miss.ts';
 import { keptFields } from './kept-fields.ts';
-import type { Manifest, StoredObject } from './object.ts';
+import { type Manifest, type StoredObject, suitsRequest } from './object.ts';
 import { freshness, initialAgeMs } from './policy/freshness.ts';
-import { responseFacts } from './policy/response.ts';
+import { type ResponseFacts, responseFacts } from './policy/response.ts';
 import { contentRange, fieldsOfWhole, isSliceable, type Probe } from './policy/slicing.ts';
-import { storability } from './policy/storability.ts';
+import { type Storability, storability } from './policy/storability.ts';
 import { freshenedFields } from './policy/update.ts';
 import { variantSelector } from './policy/vary.ts';
 import type { SpillRoom } from './spill-room.ts';
@@ -86,15 +86,12 @@ export class Receiver {
     const limited = sliceable ? undefined : size;
     const verdict = storability({ method: 'GET', authorized }, facts, limited, cache);
     const storable = verdict === 'storable';
-    if (!storable) {
-      // It takes the place of what was stored; but a 5xx or 429 tells nothing of the object itself,
-      // nor does what only this one client was shown.
-      if (status < 500 && status !== 429 && verdict !== 'authorization') {
-        hitForMiss.set(fill.key, fill.keySelector);
-        this.#options.store.delete(fill.key, fill.keySelector);
-      }
+    if (storable) hitForMiss.clear(lookup);
+    else {
+      // A 5xx or 429 tells nothing of the object itself.
+      if (status < 500 && status !== 429) this.#noteUncacheable(lookup, facts, verdict);
       fills.closeToOthers(fill);
-    } else hitForMiss.clear(fill.key, fill.keySelector);
+    }
     if (storable && sliceable) {
       const manifest = newManifest(fill, fields, facts, response, size, cache.sliceBytes);
       this.#options.slices.cut(
@@ -159,7 +156,8 @@ export class Receiver {
       lookup.site.cacheFor(lookup.request.target, facts),
     );
     const shared = verdict === 'storable';
-    if (fill.purge === undefined) {
+    // What only this one client was shown tells nothing of what others get.
+    if (fill.purge === undefined && verdict !== 'authorization') {
       // Under its old selector it no longer counts.
       if (!shared || object.selector !== stored.selector) store.drop(stored);
       if (shared) store.put(object, lookup.site.cache.maxVariants);
@@ -174,6 +172,27 @@ export class Receiver {
     if (parent.tier === 'customer') return;
     const vouched = parseDeltaSeconds(fieldValue(fields, TIER_FIELDS.fence.toLowerCase()));
     if (vouched !== undefined) fill.asOf = Math.max(fill.asOf, vouched);
+  }
+
+  /** The answer takes the place of the stored one that the request would have had. */
+  #noteUncacheable(lookup: Lookup, facts: ResponseFacts, verdict: Storability): void {
+    if (verdict === 'authorization') {
+      // Only this one client was shown it: of what others get it tells nothing.
+      this.#mark(lookup, facts, [verdict]);
+      return;
+    }
+    this.#mark(lookup, facts);
+    const { store } = this.#options;
+    const { key, keySelector, request } = lookup;
+    for (const object of store.lookup(key)) {
+      if (suitsRequest(object, keySelector, request.fields)) store.drop(object);
+    }
+  }
+
+  #mark(lookup: Lookup, { vary }: ResponseFacts, further: readonly string[] = []): void {
+    const { hitForMiss, store } = this.#options;
+    const known = store.lookup(lookup.key)[0]?.facts.vary ?? [];
+    hitForMiss.set(lookup, [...vary, ...known, ...further]);
   }
 
   #sliced(
@@ -198,13 +217,13 @@ export class Receiver {
     response: UpstreamResponse,
     reservation: Reservation,
   ): Promise<void> {
-    const { fills, hitForMiss, counters } = this.#options;
+    const { fills, counters } = this.#options;
     const { body } = arriving;
     try {
       for await (const chunk of response.body) {
         body.append(chunk);
         if (body.kept && body.size > maxObjectBytes) {
-          hitForMiss.set(fill.key, fill.keySelector);
+          this.#mark(lookup, arriving.facts);
           fills.closeToOthers(fill);
           await letGo(body);
         }
