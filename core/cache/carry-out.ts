@@ -12,7 +12,7 @@ import type { Storability } from './policy/storability.ts';
 import { variantSelector } from './policy/vary.ts';
 import { type NoResult, waitFor } from './waiting.ts';
 import { answerFromSlices } from './slices/answer.ts';
-import { GenerationChanged } from './slices/slices.ts';
+import { GenerationChanged } from './slices/fetch.ts';
 
 /** One request at the cache, decided. */
 export interface Carried {

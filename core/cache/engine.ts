@@ -2,11 +2,11 @@ import type { Clock } from '#core/clock.ts';
 import type { PurgeOrder } from '#core/contract/event.ts';
 import type { PurgeReport } from '#core/contract/report.ts';
 import { type ClientRequest, readRequest } from '#core/http/request.ts';
-import { requestDirectives } from '#core/http/directives.ts';
 import type { Fields } from '#core/http/fields.ts';
 import { FillCounters } from '#core/telemetry/fill-counters.ts';
 import type { Tree } from '#core/tree/tree.ts';
 import { Backoffs } from './backoffs.ts';
+import { clientDirectives } from './client-directives.ts';
 import { Fence } from './fence.ts';
 import { type Fill, FillTable } from './fill.ts';
 import { FillBudget } from './fill-budget.ts';
@@ -106,7 +106,11 @@ export class CacheEngine {
     this.#demand = new Marks(options.clock);
     this.#ahead = new Marks(options.clock);
     const { store, tree } = options;
-    this.slices = new Slices({ store, tree, fence: this.fence });
+    const source: FillSource = options.source ?? {
+      fetch: (_, request) => tree.fetch(request),
+      isHome: () => true,
+    };
+    this.slices = new Slices({ clock: options.clock, store, source, tree, fence: this.fence });
     this.#changed = new Marks(options.clock);
     const fills = this.#fills;
     const { counters, fence, slices } = this;
@@ -122,7 +126,7 @@ export class CacheEngine {
     this.filler = new Filler({
       clock: options.clock,
       store,
-      source: options.source ?? { fetch: (_, request) => tree.fetch(request) },
+      source,
       fence,
       fills,
       receiver,
@@ -167,12 +171,11 @@ export class CacheEngine {
     const { site, key, request, fromTier, askingFence, changed } = lookup;
     const fenceBehind = askingFence > this.fence.sequence;
     const isFound = typeof found !== 'string';
-    const honours = site.cache.honourClientCacheControl && !fromTier;
     const input: DecisionInput = {
       method: request.method,
       hasContent: request.hasContent,
       upgrades: request.upgrade !== undefined,
-      clientDirectives: honours ? requestDirectives(request.fields) : undefined,
+      clientDirectives: clientDirectives(lookup),
       fromTier,
       stored: found,
       settings: isFound ? site.cacheFor(request.target, found.facts) : site.cache,

@@ -21,6 +21,8 @@ import type { ObjectStore } from './store.ts';
 export interface FillSource {
   /** @throws CanopyError where no parent answers */
   fetch(lookup: Lookup, request: UpstreamRequest): Promise<UpstreamResponse>;
+  /** Whether this thread asks the tree for the object on behalf of all threads of its node. */
+  isHome(lookup: Lookup): boolean;
 }
 
 export interface FillerOptions {
