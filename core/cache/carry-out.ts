@@ -12,7 +12,7 @@ import type { Storability } from './policy/storability.ts';
 import { variantSelector } from './policy/vary.ts';
 import { type NoResult, waitFor } from './waiting.ts';
 import { answerFromSlices } from './slices/answer.ts';
-import { GenerationChanged } from './slices/slices.ts';
+import { GenerationChanged } from './slices/fetch.ts';
 
 /** One request at the cache, decided. */
 export interface Carried {
@@ -59,7 +59,8 @@ function serve(carried: Carried): Answer | Promise<Answer> {
 }
 
 function refreshBehind(carried: Carried): Answer | Promise<Answer> {
-  carried.engine.filler.refresh(carried.lookup, storedOf(carried));
+  const object = storedOf(carried);
+  if (object !== undefined) carried.engine.filler.refresh(carried.lookup, object);
   return serve(carried);
 }
 

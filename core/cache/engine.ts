@@ -2,11 +2,11 @@ import type { Clock } from '#core/clock.ts';
 import type { PurgeOrder } from '#core/contract/event.ts';
 import type { PurgeReport } from '#core/contract/report.ts';
 import { type ClientRequest, readRequest } from '#core/http/request.ts';
-import { requestDirectives } from '#core/http/directives.ts';
 import type { Fields } from '#core/http/fields.ts';
 import { FillCounters } from '#core/telemetry/fill-counters.ts';
 import type { Tree } from '#core/tree/tree.ts';
 import { Backoffs } from './backoffs.ts';
+import { clientDirectives } from './client-directives.ts';
 import { Fence } from './fence.ts';
 import { type Fill, FillTable } from './fill.ts';
 import { FillBudget } from './fill-budget.ts';
@@ -14,10 +14,10 @@ import { Filler, type FillSource } from './filler.ts';
 import { HitForMiss } from './hit-for-miss.ts';
 import { purgedKeys } from './key.ts';
 import { Marks } from './marks.ts';
-import type { StoredObject } from './object.ts';
+import { type StoredObject, suitsRequest } from './object.ts';
 import { decide, type Decision, type DecisionInput } from './policy/decide.ts';
 import { jitter } from './policy/jitter.ts';
-import { variantSelector } from './policy/vary.ts';
+import { Receiver } from './receiver.ts';
 import type { ServedSite } from './served-site.ts';
 import type { SpillRoom } from './spill-room.ts';
 import { Slices } from './slices/slices.ts';
@@ -106,21 +106,34 @@ export class CacheEngine {
     this.#demand = new Marks(options.clock);
     this.#ahead = new Marks(options.clock);
     const { store, tree } = options;
-    this.slices = new Slices({ store, tree, fence: this.fence });
+    const source: FillSource = options.source ?? {
+      fetch: (_, request) => tree.fetch(request),
+      isHome: () => true,
+    };
+    this.slices = new Slices({ clock: options.clock, store, source, tree, fence: this.fence });
     this.#changed = new Marks(options.clock);
+    const fills = this.#fills;
+    const { counters, fence, slices } = this;
+    const receiver = new Receiver({
+      store,
+      fills,
+      slices,
+      hitForMiss: this.#hitForMiss,
+      counters,
+      budget: new FillBudget(options.fillBytes ?? Infinity),
+      spillRoom: options.spillRoom,
+    });
     this.filler = new Filler({
       clock: options.clock,
-      store: options.store,
-      source: options.source ?? { fetch: (_, request) => options.tree.fetch(request) },
-      fence: this.fence,
-      fills: this.#fills,
-      slices: this.slices,
+      store,
+      source,
+      fence,
+      fills,
+      receiver,
       hitForMiss: this.#hitForMiss,
       refreshFailing: this.#refreshFailing,
       changed: this.#changed,
-      counters: this.counters,
-      budget: new FillBudget(options.fillBytes ?? Infinity),
-      spillRoom: options.spillRoom,
+      counters,
     });
   }
 
@@ -146,10 +159,7 @@ export class CacheEngine {
   lookUp({ key, keySelector, request }: Pick<Lookup, 'key' | 'keySelector' | 'request'>): Found {
     const variants = this.#options.store.lookup(key);
     if (variants.length === 0) return 'uri-miss';
-    const variant = variants.find(
-      (object) =>
-        object.selector === keySelector + variantSelector(object.facts.vary, request.fields),
-    );
+    const variant = variants.find((object) => suitsRequest(object, keySelector, request.fields));
     if (variant === undefined) return 'vary-miss';
     const verdict = this.fence.verdict(variant);
     if (verdict === undefined) return variant;
@@ -158,30 +168,30 @@ export class CacheEngine {
   }
 
   decide(lookup: Lookup, found: Found): Decision {
-    const { site, key, keySelector, request, fromTier, askingFence, changed } = lookup;
-    const honours = site.cache.honourClientCacheControl && !fromTier;
+    const { site, key, request, fromTier, askingFence, changed } = lookup;
+    const fenceBehind = askingFence > this.fence.sequence;
+    const isFound = typeof found !== 'string';
     const input: DecisionInput = {
       method: request.method,
       hasContent: request.hasContent,
       upgrades: request.upgrade !== undefined,
-      clientDirectives: honours ? requestDirectives(request.fields) : undefined,
+      clientDirectives: clientDirectives(lookup),
       fromTier,
       stored: found,
-      settings: typeof found === 'string' ? site.cache : site.cacheFor(request.target, found.facts),
+      settings: isFound ? site.cacheFor(request.target, found.facts) : site.cache,
       onLeaseEnd: site.onLeaseEnd,
       leaseEnded: this.#options.lease.ended(),
-      fenceBehind: askingFence > this.fence.sequence,
+      fenceBehind,
       knownChanged: changed,
-      hitForMiss: this.#hitForMiss.has(key, keySelector),
-      refreshFailing: this.#refreshFailing.has(key),
+      hitForMiss: (!isFound || fenceBehind) && this.#hitForMiss.has(lookup),
+      refreshFailing: isFound && this.#refreshFailing.has(found),
       jitter: jitter(key, site.cache.jitterFraction),
       inDemand: site.cache.refreshAhead > 0 && this.#inDemand(lookup),
       now: this.#options.clock.now(),
     };
     const decision = decide(input);
     if (decision.reason === 'refresh-ahead') this.#ahead.set(key, AHEAD_AGAIN_MS);
-    if (decision.reason !== 'hit-for-miss' || !this.#hitForMiss.probe(key, keySelector))
-      return decision;
+    if (decision.reason !== 'hit-for-miss' || !this.#hitForMiss.probe(lookup)) return decision;
     return decide({ ...input, hitForMiss: false });
   }
 
@@ -233,7 +243,7 @@ export class CacheEngine {
     const keys = new Set(site === undefined ? [] : target.urls.flatMap((url) => keysOf(site, url)));
     const hit = [...keys].map((key) => this.#options.store.purge(key, mark)).reduce(sum, NOTHING);
     const fills = this.#fills.purge((fill: Fill) => keys.has(fill.key), mark);
-    for (const key of keys) this.#hitForMiss.clear(key);
+    for (const key of keys) this.#hitForMiss.clearKey(key);
     return { sequence, ...hit, fills };
   }
 

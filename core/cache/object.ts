@@ -1,6 +1,7 @@
 import type { Fields } from '#core/http/fields.ts';
 import type { StoredState } from './policy/decide.ts';
 import type { Cut } from './policy/slicing.ts';
+import { variantSelector } from './policy/vary.ts';
 import type { Body } from './body.ts';
 
 /** A stored response: one variant under a cache key. */
@@ -27,6 +28,13 @@ export interface Sliced extends Cut {
 export type Manifest = StoredObject & { readonly sliced: Sliced };
 
 export const isManifest = (object: StoredObject): object is Manifest => object.sliced !== undefined;
+
+/** Whether RFC 9111 §4.1 lets `object` answer a request, as far as keys and variants go. */
+export const suitsRequest = (
+  { selector, facts }: StoredObject,
+  keySelector: string,
+  requestFields: Fields,
+): boolean => selector === keySelector + variantSelector(facts.vary, requestFields);
 
 /** Bytes of bookkeeping around an object: maps, list links, parsed facts. Measured, rounded up. */
 const OVERHEAD_BYTES = 1024;

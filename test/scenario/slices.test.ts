@@ -1,35 +1,8 @@
 import { type IncomingMessage, request } from 'node:http';
 import { buffer } from 'node:stream/consumers';
 import { expect } from 'vitest';
+import { answer, asked, film, LARGE, part, range, SIZE, SLICE_BYTES, SLICES } from './kit/film.ts';
 import { scenario } from './kit/scenario.ts';
-
-const SLICE_BYTES = 4096;
-const LARGE = { site: { cache: { sliceBytes: SLICE_BYTES, sliceAboveBytes: 10_000 } } };
-const SLICES = 20;
-/** The last slice is a short one. */
-const SIZE = SLICES * SLICE_BYTES - 1000;
-
-/** Bytes that differ from slice to slice, and from version to version. */
-const film = (version = 1): Buffer =>
-  Buffer.from(Array.from({ length: SIZE }, (_, i) => (i * 31 + (i >> 8) * 7 + version) % 256));
-
-const answer = (version = 1) =>
-  ({
-    cacheControl: 'max-age=60',
-    etag: `"${version}"`,
-    body: film(version),
-    ranges: true,
-  }) as const;
-
-const part = (start: number, end: number, version = 1) =>
-  ({ status: 206, body: film(version).subarray(start, end + 1) }) as const;
-
-const range = (start: number, end: number | '' = ''): Record<string, string> => ({
-  Range: `bytes=${start}-${end}`,
-});
-
-const asked = (index: number, etag = '"1"'): string =>
-  `GET /film range bytes=${index * SLICE_BYTES}-${Math.min((index + 1) * SLICE_BYTES, SIZE) - 1} if-range ${etag}`;
 
 /** Moves the clock each turn until the mid-tier has answered one request more. */
 async function untilAsked(
