@@ -284,11 +284,6 @@ scenario('a weak validator does not allow slices', LARGE, async ({ origin, edge 
   expect(edge().node.load().objects).toBe(1);
 });
 
-scenario('several ranges are answered whole', LARGE, async ({ origin, edge }) => {
-  origin.answers('/film', answer());
-  await edge().get('/film', { Range: 'bytes=0-9,50000-50009' }).sees({ status: 200, body: film() });
-});
-
 scenario(
   'a cache smaller than the object streams it all the same',
   {
