@@ -41,21 +41,24 @@ export function answerFromStored(
   now: number,
 ): Pick<Answer, 'status' | 'fields' | 'content'> {
   const { facts, body } = object;
-  const stored = { status: facts.status, fields: object.fields, size: body.size };
+  const size = object.part?.size ?? body.size;
+  const stored = { status: facts.status, fields: object.fields, size };
   const { status, fields, part } = select(request.method, request.fields, stored, newBoundary);
   const whole = status === facts.status && status !== 204;
   const age = Math.floor(currentAgeMs(object, now) / 1000);
   return {
     status,
-    fields: [...(whole ? withContentLength(fields, body.size) : fields), 'Age', String(age)],
+    fields: [...(whole ? withContentLength(fields, size) : fields), 'Age', String(age)],
     content: contentOf(object, part),
   };
 }
 
-function contentOf({ body }: StoredObject, part: Selection['part']): readonly Buffer[] {
+function contentOf({ body, part: held }: StoredObject, part: Selection['part']): readonly Buffer[] {
   if (part === 'none') return NO_CONTENT;
   if (part === 'all') return body.chunks;
-  const slice = ({ start, end }: ByteRange): readonly Buffer[] => body.slice(start, end);
+  const offset = held?.start ?? 0;
+  const slice = ({ start, end }: ByteRange): readonly Buffer[] =>
+    body.slice(start - offset, end - offset);
   return isMultipart(part) ? heldParts(part, slice) : slice(part);
 }
 

@@ -4,7 +4,7 @@ import { decidedOutcome, isHit, type Outcome } from '#core/telemetry/cache-statu
 import { type Answer, answerFromArriving, answerFromStored, answerFromUpstream } from './answer.ts';
 import type { CacheEngine, Found, Lookup } from './engine.ts';
 import type { Fill, FillResult } from './fill.ts';
-import { isManifest, type Manifest, type StoredObject } from './object.ts';
+import { isManifest, type Manifest, type StoredObject, suffices } from './object.ts';
 import { type Action, currentAgeMs, type Decision, type StoredState } from './policy/decide.ts';
 import { freshness } from './policy/freshness.ts';
 import { invalidated } from './policy/invalidation.ts';
@@ -88,6 +88,16 @@ async function fillOrWait(carried: Carried): Promise<Answer> {
           stored: storable,
           ...(storable ? {} : { detail: result.storability }),
         }),
+        asOf,
+      };
+    }
+    if (result.kind === 'part' && !suffices(result.object, lookup.request)) {
+      // Not the part that was asked for; yet the parent has answered so.
+      return {
+        status: result.status,
+        fields: result.fields,
+        content: result.object.body.chunks,
+        outcome: outcomeOf(carried, { collapsed, ...endOf(result) }),
         asOf,
       };
     }
@@ -218,15 +228,16 @@ const partial = (outcome: Outcome, source: 'joined' | 'fetched'): Outcome => ({
 
 /** What a shared answer varies by. */
 function sharedVary(result: FillResult): readonly string[] | undefined {
-  if (result.kind === 'sliced') return result.object.facts.vary;
+  if (result.kind === 'sliced' || result.kind === 'part') return result.object.facts.vary;
   const isShared = result.kind === 'arriving' && SHARED.has(result.storability);
   return isShared ? result.facts.vary : undefined;
 }
 
 /** Whether the answer to another's request answers this one too. */
 function suits(result: FillResult, fill: Fill, { lookup }: Carried): boolean {
+  if (result.kind !== 'arriving' && !suffices(result.object, lookup.request)) return false;
   if (result.kind === 'validated') return result.shared;
-  if (result.kind !== 'arriving' && result.kind !== 'sliced') return true;
+  if (result.kind === 'stale-if-error') return true;
   const vary = sharedVary(result);
   if (vary === undefined || (result.kind === 'arriving' && !result.body.joinable)) return false;
   return variantSelector(vary, lookup.request.fields) === variantSelector(vary, fill.requestFields);
@@ -235,7 +246,9 @@ function suits(result: FillResult, fill: Fill, { lookup }: Carried): boolean {
 const SHARED: ReadonlySet<Storability> = new Set(['storable', 'no-room']);
 
 function endOf(result: Exclude<FillResult, { kind: 'arriving' }>): Partial<Outcome> {
-  if (result.kind === 'sliced') return { forwardStatus: result.status, stored: true };
+  if (result.kind === 'sliced' || result.kind === 'part') {
+    return { forwardStatus: result.status, stored: true };
+  }
   if (result.kind === 'validated') return { forwardStatus: 304 };
   return typeof result.failure === 'number'
     ? { forwardStatus: result.failure, detail: 'stale-if-error' }

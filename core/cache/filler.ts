@@ -2,7 +2,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Clock } from '#core/clock.ts';
 import { CanopyError, messageOf } from '#core/errors.ts';
 import { parseDeltaSeconds } from '#core/http/directives.ts';
-import { fieldValue, hasField, withoutFields } from '#core/http/fields.ts';
+import { type Fields, fieldValue, hasField, withoutFields } from '#core/http/fields.ts';
 import { contentLength } from '#core/http/length.ts';
 import type { UpstreamResponse } from '#core/tree/attempt.ts';
 import type { FillCounters } from '#core/telemetry/fill-counters.ts';
@@ -10,7 +10,6 @@ import { isTierField, TIER_FIELDS } from '#core/tree/tier-fields.ts';
 import type { UpstreamRequest } from '#core/tree/tree.ts';
 import { sharedFields } from './answer.ts';
 import type { Backoffs } from './backoffs.ts';
-import { Body } from './body.ts';
 import type { Lookup } from './engine.ts';
 import { everybodysFields } from './everybodys-fields.ts';
 import type { Fence } from './fence.ts';
@@ -21,6 +20,7 @@ import type { HitForMiss } from './hit-for-miss.ts';
 import { keptFields } from './kept-fields.ts';
 import type { Marks } from './marks.ts';
 import type { Manifest, StoredObject } from './object.ts';
+import { MAX_PART_BYTES, Parts } from './parts.ts';
 import { freshness, initialAgeMs } from './policy/freshness.ts';
 import { responseFacts } from './policy/response.ts';
 import {
@@ -38,6 +38,7 @@ import type { SpillRoom } from './spill-room.ts';
 import { newManifest } from './slices/manifest.ts';
 import type { Slices } from './slices/slices.ts';
 import type { ObjectStore } from './store.ts';
+import { storedResponse } from './stored-response.ts';
 
 /** Where a fill gets its object from: the tree, or what stands before it. */
 export interface FillSource {
@@ -70,9 +71,11 @@ export interface Joined {
 /** Fetches objects into the store: one fetch for all who want one at the same time. */
 export class Filler {
   readonly #options: FillerOptions;
+  readonly #parts: Parts;
 
   constructor(options: FillerOptions) {
     this.#options = options;
+    this.#parts = new Parts(options);
   }
 
   /**
@@ -155,21 +158,36 @@ export class Filler {
       return { kind: 'stale-if-error', object: fallback, failure };
     };
     try {
-      const probe =
+      const completed =
         stored === undefined
-          ? probeFor(lookup.request.method, lookup.request.fields, lookup.site.cache)
+          ? await this.#parts.complete(lookup, (further) =>
+              this.#fetch(fill, lookup, undefined, further),
+            )
           : undefined;
-      let response = await this.#fetch(fill, lookup, stored, probe);
+      const probe =
+        stored === undefined && completed === undefined
+          ? probeFor(
+              lookup.request.method,
+              lookup.request.fields,
+              lookup.site.cache,
+              MAX_PART_BYTES,
+            )
+          : undefined;
+      const range = probe === undefined ? [] : ['Range', probe.range];
+      let response = completed ?? (await this.#fetch(fill, lookup, stored, range));
       // A 200 to a request for a part comes of a server that knows no ranges, RFC 9110 §14.2.
       const hasRanges = probe === undefined || response.status !== 200;
       if (probe !== undefined && (response.status === 206 || response.status === 416)) {
-        const found = this.#receivePart(fill, lookup, response, probe);
-        if (found !== undefined) return found;
-        // Not large, or nothing that could be kept in slices.
-        response.discard();
-        response = await this.#fetch(fill, lookup, stored);
+        const found =
+          this.#receivePart(fill, lookup, response, probe) ??
+          (probe.isOwn ? await this.#takePart(fill, lookup, response) : undefined);
+        if (found !== undefined && 'kind' in found) return found;
+        // Not large, or nothing that could be kept in parts.
+        if (found === undefined) response.discard();
+        response = found ?? (await this.#fetch(fill, lookup, stored));
       }
-      this.#vouch(fill, response);
+      // The part that was there already has heeded what this node has, and no more.
+      if (completed === undefined) this.#vouch(fill, response);
       if (response.status === 304 && stored !== undefined) {
         response.discard();
         const { object, shared } = this.#freshen(fill, lookup, stored, response);
@@ -202,7 +220,7 @@ export class Filler {
     fill: Fill,
     lookup: Lookup,
     stored: StoredObject | undefined,
-    probe?: Probe,
+    further: Fields = [],
   ): Promise<UpstreamResponse> {
     const { site, key, keyedBy, request } = lookup;
     return this.#options.source.fetch(lookup, {
@@ -214,7 +232,7 @@ export class Filler {
       fields: [
         ...everybodysFields(lookup.upstreamFields()),
         ...(stored === undefined ? [] : validationFields(stored.facts, stored.fields)),
-        ...(probe === undefined ? [] : ['Range', probe.range]),
+        ...further,
       ],
       // Without the port, for the answer is everybody's whatever port they asked at.
       host: request.host,
@@ -353,6 +371,20 @@ export class Filler {
     return result;
   }
 
+  async #takePart(
+    fill: Fill,
+    lookup: Lookup,
+    response: UpstreamResponse,
+  ): Promise<FillResult | UpstreamResponse | undefined> {
+    this.#vouch(fill, response);
+    const found = await this.#parts.take(fill, lookup, response);
+    if (found === undefined || !('kind' in found)) return found;
+    this.#options.refreshFailing.clear(fill.key);
+    this.#options.hitForMiss.clear(fill.key, fill.keySelector);
+    this.#options.fills.remove(fill);
+    return found;
+  }
+
   #sliced(
     fill: Fill,
     lookup: Lookup,
@@ -405,21 +437,9 @@ export class Filler {
   }
 
   #store(fill: Fill, arriving: Arriving, maxVariants: number): void {
-    const { facts, initialAgeMs: ageMs, receivedAt, body } = arriving;
     if (fill.purge?.mode === 'hard') return;
-    const object: StoredObject = {
-      key: fill.key,
-      site: fill.site,
-      selector: fill.keySelector + variantSelector(facts.vary, fill.requestFields),
-      fields: keptFields(sharedFields(arriving)),
-      facts,
-      body: new Body(body.chunks),
-      initialAgeMs: ageMs,
-      receivedAt,
-      asOf: fill.asOf,
-      softPurgedAt: fill.purge?.at,
-    };
-    this.#options.store.put(object, maxVariants);
+    const { chunks } = arriving.body;
+    this.#options.store.put(storedResponse(fill, arriving, chunks), maxVariants);
   }
 }
 
