@@ -16,7 +16,7 @@ import {
   passingParts,
   returning,
 } from './multipart-content.ts';
-import type { StoredObject } from './object.ts';
+import { sizeOf, type StoredObject } from './object.ts';
 import { currentAgeMs } from './policy/decide.ts';
 
 /** What a request is answered with, before the tier adds what it says of itself. */
@@ -40,8 +40,8 @@ export function answerFromStored(
   request: ClientRequest,
   now: number,
 ): Pick<Answer, 'status' | 'fields' | 'content'> {
-  const { facts, body } = object;
-  const size = object.part?.size ?? body.size;
+  const { facts } = object;
+  const size = sizeOf(object);
   const stored = { status: facts.status, fields: object.fields, size };
   const { status, fields, part } = select(request.method, request.fields, stored, newBoundary);
   const whole = status === facts.status && status !== 204;

@@ -2,11 +2,13 @@ import { CanopyError } from '#core/errors.ts';
 import type { Fields } from '#core/http/fields.ts';
 import { decidedOutcome, isHit, type Outcome } from '#core/telemetry/cache-status.ts';
 import { type Answer, answerFromArriving, answerFromStored, answerFromUpstream } from './answer.ts';
+import type { UpstreamResponse } from '#core/tree/attempt.ts';
 import type { CacheEngine, Found, Lookup } from './engine.ts';
 import type { Fill, FillResult } from './fill.ts';
-import { isManifest, type Manifest, type StoredObject, suffices } from './object.ts';
+import { isManifest, type Manifest, sizeOf, type StoredObject, suffices } from './object.ts';
 import { type Action, currentAgeMs, type Decision, type StoredState } from './policy/decide.ts';
 import { freshness } from './policy/freshness.ts';
+import { outdatedByHead } from './policy/head.ts';
 import { invalidated } from './policy/invalidation.ts';
 import type { Storability } from './policy/storability.ts';
 import { variantSelector } from './policy/vary.ts';
@@ -292,7 +294,9 @@ async function pass(carried: Carried): Promise<Answer> {
     expectsContinue: request.hasContent && request.expectsContinue,
     onInterim: (status, fields) => lookup.client.inform(status, fields),
   });
-  const changed = invalidated(request, response.status, response.fields);
+  const changed = isOutdated(carried, response)
+    ? [{ target: request.target }]
+    : invalidated(request, response.status, response.fields);
   if (changed.length > 0) {
     const targets = changed.map(({ target }) => target);
     for (const target of targets) engine.invalidate(site, request.host, target);
@@ -303,6 +307,20 @@ async function pass(carried: Carried): Promise<Answer> {
     outcome: outcomeOf(carried, { forwardStatus: response.status }),
     asOf: askingFence,
   };
+}
+
+/**
+ * Whether a HEAD that was passed on has shown what is stored to be outdated. It renews nothing: where
+ * it was passed on with something stored, it came with content, which others cannot answer for.
+ */
+function isOutdated(
+  { engine, lookup }: Carried,
+  { status, fields, requestedAt }: UpstreamResponse,
+): boolean {
+  if (lookup.request.method !== 'HEAD' || status !== 200) return false;
+  const stored = engine.lookUp(lookup);
+  if (typeof stored === 'string' || stored.receivedAt > requestedAt) return false;
+  return stored.facts.status === 200 && outdatedByHead(stored.fields, sizeOf(stored), fields);
 }
 
 function refuse({ decision }: Carried): never {

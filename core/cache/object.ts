@@ -42,6 +42,10 @@ export const isPartial = (object: StoredObject): object is PartialObject =>
 export const suffices = (object: StoredObject, { method, fields }: ClientRequest): boolean =>
   !isPartial(object) || liesWithin(object, method, fields);
 
+/** Bytes of the whole content, wherever it is. */
+export const sizeOf = ({ body, part, sliced }: StoredObject): number =>
+  part?.size ?? sliced?.size ?? body.size;
+
 /** Bytes of bookkeeping around an object: maps, list links, parsed facts. Measured, rounded up. */
 const OVERHEAD_BYTES = 1024;
 
