@@ -14,7 +14,7 @@ import { Filler, type FillSource } from './filler.ts';
 import { HitForMiss } from './hit-for-miss.ts';
 import { purgedKeys } from './key.ts';
 import { Marks } from './marks.ts';
-import { type StoredObject, suitsRequest } from './object.ts';
+import { type StoredObject, suffices, suitsRequest } from './object.ts';
 import { decide, type Decision, type DecisionInput } from './policy/decide.ts';
 import { jitter } from './policy/jitter.ts';
 import { Receiver } from './receiver.ts';
@@ -55,7 +55,7 @@ const DEMAND_MS = 60_000;
 /** Between two refreshes ahead of one object, for a parent may have nothing newer yet. */
 const AHEAD_AGAIN_MS = 2_000;
 
-export type Found = StoredObject | 'uri-miss' | 'vary-miss' | 'purged';
+export type Found = StoredObject | 'uri-miss' | 'vary-miss' | 'purged' | 'partial';
 
 /** URLs that a request has changed, and what is stored of them is to be forgotten. */
 export interface Changed {
@@ -162,8 +162,9 @@ export class CacheEngine {
     const variant = variants.find((object) => suitsRequest(object, keySelector, request.fields));
     if (variant === undefined) return 'vary-miss';
     const verdict = this.fence.verdict(variant);
+    if (verdict?.mode === 'hard') return 'purged';
+    if (!suffices(variant, request)) return 'partial';
     if (verdict === undefined) return variant;
-    if (verdict.mode === 'hard') return 'purged';
     return { ...variant, softPurgedAt: Math.max(verdict.at, variant.softPurgedAt ?? 0) };
   }
 

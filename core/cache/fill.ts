@@ -1,6 +1,6 @@
 import type { PurgeMark } from './store.ts';
 import type { FillingBody } from './filling-body.ts';
-import type { Manifest, StoredObject } from './object.ts';
+import type { Manifest, PartialObject, StoredObject } from './object.ts';
 import type { StoredState } from './policy/decide.ts';
 import type { Storability } from './policy/storability.ts';
 import type { CanopyError } from '#core/errors.ts';
@@ -27,6 +27,16 @@ export type FillResult =
       readonly object: Manifest;
       /** What the parent answered. */
       readonly status: number;
+      /** The parent's `Cache-Status`, if it has one. */
+      readonly cacheStatus: string | undefined;
+    }
+  /** A part, stored as such. */
+  | {
+      readonly kind: 'part';
+      readonly object: PartialObject;
+      /** What the parent answered, for whoever asked for just that. */
+      readonly status: number;
+      readonly fields: Fields;
       /** The parent's `Cache-Status`, if it has one. */
       readonly cacheStatus: string | undefined;
     }

@@ -1,5 +1,6 @@
 import type { Clock } from '#core/clock.ts';
 import { CanopyError, messageOf } from '#core/errors.ts';
+import type { Fields } from '#core/http/fields.ts';
 import type { UpstreamResponse } from '#core/tree/attempt.ts';
 import type { FillCounters } from '#core/telemetry/fill-counters.ts';
 import type { UpstreamRequest } from '#core/tree/tree.ts';
@@ -11,7 +12,8 @@ import { Fill, type FillResult, type FillTable } from './fill.ts';
 import type { HitForMiss } from './hit-for-miss.ts';
 import type { Marks } from './marks.ts';
 import type { StoredObject } from './object.ts';
-import { type Probe, probeFor } from './policy/slicing.ts';
+import { MAX_PART_BYTES, Parts } from './parts.ts';
+import { probeFor } from './policy/slicing.ts';
 import { validationFields } from './policy/validation.ts';
 import { unitedVary, variantSelector } from './policy/vary.ts';
 import type { Receiver } from './receiver.ts';
@@ -48,9 +50,11 @@ export interface Joined {
 /** Fetches objects into the store: one fetch for all who want one at the same time. */
 export class Filler {
   readonly #options: FillerOptions;
+  readonly #parts: Parts;
 
   constructor(options: FillerOptions) {
     this.#options = options;
+    this.#parts = new Parts(options);
   }
 
   /**
@@ -134,22 +138,32 @@ export class Filler {
       return { kind: 'stale-if-error', object: fallback, failure };
     };
     try {
-      const probe =
+      const completed =
         stored === undefined
-          ? probeFor(lookup.request.method, lookup.request.fields, lookup.site.cache)
+          ? await this.#parts.complete(lookup, (further) =>
+              this.#fetch(fill, lookup, undefined, further),
+            )
           : undefined;
-      let response = await this.#fetch(fill, lookup, stored, probe);
+      const { method, fields } = lookup.request;
+      const probe =
+        stored === undefined && completed === undefined
+          ? probeFor(method, fields, lookup.site.cache, MAX_PART_BYTES)
+          : undefined;
+      const range = probe === undefined ? [] : ['Range', probe.range];
+      let response = completed ?? (await this.#fetch(fill, lookup, stored, range));
       // A 200 to a request for a part comes of a server that knows no ranges, RFC 9110 §14.2.
       const hasRanges = probe === undefined || response.status !== 200;
       if (probe !== undefined && (response.status === 206 || response.status === 416)) {
-        const found = receiver.part(fill, lookup, response, probe);
-        if (found !== undefined) {
+        const found =
+          receiver.part(fill, lookup, response, probe) ??
+          (probe.isOwn ? await this.#takePart(fill, lookup, response) : undefined);
+        if (found !== undefined && 'kind' in found) {
           refreshFailing.clear(variant);
           return found;
         }
-        // Not large, or nothing that could be kept in slices.
-        response.discard();
-        response = await this.#fetch(fill, lookup, stored);
+        // Not large, or nothing that could be kept in parts.
+        if (found === undefined) response.discard();
+        response = found ?? (await this.#fetch(fill, lookup, stored));
       }
       const result = response.status >= 500 ? fail(response.status) : undefined;
       if (result !== undefined) {
@@ -172,11 +186,26 @@ export class Filler {
     }
   }
 
+  async #takePart(
+    fill: Fill,
+    lookup: Lookup,
+    response: UpstreamResponse,
+  ): Promise<FillResult | UpstreamResponse | undefined> {
+    const { fills, hitForMiss, receiver } = this.#options;
+    receiver.vouch(fill, response);
+    const found = await this.#parts.take(fill, lookup, response);
+    if (found !== undefined && 'kind' in found) {
+      hitForMiss.clear(lookup);
+      fills.remove(fill);
+    }
+    return found;
+  }
+
   #fetch(
     fill: Fill,
     lookup: Lookup,
     stored: StoredObject | undefined,
-    probe?: Probe,
+    further: Fields = [],
   ): Promise<UpstreamResponse> {
     const { site, key, keyedBy, request } = lookup;
     return this.#options.source.fetch(lookup, {
@@ -188,7 +217,7 @@ export class Filler {
       fields: [
         ...everybodysFields(lookup.upstreamFields()),
         ...(stored === undefined ? [] : validationFields(stored.facts, stored.fields)),
-        ...(probe === undefined ? [] : ['Range', probe.range]),
+        ...further,
       ],
       // Without the port, for the answer is everybody's whatever port they asked at.
       host: request.host,

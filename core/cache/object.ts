@@ -1,6 +1,8 @@
 import type { Fields } from '#core/http/fields.ts';
+import type { ClientRequest } from '#core/http/request.ts';
 import type { StoredState } from './policy/decide.ts';
-import type { Cut } from './policy/slicing.ts';
+import { liesWithin } from './policy/partial.ts';
+import type { ContentRange, Cut } from './policy/slicing.ts';
 import { variantSelector } from './policy/vary.ts';
 import type { Body } from './body.ts';
 
@@ -17,6 +19,8 @@ export interface StoredObject extends StoredState {
   readonly asOf: number;
   /** Its content is not in `body` but in slices, see `Manifest`. */
   readonly sliced?: Sliced | undefined;
+  /** Its content is there in part only: `body` is these bytes of it, the fields are of the whole. */
+  readonly part?: ContentRange | undefined;
 }
 
 export interface Sliced extends Cut {
@@ -28,6 +32,20 @@ export interface Sliced extends Cut {
 export type Manifest = StoredObject & { readonly sliced: Sliced };
 
 export const isManifest = (object: StoredObject): object is Manifest => object.sliced !== undefined;
+
+/** An object of which not all has come, RFC 9111 §3.3. */
+export type PartialObject = StoredObject & { readonly part: ContentRange };
+
+export const isPartial = (object: StoredObject): object is PartialObject =>
+  object.part !== undefined;
+
+/** Whether there is enough of an object to answer a request. */
+export const suffices = (object: StoredObject, { method, fields }: ClientRequest): boolean =>
+  !isPartial(object) || liesWithin(object, method, fields);
+
+/** Bytes of the whole content, wherever it is. */
+export const sizeOf = ({ body, part, sliced }: StoredObject): number =>
+  part?.size ?? sliced?.size ?? body.size;
 
 /** Whether RFC 9111 §4.1 lets `object` answer a request, as far as keys and variants go. */
 export const suitsRequest = (

@@ -6,7 +6,6 @@ import type { FillCounters } from '#core/telemetry/fill-counters.ts';
 import type { UpstreamResponse } from '#core/tree/attempt.ts';
 import { isTierField, TIER_FIELDS } from '#core/tree/tier-fields.ts';
 import { sharedFields } from './answer.ts';
-import { Body } from './body.ts';
 import type { Lookup } from './engine.ts';
 import type { Arriving, Fill, FillResult, FillTable } from './fill.ts';
 import { type FillBudget, Reservation } from './fill-budget.ts';
@@ -24,6 +23,7 @@ import type { SpillRoom } from './spill-room.ts';
 import { newManifest } from './slices/manifest.ts';
 import type { Slices } from './slices/slices.ts';
 import type { ObjectStore } from './store.ts';
+import { storedResponse } from './stored-response.ts';
 
 export interface ReceiverOptions {
   readonly store: ObjectStore;
@@ -60,7 +60,7 @@ export class Receiver {
     if (storability({ method: 'GET', authorized }, facts, undefined, cache) !== 'storable') {
       return undefined;
     }
-    this.#vouch(fill, response);
+    this.vouch(fill, response);
     const manifest = newManifest(fill, fields, facts, response, range.size, cache.sliceBytes);
     const result = this.#sliced(fill, lookup, manifest, response);
     if (range.start === (probe.index ?? NaN) * cache.sliceBytes) {
@@ -75,7 +75,7 @@ export class Receiver {
    */
   whole(fill: Fill, lookup: Lookup, response: UpstreamResponse, hasRanges: boolean): FillResult {
     const { fills, hitForMiss, counters, spillRoom } = this.#options;
-    this.#vouch(fill, response);
+    this.vouch(fill, response);
     const { status, requestedAt, receivedAt } = response;
     const fields = withoutFields(response.fields, isTierField);
     const facts = responseFacts(status, fields, receivedAt);
@@ -133,7 +133,7 @@ export class Receiver {
   ): FillResult {
     const { store, fills } = this.#options;
     response.discard();
-    this.#vouch(fill, response);
+    this.vouch(fill, response);
     const { requestedAt, receivedAt } = response;
     const updated = freshenedFields(stored.fields, keptFields(response.fields));
     // A 304 that repeats no Age still spent it on the way: its own counts, not the merged fields'.
@@ -168,7 +168,7 @@ export class Receiver {
   }
 
   /** A parent of ours says up to which fence its answer holds; that may be later than our start. */
-  #vouch(fill: Fill, { parent, fields }: UpstreamResponse): void {
+  vouch(fill: Fill, { parent, fields }: UpstreamResponse): void {
     if (parent.tier === 'customer') return;
     const vouched = parseDeltaSeconds(fieldValue(fields, TIER_FIELDS.fence.toLowerCase()));
     if (vouched !== undefined) fill.asOf = Math.max(fill.asOf, vouched);
@@ -246,21 +246,9 @@ export class Receiver {
   }
 
   #store(fill: Fill, arriving: Arriving, maxVariants: number): void {
-    const { facts, initialAgeMs: ageMs, receivedAt, body } = arriving;
     if (fill.purge?.mode === 'hard') return;
-    const object: StoredObject = {
-      key: fill.key,
-      site: fill.site,
-      selector: fill.keySelector + variantSelector(facts.vary, fill.requestFields),
-      fields: keptFields(sharedFields(arriving)),
-      facts,
-      body: new Body(body.chunks),
-      initialAgeMs: ageMs,
-      receivedAt,
-      asOf: fill.asOf,
-      softPurgedAt: fill.purge?.at,
-    };
-    this.#options.store.put(object, maxVariants);
+    const { chunks } = arriving.body;
+    this.#options.store.put(storedResponse(fill, arriving, chunks), maxVariants);
   }
 }
 

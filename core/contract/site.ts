@@ -59,7 +59,7 @@ export const cacheSettingsSchema = z.strictObject({
   staleIfErrorSeconds: secondsSchema.default(86_400),
   /** Obey `Cache-Control` and `Pragma` of clients. Off, so that a reload cannot reach the origin. */
   honourClientCacheControl: z.boolean().default(false),
-  /** Store answers that set cookies, where the origin allows sharing by `public`, `s-maxage` or a targeted field. */
+  /** Store answers that set cookies, where the origin allows sharing by `public`, a targeted field or explicit freshness. */
   storeSetCookie: z.boolean().default(false),
   /** Store answers to authorized requests where RFC 9111 §3.5 lets a cache. */
   storeAuthorized: z.boolean().default(true),
