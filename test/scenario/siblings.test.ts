@@ -1,5 +1,7 @@
 import { expect } from 'vitest';
 import type { ScenarioNode } from './kit/node.ts';
+import { RawClient } from './kit/raw.ts';
+import { withRawOrigin } from './kit/raw-scenario.ts';
 import { scenario, type World } from './kit/scenario.ts';
 import { asThreads, homeOf } from './kit/threads.ts';
 import { until } from './kit/until.ts';
@@ -206,3 +208,29 @@ scenario('a large object that crosses between threads is fetched once', TWO, asy
   await home.get('/film', { Range: 'bytes=7000000-7000009' }).sees({ status: 206, edge: 'fresh' });
   origin.saw();
 });
+
+withRawOrigin(
+  'hints pass between threads ahead of the answer',
+  (socket) =>
+    socket.write(
+      'HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\n\r\n' +
+        'HTTP/1.1 200 OK\r\nContent-Length: 2\r\nCache-Control: max-age=60\r\n\r\nok',
+    ),
+  async (world, origin) => {
+    const [one, other] = threads(world);
+    asThreads(one, other);
+    const { away } = homeOf('/a', one, other);
+    const get = 'GET /a HTTP/1.1\r\nHost: www.example.org\r\n\r\n';
+    const client = new RawClient(away.url).send(get);
+    expect(await client.answer()).toMatchObject({
+      status: 103,
+      headers: { link: '</a.css>; rel=preload' },
+    });
+    expect(await client.answer()).toMatchObject({ status: 200, body: 'ok' });
+    expect(away.node.engine.counters.fromSiblings).toBe(1);
+    expect(await client.send(get).answer()).toMatchObject({ status: 200 });
+    client.socket.destroy();
+    expect(origin.requests).toHaveLength(1);
+  },
+  TWO,
+);
