@@ -14,7 +14,7 @@ test('the base and the digest are those of RFC 9421 appendix B.2.5', () => {
     parameters,
   );
   const secret = Buffer.from(
-    'uzvJfB4u3N0Jy4T7NZ75MDVcr8zSTInedJtkgcu46YW4XByzNJjxBdtjUkdJPBtbmHhIDi6pcl8jsasjlTMtDA==',
+    'uzvJfB4u3N0Jy4T7NZ75MDVcr8zSTInedJtkgcu46YW4XByzNJjxBdtjUkdJPBtbmHhIDi6pcl8jsasjlTMtDQ==',
     'base64',
   );
   expect(createHmac('sha256', secret).update(base).digest('base64')).toBe(
