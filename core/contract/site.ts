@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { keySettingsSchema } from './key-settings.ts';
 import { baseUrlSchema, nameSchema, secondsSchema } from './names.ts';
+import { originConnectionShape } from './origin-connection.ts';
 import { ruleMatchSchema } from './rule-match.ts';
 
 /** A hostname, `*.` before a hostname for all its subdomains, or `*` for every host. Never with a port. */
@@ -44,8 +45,7 @@ export const originSchema = z.discriminatedUnion('kind', [
     /** The customer's own HTTP servers. */
     kind: z.literal('pull'),
     servers: z.array(originServerSchema).min(1).max(32),
-    /** The `Host` that origin servers see: their own, or the one the client asked for. */
-    hostHeader: z.enum(['origin', 'client']).default('origin'),
+    ...originConnectionShape,
     /** Left out: servers are known by how they answer clients' requests only. */
     check: healthCheckSchema.exactOptional(),
   }),
@@ -185,6 +185,7 @@ export const siteSchema = z.strictObject({
 export type Site = z.output<typeof siteSchema>;
 /** A site as an operator writes it: defaults may be left out. */
 export type SiteInput = z.input<typeof siteSchema>;
+export type PullOrigin = Extract<Site['origin'], { readonly kind: 'pull' }>;
 export type OriginServer = z.output<typeof originServerSchema>;
 export type HealthCheck = z.output<typeof healthCheckSchema>;
 export type CacheSettings = z.output<typeof cacheSettingsSchema>;

@@ -1,5 +1,5 @@
 import { type Duplex, Readable } from 'node:stream';
-import { Agent, errors } from 'undici';
+import { errors } from 'undici';
 import type { Cancel, Clock } from '#core/clock.ts';
 import type { UpstreamSettings } from '#core/contract/site.ts';
 import { CanopyError, type ErrorCode, messageOf } from '#core/errors.ts';
@@ -12,6 +12,7 @@ import {
   listMembers,
   withoutFields,
 } from '#core/http/fields.ts';
+import { Agents, MAX_HEADER_BYTES } from './agents.ts';
 import { InvalidAnswer, isDirect, sendDirect } from './direct.ts';
 import type { Parent } from './parents.ts';
 import type { Failure, Try } from './tries.ts';
@@ -103,17 +104,13 @@ const NEVER_SENT: ReadonlySet<string> = new Set([
   'UND_ERR_CONNECT_TIMEOUT',
 ]);
 
-/** Connections to one parent for all sites together; each has its own limit below that. */
-const CONNECTIONS_PER_PARENT = 4096;
 /** A parent that was found to be down may go on sending a body that does not pause for longer. */
 const DOWN_IDLE_MS = 500;
-const MAX_HEADER_BYTES = 64 * 1024;
 
 /** Pooled connections to every parent, by undici. */
 export class Connections {
   readonly #clock: Clock;
-  /** By connect timeout, the one setting that undici keeps with the pool. */
-  readonly #agents = new Map<number, Agent>();
+  readonly #agents = new Agents();
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -178,7 +175,8 @@ export class Connections {
     signal: AbortSignal,
   ): Promise<Answered> {
     const { onInterim } = attempt;
-    const response = await this.#agent(attempt.settings.connectTimeoutMs).request({
+    const agent = this.#agents.of(attempt.parent.connection, attempt.settings.connectTimeoutMs);
+    const response = await agent.request({
       origin: attempt.parent.url,
       method: attempt.method,
       path: attempt.target,
@@ -196,21 +194,7 @@ export class Connections {
   }
 
   async close(): Promise<void> {
-    await Promise.all([...this.#agents.values()].map((agent) => agent.destroy()));
-  }
-
-  #agent(connectTimeoutMs: number): Agent {
-    let agent = this.#agents.get(connectTimeoutMs);
-    if (agent === undefined) {
-      agent = new Agent({
-        connect: { timeout: connectTimeoutMs },
-        connections: CONNECTIONS_PER_PARENT,
-        maxHeaderSize: MAX_HEADER_BYTES,
-        pipelining: 1,
-      });
-      this.#agents.set(connectTimeoutMs, agent);
-    }
-    return agent;
+    await this.#agents.close();
   }
 }
 

@@ -1,6 +1,6 @@
 import type { Config } from '#core/contract/event.ts';
 import { groupOf, type Location, type Node, type Tier } from '#core/contract/node.ts';
-import type { OriginServer, Site } from '#core/contract/site.ts';
+import type { OriginServer, PullOrigin, Site } from '#core/contract/site.ts';
 import type { Weighted } from './rendezvous.ts';
 
 /** Where a request may be sent. */
@@ -10,7 +10,13 @@ export interface Parent {
   readonly url: string;
   /** A node of this network, which is sent the tier fields and speaks fences; else a customer's server. */
   readonly tier: 'mid-tier' | 'origin' | 'customer';
+  /** Not one of the site's servers: one of them has redirected there. */
+  readonly isElsewhere?: boolean | undefined;
+  /** How a customer's server is talked to. */
+  readonly connection?: ServerConnection | undefined;
 }
+
+export type ServerConnection = Pick<PullOrigin, 'tls' | 'http2'>;
 
 /** Parents that share out the objects among themselves. */
 export type Stage = readonly (Parent & Weighted)[];
@@ -61,13 +67,15 @@ function groupsFor(
 function originStages(nodes: readonly Node[], { origin }: Pick<Site, 'origin'>): readonly Stage[] {
   if (origin.kind === 'push') {
     return [
-      nodes.filter(({ tier, draining }) => tier === 'origin' && !draining).map((node) => nodeParent(node, 'origin')),
+      nodes
+        .filter(({ tier, draining }) => tier === 'origin' && !draining)
+        .map((node) => nodeParent(node, 'origin')),
     ];
   }
   const byPriority = Map.groupBy(origin.servers, ({ priority }) => priority);
   return [...byPriority]
     .toSorted(([a], [b]) => a - b)
-    .map(([, servers]) => servers.map(serverParent));
+    .map(([, servers]) => servers.map((server) => serverParent(server, origin)));
 }
 
 const nodeParent = (
@@ -75,10 +83,14 @@ const nodeParent = (
   tier: 'mid-tier' | 'origin',
 ): Parent & Weighted => ({ name, url, tier, weight: capacity });
 
-const serverParent = ({ url, weight }: OriginServer): Parent & Weighted => ({
+const serverParent = (
+  { url, weight }: OriginServer,
+  connection: ServerConnection,
+): Parent & Weighted => ({
   name: url,
   url,
   tier: 'customer',
+  connection,
   weight,
 });
 

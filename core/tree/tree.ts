@@ -7,6 +7,7 @@ import { Bulkheads } from './bulkheads.ts';
 import { type Choice, choose, type Conditions } from './choice.ts';
 import { ParentHealth } from './health.ts';
 import { HotKeys } from './hot-keys.ts';
+import { customerFields, redirected } from './customer.ts';
 import { type Asking, type Parent, stagesFor } from './parents.ts';
 import { Replay } from './replay.ts';
 import { resuming } from './resume.ts';
@@ -105,14 +106,14 @@ export class Tree {
    * @throws Exhausted: a CanopyError `upstream-…`, by what the parents did
    */
   async fetch(request: UpstreamRequest): Promise<UpstreamResponse> {
-    const response = await this.#walk(request, this.#choicesFor(request));
+    const response = await this.#answer(request, this.#choicesFor(request));
     if (request.method !== 'GET' || hasField(request.fields, 'range')) return response;
     return resuming(response, (fields, { last, never }) => {
       const choices = this.#choicesFor(request).filter(({ parent }) => !never.has(parent.name));
       const inTurn = choices.toSorted(
         (a, b) => Number(last.has(a.parent.name)) - Number(last.has(b.parent.name)),
       );
-      return this.#walk({ ...request, fields: [...request.fields, ...fields] }, inTurn);
+      return this.#answer({ ...request, fields: [...request.fields, ...fields] }, inTurn);
     });
   }
 
@@ -139,6 +140,23 @@ export class Tree {
     if (isHot) this.#turn = this.#turn === 0 ? 1 : 0;
     const stages = stagesFor(config(), site, asking);
     return choose(stages, key, this.#conditions, isHot ? this.#turn : undefined);
+  }
+
+  /** Goes to redirects in the client's place, as far as the site lets it. */
+  async #answer(request: UpstreamRequest, choices: readonly Choice[]): Promise<UpstreamResponse> {
+    let response = await this.#walk(request, choices);
+    const { origin } = request.site;
+    if (origin.kind !== 'pull') return response;
+    let { target } = request;
+    for (let hops = 0; hops < origin.redirects.max; hops++) {
+      const to = redirected(origin, request.method, target, response);
+      if (to === undefined) break;
+      response.discard();
+      ({ target } = to);
+      const only = [{ parent: to.parent, place: 'preferred' }] satisfies readonly Choice[];
+      response = await this.#walk({ ...request, target }, only);
+    }
+    return response;
   }
 
   #walk(request: UpstreamRequest, choices: readonly Choice[]): Promise<UpstreamResponse> {
@@ -175,12 +193,12 @@ export class Tree {
   }
 
   #fieldsFor(
-    { site, keyedBy, host, fields, fence, changed }: UpstreamRequest,
+    { site, keyedBy, method, target, host, fields, fence, changed }: UpstreamRequest,
     parent: Parent,
   ): Fields {
-    if (parent.tier === 'customer') {
-      const own = site.origin.kind === 'pull' && site.origin.hostHeader === 'origin';
-      return ['Host', own ? new URL(parent.url).host : host, ...fields];
+    if (site.origin.kind === 'pull' && parent.tier === 'customer') {
+      const signed = { method, target, fields, host };
+      return customerFields(site.origin, parent, signed, this.#options.clock.now());
     }
     return [
       'Host',
