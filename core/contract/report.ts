@@ -30,12 +30,22 @@ export const loadSchema = z.strictObject({
   storedBytes: z.int().min(0),
 });
 
+/** A parent that the node does not ask as it would one that is well. */
+export const parentReportSchema = z.strictObject({
+  /** A node's name, or a server's URL. */
+  name: z.string().max(2048),
+  /** `open`: not asked while another is left; `half-open`: tried by one request at a time. */
+  standing: z.enum(['open', 'half-open']),
+});
+
 export const heartbeatSchema = z.strictObject({
   fence: sequenceSchema,
   pid: z.int().min(1),
   /** Version of the Canopy package that the node runs. */
   version: z.string().max(64),
   load: loadSchema,
+  /** The node's own view; each node decides for itself whom it asks. */
+  parents: z.array(parentReportSchema).max(1000).default([]),
 });
 
 /** The control plane's answer to a heartbeat: the node is in service for so long, reckoned by the node from when it sent it. */
@@ -44,5 +54,6 @@ export const leaseSchema = z.strictObject({ leaseMs: z.int().min(1) });
 export type PurgeReport = z.output<typeof purgeReportSchema>;
 export type Acknowledgement = z.output<typeof acknowledgementSchema>;
 export type Load = z.output<typeof loadSchema>;
+export type ParentReport = z.output<typeof parentReportSchema>;
 export type Heartbeat = z.output<typeof heartbeatSchema>;
 export type Lease = z.output<typeof leaseSchema>;

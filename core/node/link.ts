@@ -7,7 +7,7 @@ import {
   type JournalEvent,
   journalEventSchema,
 } from '#core/contract/event.ts';
-import type { Load, PurgeReport } from '#core/contract/report.ts';
+import type { Load, ParentReport, PurgeReport } from '#core/contract/report.ts';
 import { validate } from '#core/contract/validate.ts';
 import { CanopyError, messageOf } from '#core/errors.ts';
 import { Acknowledger } from './acknowledger.ts';
@@ -53,6 +53,8 @@ export interface NodeLinkOptions {
   ) => Promise<PurgeReport | undefined>;
   /** What the node has done since it started, for heartbeats. */
   readonly load: () => Load;
+  /** The parents that are not well as the node sees them, for heartbeats; by default none. */
+  readonly parents?: () => readonly ParentReport[];
 }
 
 /** A node's link to the control plane: it follows the journal, acknowledges, and keeps its lease. */
@@ -89,7 +91,13 @@ export class NodeLink {
       clock,
       log,
       lease: this.lease,
-      heartbeat: () => ({ fence: this.fence, pid: process.pid, version, load: options.load() }),
+      heartbeat: () => ({
+        fence: this.fence,
+        pid: process.pid,
+        version,
+        load: options.load(),
+        parents: [...(options.parents?.() ?? [])],
+      }),
       post: (body) => this.#client.post('/v1/node/heartbeats', body),
     });
   }

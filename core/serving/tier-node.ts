@@ -73,7 +73,7 @@ export class TierNode {
     this.name = name;
     this.tier = tier;
     this.clock = clock;
-    this.#tree = new Tree({ clock, tier, config: () => this.config });
+    this.#tree = new Tree({ clock, asking: { name, tier }, config: () => this.config });
     this.trustedProxies = new TrustedProxies(trustedProxies);
     this.#countryOf = countryOf ?? (() => undefined);
     const store = new MemoryStore(memoryBytes, () => void this.counters.variantsDropped++);
@@ -131,7 +131,7 @@ export class TierNode {
     } else {
       this.#renewSites(config, event?.at ?? this.clock.now());
       this.#by = { node: this.name, network: networkPseudonym(config.network.tierKey) };
-      this.#tree.retainParents(config);
+      this.#tree.retain(config);
     }
     if (event?.type === 'site.delete') {
       // A later site of the same name must not find what this one left.
