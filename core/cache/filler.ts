@@ -322,6 +322,7 @@ export class Filler {
       initialAgeMs: initialAgeMs(facts, requestedAt, receivedAt),
       receivedAt,
       body: new FillingBody(kept, () => response.discard(), spillRoom),
+      tries: response.tries,
     };
     void this.#pump(fill, lookup, cache.maxObjectBytes, arriving, response, reservation);
     return arriving;

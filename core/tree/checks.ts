@@ -1,0 +1,172 @@
+import { Agent } from 'undici';
+import type { Cancel, Clock } from '#core/clock.ts';
+import type { Config } from '#core/contract/event.ts';
+import type { HealthCheck, Site } from '#core/contract/site.ts';
+import { HEALTH_TARGET } from './health-target.ts';
+import { type Asking, type Parent, stagesFor } from './parents.ts';
+
+/** One parent that is asked whether it is well. */
+export interface ParentCheck extends HealthCheck {
+  /** What health knows the parent by. */
+  readonly name: string;
+  readonly url: string;
+  readonly host: string;
+}
+
+/** What a series of checks has come to. */
+export interface Series {
+  readonly isDown: boolean;
+  /** Results in a row that say otherwise. */
+  readonly against: number;
+}
+
+export const NOT_CHECKED: Series = { isDown: false, against: 0 };
+
+/** One more result; `rise` and `fall` in a row turn it. */
+export function next(
+  { isDown, against }: Series,
+  isWell: boolean,
+  { rise, fall }: Pick<HealthCheck, 'rise' | 'fall'>,
+): Series {
+  if (isWell !== isDown) return { isDown, against: 0 };
+  const turns = against + 1 >= (isDown ? rise : fall);
+  return turns ? { isDown: !isDown, against: 0 } : { isDown, against: against + 1 };
+}
+
+/** A node of the network that has stopped is known to all others within three seconds. */
+const NODE_CHECK: HealthCheck = {
+  path: HEALTH_TARGET,
+  intervalMs: 1000,
+  timeoutMs: 1000,
+  status: [200],
+  rise: 2,
+  fall: 2,
+};
+
+/** What a node checks: the nodes that it may ask, and servers where a site wants that and no mid-tier does it. */
+export function checksFor(config: Config, asking: Asking): readonly ParentCheck[] {
+  const checks = config.sites.flatMap((site) => {
+    const parents = stagesFor(config, site, asking).flat();
+    const hasMidTiers = parents.some(({ tier }) => tier === 'mid-tier');
+    return parents.flatMap((parent) => {
+      const check = parent.tier === 'customer' ? ofServer(site, hasMidTiers, asking) : NODE_CHECK;
+      if (check === undefined) return [];
+      return [{ ...check, name: parent.name, url: parent.url, host: hostOf(site, parent) }];
+    });
+  });
+  return [...new Map(checks.map((check) => [idOf(check), check])).values()];
+}
+
+function ofServer(
+  { origin }: Site,
+  hasMidTiers: boolean,
+  { tier }: Asking,
+): HealthCheck | undefined {
+  if (tier === 'edge' && hasMidTiers) return undefined;
+  return origin.kind === 'pull' ? origin.check : undefined;
+}
+
+function hostOf({ origin, hosts }: Site, { url, tier }: Parent): string {
+  const named = hosts.find((host) => !host.startsWith('*'));
+  const isClients = origin.kind === 'pull' && origin.hostHeader === 'client';
+  return isClients && tier === 'customer' && named !== undefined ? named : new URL(url).host;
+}
+
+const idOf = (check: ParentCheck): string => JSON.stringify(check);
+
+export interface ParentChecksOptions {
+  readonly clock: Clock;
+  /** Told of all that are down, whenever that changes. */
+  readonly onChange: (down: readonly string[]) => void;
+  /** In [0, 1), so that nodes do not check all at once. */
+  readonly random?: () => number;
+}
+
+interface Watched {
+  readonly check: ParentCheck;
+  series: Series;
+  cancel: Cancel;
+}
+
+/** Asks parents at intervals whether they are well: once for a node, whatever number of threads it has. */
+export class ParentChecks {
+  readonly #options: ParentChecksOptions;
+  readonly #random: () => number;
+  readonly #watched = new Map<string, Watched>();
+  // A kept connection would go on answering when no new one is accepted.
+  readonly #agent = new Agent({ pipelining: 0 });
+  #down = '';
+
+  constructor(options: ParentChecksOptions) {
+    this.#options = options;
+    this.#random = options.random ?? Math.random;
+  }
+
+  /** Checks these from now on, and no others; what is known of them already stays. */
+  watch(checks: readonly ParentCheck[]): void {
+    const wanted = new Map(checks.map((check) => [idOf(check), check]));
+    for (const [id, { cancel }] of this.#watched) {
+      if (wanted.has(id)) continue;
+      cancel();
+      this.#watched.delete(id);
+    }
+    for (const [id, check] of wanted) {
+      if (this.#watched.has(id)) continue;
+      const watched = { check, series: NOT_CHECKED, cancel: () => undefined };
+      this.#watched.set(id, watched);
+      this.#schedule(id, watched, check.intervalMs * this.#random());
+    }
+    this.#tell();
+  }
+
+  async close(): Promise<void> {
+    this.watch([]);
+    await this.#agent.destroy();
+  }
+
+  #schedule(id: string, watched: Watched, afterMs: number): void {
+    watched.cancel = this.#options.clock.after(afterMs, () => void this.#check(id, watched));
+  }
+
+  async #check(id: string, watched: Watched): Promise<void> {
+    const { check } = watched;
+    const isWell = await this.#isWell(check);
+    if (this.#watched.get(id) !== watched) return;
+    watched.series = next(watched.series, isWell, check);
+    this.#tell();
+    this.#schedule(id, watched, check.intervalMs * (0.75 + this.#random() / 2));
+  }
+
+  async #isWell({ url, path, host, timeoutMs, status }: ParentCheck): Promise<boolean> {
+    const abort = new AbortController();
+    const cancel = this.#options.clock.after(timeoutMs, () => abort.abort());
+    try {
+      const { statusCode, body } = await this.#agent.request({
+        origin: url,
+        path,
+        method: 'GET',
+        headers: { host, 'user-agent': 'Canopy' },
+        signal: abort.signal,
+        headersTimeout: 0,
+        bodyTimeout: 0,
+      });
+      body.on('error', () => undefined).destroy();
+      return status.includes(statusCode);
+    } catch {
+      return false;
+    } finally {
+      cancel();
+    }
+  }
+
+  #tell(): void {
+    const names = [...this.#watched.values()]
+      .filter(({ series }) => series.isDown)
+      .map(({ check }) => check.name);
+    const down = [...new Set(names)].toSorted();
+    const told = down.join('\n');
+    if (told === this.#down) return;
+    this.#down = told;
+    this.#options.onChange(down);
+  }
+}
