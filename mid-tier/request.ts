@@ -11,6 +11,7 @@ import { fieldValue } from '#core/http/fields.ts';
 import { type ClientRequest, readRequest } from '#core/http/request.ts';
 import { deliver, failureAnswer, ownAnswer } from '#core/serving/deliver.ts';
 import type { Exchange } from '#core/serving/exchange.ts';
+import { answerHealth } from '#core/serving/health.ts';
 import type { TierNode } from '#core/serving/tier-node.ts';
 import { decidedOutcome } from '#core/telemetry/cache-status.ts';
 import { forwardedFields, isLoop } from '#core/tree/forward.ts';
@@ -22,6 +23,8 @@ const FENCE_WAIT_MS = 250;
 
 /** An edge's request, from its arrival to its record. */
 export async function handleRequest(midTier: TierNode, exchange: Exchange): Promise<void> {
+  const health = answerHealth(exchange);
+  if (health !== undefined) return void (await health);
   let decision: Decision | undefined;
   let answer: Answer;
   try {

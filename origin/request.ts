@@ -10,6 +10,7 @@ import { fieldValue, hasField } from '#core/http/fields.ts';
 import { MAX_TARGET_LENGTH } from '#core/http/request.ts';
 import { normalizePath } from '#core/http/target.ts';
 import type { Exchange } from '#core/serving/exchange.ts';
+import { HEALTH_TARGET } from '#core/tree/health-target.ts';
 import { TIER_FIELDS } from '#core/tree/tier-fields.ts';
 import { isSecret, isTierKey } from '#core/tree/tier-key.ts';
 import { type Answer, jsonAnswer, problemAnswer } from './answer.ts';
@@ -36,7 +37,6 @@ const FENCE_WAIT_MS = 250;
 const TIER_KEY = TIER_FIELDS.key.toLowerCase();
 const FENCE = TIER_FIELDS.fence.toLowerCase();
 const SITE = TIER_FIELDS.site.toLowerCase();
-const HEALTH_TARGET = '/.canopy/health';
 
 /** Answers one request. @returns bytes of content sent */
 export async function handleRequest(origin: OriginOptions, exchange: Exchange): Promise<number> {

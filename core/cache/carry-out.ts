@@ -13,6 +13,7 @@ import { invalidated } from './policy/invalidation.ts';
 import type { Storability } from './policy/storability.ts';
 import { variantSelector } from './policy/vary.ts';
 import { type NoResult, waitFor } from './waiting.ts';
+import { triesOf } from '#core/tree/walk.ts';
 import { answerFromSlices } from './slices/answer.ts';
 import { GenerationChanged } from './slices/fetch.ts';
 
@@ -89,6 +90,7 @@ async function fillOrWait(carried: Carried): Promise<Answer> {
           forwardStatus: result.status,
           collapsed,
           stored: storable,
+          tries: result.tries,
           ...(storable ? {} : { detail: result.storability }),
         }),
         asOf,
@@ -255,7 +257,7 @@ function endOf(result: Exclude<FillResult, { kind: 'arriving' }>): Partial<Outco
   if (result.kind === 'validated') return { forwardStatus: 304 };
   return typeof result.failure === 'number'
     ? { forwardStatus: result.failure, detail: 'stale-if-error' }
-    : { detail: 'stale-if-error' };
+    : { detail: 'stale-if-error', tries: triesOf(result.failure) };
 }
 
 /** Freshness left of what is served, which is not what was found (RFC 9211 §2.4). */
@@ -305,7 +307,7 @@ async function pass(carried: Carried): Promise<Answer> {
   }
   return {
     ...answerFromUpstream(response),
-    outcome: outcomeOf(carried, { forwardStatus: response.status }),
+    outcome: outcomeOf(carried, { forwardStatus: response.status, tries: response.tries }),
     asOf: askingFence,
   };
 }

@@ -4,6 +4,7 @@ import type { Manifest, PartialObject, StoredObject } from './object.ts';
 import type { StoredState } from './policy/decide.ts';
 import type { Storability } from './policy/storability.ts';
 import type { CanopyError } from '#core/errors.ts';
+import type { Try } from '#core/tree/tries.ts';
 import type { Fields } from '#core/http/fields.ts';
 
 /** A parent's answer whose content is on its way. */
@@ -16,6 +17,8 @@ export interface Arriving extends Omit<StoredState, 'softPurgedAt'> {
   readonly size: number | undefined;
   readonly storability: Storability;
   readonly body: FillingBody;
+  /** Whom it took to get it. */
+  readonly tries: readonly Try[] | undefined;
 }
 
 /** What a fill has come to, as soon as that is known. */

@@ -119,6 +119,7 @@ export class Receiver {
       initialAgeMs: ageMs,
       receivedAt,
       body: new FillingBody(kept, () => response.discard(), spillRoom),
+      tries: response.tries,
     };
     void this.#pump(fill, lookup, cache.maxObjectBytes, arriving, response, reservation);
     return arriving;

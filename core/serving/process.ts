@@ -7,6 +7,7 @@ import type { Tier } from '#core/contract/node.ts';
 import { NodeLease } from '#core/node/lease.ts';
 import { NodeLink } from '#core/node/link.ts';
 import type { NodeOptions, RunningNode } from '#core/node/process.ts';
+import { checksFor, ParentChecks } from '#core/tree/checks.ts';
 import { bind } from './listener.ts';
 import { Threads } from './threads.ts';
 
@@ -53,6 +54,13 @@ export async function startServing(
     },
     log,
   });
+  const checks = new ParentChecks({
+    clock: systemClock,
+    onChange: (down) => {
+      log.info({ down }, 'The parents that are down have changed');
+      threads.checked(down);
+    },
+  });
   const link = new NodeLink({
     controlPlaneUrls: options.controlPlaneUrls,
     credential: options.credential,
@@ -60,11 +68,16 @@ export async function startServing(
     clock: systemClock,
     log,
     lease,
-    onConfig: (config, event, reset) => threads.apply(config, event, reset),
+    onConfig: (config, event, reset) => {
+      if (event?.type !== 'purge') checks.watch(checksFor(config, { name, tier }));
+      return threads.apply(config, event, reset);
+    },
     load: () => threads.load(),
+    parents: () => threads.parents(),
   });
   const close = async (): Promise<void> => {
     await threads.close(options.drainMs ?? DRAIN_MS);
+    await checks.close();
     await link.stop();
   };
   try {

@@ -4,7 +4,7 @@ import type { Config, JournalEvent } from '#core/contract/event.ts';
 import type { Tier } from '#core/contract/node.ts';
 import type { ErrorCode } from '#core/errors.ts';
 import type { LeaseMemory } from '#core/node/lease.ts';
-import type { Load, PurgeReport } from '#core/contract/report.ts';
+import type { Load, ParentReport, PurgeReport } from '#core/contract/report.ts';
 
 /** What a thread is started with. */
 export interface ThreadData {
@@ -45,6 +45,8 @@ export type ToThread =
       readonly port: number;
       readonly reusePort: boolean;
     }
+  /** The node's checks have these parents down, and no others. */
+  | { readonly type: 'checked'; readonly down: readonly string[] }
   | { readonly type: 'close'; readonly graceMs: number };
 
 /** To the main thread. */
@@ -53,5 +55,5 @@ export type FromThread =
   | { readonly type: 'changed'; readonly id: number; readonly changed: Changed }
   | { readonly type: 'listening'; readonly url: string; readonly port: number }
   | { readonly type: 'not-listening'; readonly code: ErrorCode; readonly message: string }
-  | { readonly type: 'load'; readonly load: Load }
+  | { readonly type: 'load'; readonly load: Load; readonly parents: readonly ParentReport[] }
   | { readonly type: 'error'; readonly message: string };

@@ -84,10 +84,16 @@ export function runThread(handle: (node: TierNode, exchange: Exchange) => Promis
       case 'listen':
         void startListening(message);
         break;
+      case 'checked':
+        node.checked(new Set(message.down));
+        break;
       case 'close':
         void stop(message.graceMs);
         break;
     }
   });
-  setInterval(() => send({ type: 'load', load: node.load() }), LOAD_INTERVAL_MS).unref();
+  setInterval(
+    () => send({ type: 'load', load: node.load(), parents: node.parents() }),
+    LOAD_INTERVAL_MS,
+  ).unref();
 }

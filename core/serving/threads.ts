@@ -1,6 +1,6 @@
 import { MessageChannel, Worker } from 'node:worker_threads';
 import type { Config, JournalEvent } from '#core/contract/event.ts';
-import type { Load, PurgeReport } from '#core/contract/report.ts';
+import type { Load, ParentReport, PurgeReport } from '#core/contract/report.ts';
 import { CanopyError } from '#core/errors.ts';
 import type { FromThread, ThreadData, ThreadPlace, ToThread } from './thread-messages.ts';
 
@@ -22,6 +22,7 @@ interface Thread {
   /** Events sent and not yet applied, by id. */
   readonly pending: Map<number, Applied>;
   load: Load | undefined;
+  parents: readonly ParentReport[];
 }
 
 const NO_LOAD: Load = {
@@ -41,6 +42,7 @@ export class Threads {
   #address: { host: string; port: number } | undefined;
   /** Totals of threads that have died. */
   #past: Load = NO_LOAD;
+  #down: readonly string[] = [];
   #nextId = 0;
   #closing = false;
 
@@ -80,6 +82,23 @@ export class Threads {
     return [...this.#threads].reduce((sum, { load }) => addLoads(sum, load ?? NO_LOAD), this.#past);
   }
 
+  /** Parents that are not well, as the thread that thinks worst of each sees it. */
+  parents(): readonly ParentReport[] {
+    const worst = new Map<string, ParentReport>();
+    for (const report of [...this.#threads].flatMap(({ parents }) => parents)) {
+      if (worst.get(report.name)?.standing !== 'open') worst.set(report.name, report);
+    }
+    return [...worst.values()];
+  }
+
+  /** Tells every thread which parents the node's checks have down. */
+  checked(down: readonly string[]): void {
+    this.#down = down;
+    for (const { worker } of this.#threads) {
+      worker.postMessage({ type: 'checked', down } satisfies ToThread);
+    }
+  }
+
   /** Lets answers under way finish for up to `graceMs`. */
   async close(graceMs: number): Promise<void> {
     this.#closing = true;
@@ -95,8 +114,9 @@ export class Threads {
   #start(slot: number): Thread {
     const workerData: ThreadPlace = { ...this.#options.data, slot };
     const worker = new Worker(this.#options.module, { workerData });
-    const thread: Thread = { slot, worker, pending: new Map(), load: undefined };
+    const thread: Thread = { slot, worker, pending: new Map(), load: undefined, parents: [] };
     for (const other of this.#threads) introduce(thread, other);
+    worker.postMessage({ type: 'checked', down: this.#down } satisfies ToThread);
     this.#threads.add(thread);
     worker.on('message', (message: FromThread) => this.#receive(thread, message));
     worker.on('error', (error) => this.#options.log.error({ err: error }, 'A thread has failed'));
@@ -109,8 +129,10 @@ export class Threads {
       thread.pending.get(message.id)?.(message.report);
       thread.pending.delete(message.id);
     } else if (message.type === 'changed') void this.#tell(thread, message);
-    else if (message.type === 'load') thread.load = message.load;
-    else if (message.type === 'error') {
+    else if (message.type === 'load') {
+      thread.load = message.load;
+      thread.parents = message.parents;
+    } else if (message.type === 'error') {
       this.#options.log.error({ detail: message.message }, 'A request has failed');
     }
   }

@@ -12,7 +12,7 @@ import type { Clock } from '#core/clock.ts';
 import type { Config, JournalEvent } from '#core/contract/event.ts';
 import type { KeySettings } from '#core/contract/key-settings.ts';
 import type { Tier } from '#core/contract/node.ts';
-import type { Load, PurgeReport } from '#core/contract/report.ts';
+import type { Load, ParentReport, PurgeReport } from '#core/contract/report.ts';
 import { SiteDirectory } from '#core/sites.ts';
 import { Counters } from '#core/telemetry/counters.ts';
 import { FillCounters } from '#core/telemetry/fill-counters.ts';
@@ -183,6 +183,16 @@ export class TierNode {
       objects,
       storedBytes: bytes,
     };
+  }
+
+  /** Parents that are not well, as this thread sees them. */
+  parents(): readonly ParentReport[] {
+    return this.#tree.health.report();
+  }
+
+  /** The node's checks have these parents down, and no others. */
+  checked(down: ReadonlySet<string>): void {
+    this.#tree.health.checked(down);
   }
 
   /** What another thread of the node asks of this one, as the home of the object. */

@@ -14,6 +14,12 @@ const MAX_AGENTS = 1000;
 /** undici's pools, one for each way of connecting. */
 export class Agents {
   readonly #agents = new Map<string, Agent>();
+  readonly #keepsConnections: boolean;
+
+  /** @param options.keepsConnections `false`: each request has one of its own */
+  constructor({ keepsConnections }: { readonly keepsConnections: boolean }) {
+    this.#keepsConnections = keepsConnections;
+  }
 
   of(connection: ServerConnection | undefined, connectTimeoutMs: number): Agent {
     const key = `${connectTimeoutMs} ${keyOf(connection)}`;
@@ -25,7 +31,7 @@ export class Agents {
       clientTtl: CONNECTION_TTL_MS,
       maxHeaderSize: MAX_HEADER_BYTES,
       allowH2: connection?.http2 === true,
-      pipelining: connection?.http2 === true ? STREAMS_PER_CONNECTION : 1,
+      pipelining: this.#pipelining(connection),
     });
     this.#agents.set(key, agent);
     this.#forgetOldest();
@@ -34,6 +40,11 @@ export class Agents {
 
   async close(): Promise<void> {
     await Promise.all([...this.#agents.values()].map((agent) => agent.destroy()));
+  }
+
+  #pipelining(connection: ServerConnection | undefined): number {
+    if (!this.#keepsConnections) return 0;
+    return connection?.http2 === true ? STREAMS_PER_CONNECTION : 1;
   }
 
   #forgetOldest(): void {

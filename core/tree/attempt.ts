@@ -110,7 +110,7 @@ const DOWN_IDLE_MS = 500;
 /** Pooled connections to every parent, by undici. */
 export class Connections {
   readonly #clock: Clock;
-  readonly #agents = new Agents();
+  readonly #agents = new Agents({ keepsConnections: true });
 
   constructor(clock: Clock) {
     this.#clock = clock;

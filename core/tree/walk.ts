@@ -64,6 +64,10 @@ export class Exhausted extends CanopyError {
   }
 }
 
+/** Whom it took to come to `error`. */
+export const triesOf = (error: unknown): readonly Try[] | undefined =>
+  error instanceof Exhausted ? error.tries : undefined;
+
 /** Asks one parent after the other until one answers. */
 export class Walk {
   readonly #host: WalkHost;
