@@ -22,6 +22,7 @@ const HEADINGS = [
   'fence',
   'requests',
   'hits',
+  'connections',
   'stored',
 ] as const;
 
@@ -36,6 +37,7 @@ function row(node: NodeStatus): readonly (string | number)[] {
     node.fence,
     load?.requests ?? '-',
     load?.hits ?? '-',
+    load?.connections ?? '-',
     load === undefined ? '-' : formatSize(load.storedBytes),
   ];
 }

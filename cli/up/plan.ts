@@ -5,7 +5,7 @@ import { EDGE_LOCATIONS, MID_TIER_LOCATIONS, ORIGIN_LOCATION } from './locations
 export interface Shape {
   readonly edges: number;
   readonly midTiers: number;
-  /** The first edge's port, the others follow; 0: the system chooses each. */
+  /** The first edge's port, the others follow, then the admin ports; 0: the system chooses each. */
   readonly port: number;
   /** Whether the network has an origin of its own. */
   readonly withOrigin: boolean;
@@ -15,7 +15,11 @@ export interface Shape {
 export interface PlannedProcess {
   readonly name: string;
   readonly port: number;
+  /** Of `/metrics` and `/healthz`. */
+  readonly adminPort: number;
 }
+
+type Ports = Pick<PlannedProcess, 'port' | 'adminPort'>;
 
 export interface PlannedNode extends PlannedProcess {
   readonly tier: Tier;
@@ -32,28 +36,24 @@ export interface Plan {
 /** Which processes a network has, and where each listens. */
 export function planNetwork({ edges, midTiers, port, withOrigin }: Shape): Plan {
   const origins = withOrigin ? 1 : 0;
-  const last = port === 0 ? 0 : port + edges + midTiers + origins;
-  if (last > 65_535) {
+  const processes = edges + midTiers + origins + 1;
+  const last = port + 2 * processes - 1;
+  if (port !== 0 && last > 65_535) {
     throw new CanopyError(
       'invalid-input',
       `Ports ${port} to ${last} are needed; 65535 is the last`,
     );
   }
-  const portAt = (place: number) => (port === 0 ? 0 : port + place);
+  const portsAt = (place: number): Ports =>
+    port === 0
+      ? { port: 0, adminPort: 0 }
+      : { port: port + place, adminPort: port + processes + place };
+  const origin = { name: 'origin', tier: 'origin', location: ORIGIN_LOCATION } as const;
   return {
-    edges: several(edges, EDGE_LOCATIONS, 'edge', portAt),
-    midTiers: several(midTiers, MID_TIER_LOCATIONS, 'mid-tier', (place) => portAt(edges + place)),
-    origins: withOrigin
-      ? [
-          {
-            name: 'origin',
-            tier: 'origin',
-            location: ORIGIN_LOCATION,
-            port: portAt(edges + midTiers),
-          },
-        ]
-      : [],
-    controlPlane: { name: 'control-plane', port: last },
+    edges: several(edges, EDGE_LOCATIONS, 'edge', portsAt),
+    midTiers: several(midTiers, MID_TIER_LOCATIONS, 'mid-tier', (place) => portsAt(edges + place)),
+    origins: withOrigin ? [{ ...origin, ...portsAt(edges + midTiers) }] : [],
+    controlPlane: { name: 'control-plane', ...portsAt(processes - 1) },
   };
 }
 
@@ -77,12 +77,12 @@ function several(
   count: number,
   locations: readonly Location[],
   tier: Tier,
-  portAt: (place: number) => number,
+  portsAt: (place: number) => Ports,
 ): PlannedNode[] {
   return Array.from({ length: count }, (_, place) => {
     const location = locations[place % locations.length] ?? ORIGIN_LOCATION;
     const round = Math.floor(place / locations.length) + 1;
     const suffix = round === 1 ? '' : `-${round}`;
-    return { name: `${tier}-${location.name}${suffix}`, tier, location, port: portAt(place) };
+    return { name: `${tier}-${location.name}${suffix}`, tier, location, ...portsAt(place) };
   });
 }

@@ -97,6 +97,7 @@ export class CacheEngine {
   /** What the limits on fills have done. */
   readonly counters: FillCounters;
   readonly #changed: Marks;
+  readonly #budget: FillBudget;
 
   constructor(options: EngineOptions) {
     this.#options = options;
@@ -108,6 +109,7 @@ export class CacheEngine {
     const { store, tree } = options;
     this.slices = new Slices({ store, tree, fence: this.fence });
     this.#changed = new Marks(options.clock);
+    this.#budget = new FillBudget(options.fillBytes ?? Infinity);
     this.filler = new Filler({
       clock: options.clock,
       store: options.store,
@@ -119,7 +121,7 @@ export class CacheEngine {
       refreshFailing: this.#refreshFailing,
       changed: this.#changed,
       counters: this.counters,
-      budget: new FillBudget(options.fillBytes ?? Infinity),
+      budget: this.#budget,
       spillRoom: options.spillRoom,
     });
   }
@@ -130,9 +132,10 @@ export class CacheEngine {
   get tree(): Tree {
     return this.#options.tree;
   }
-  /** Requests that wait for a fill, and fills under way. */
-  get underWay(): { readonly waiters: number; readonly fills: number } {
-    return { waiters: this.#fills.waiters, fills: this.#fills.size };
+  /** Requests that wait for a fill, fills under way, and the memory that these keep. */
+  get underWay(): { readonly waiters: number; readonly fills: number; readonly bytes: number } {
+    const { waiters, size: fills } = this.#fills;
+    return { waiters, fills, bytes: this.#budget.usedBytes };
   }
   get clock(): Clock {
     return this.#options.clock;

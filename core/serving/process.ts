@@ -8,6 +8,7 @@ import { NodeLease } from '#core/node/lease.ts';
 import { NodeLink } from '#core/node/link.ts';
 import type { NodeOptions, RunningNode } from '#core/node/process.ts';
 import { bind } from './listener.ts';
+import { type NodeAdmin, openNodeAdmin } from './node-admin.ts';
 import { Threads } from './threads.ts';
 
 export interface ServingOptions extends NodeOptions {
@@ -21,6 +22,8 @@ export interface ServingOptions extends NodeOptions {
 
 /** How long answers under way may take to finish when the node is told to stop. */
 const DRAIN_MS = 10_000;
+/** A thread says every second how it is. */
+const THREAD_SILENT_MS = 5_000;
 
 /**
  * Runs an edge or mid-tier: this thread keeps the node's link, the others serve.
@@ -59,15 +62,29 @@ export async function startServing(
     onConfig: (config, event, reset) => threads.apply(config, event, reset),
     load: () => threads.load(),
   });
+  let admin: NodeAdmin | undefined;
   const close = async (): Promise<void> => {
+    if (admin !== undefined) admin.phase = 'stopping';
     await threads.close(DRAIN_MS);
     await link.stop();
+    await admin?.close();
   };
   try {
+    admin = await openNodeAdmin({
+      address: options.admin,
+      name,
+      tier,
+      clock: systemClock,
+      link,
+      group: 'cache',
+      sample: (samples) => threads.sample(samples),
+      findings: () => ({ 'thread-silent': threads.silentForMs > THREAD_SILENT_MS }),
+    });
     await link.start();
     const url = await threads.listen(host, port);
-    log.info({ url, workers, fence: link.fence }, `${tier} serves`);
-    return { url, close };
+    admin.phase = 'serving';
+    log.info({ url, admin: admin.url, workers, fence: link.fence }, `${tier} serves`);
+    return { url, adminUrl: admin.url, close };
   } catch (error) {
     await close();
     throw error;

@@ -5,6 +5,7 @@ import type { Tier } from '#core/contract/node.ts';
 import type { ErrorCode } from '#core/errors.ts';
 import type { LeaseMemory } from '#core/node/lease.ts';
 import type { Load, PurgeReport } from '#core/contract/report.ts';
+import type { Samples } from '#core/telemetry/samples.ts';
 
 /** What a thread is started with. */
 export interface ThreadData {
@@ -43,6 +44,8 @@ export type ToThread =
       readonly port: number;
       readonly reusePort: boolean;
     }
+  /** Answered with `load`. */
+  | { readonly type: 'measure'; readonly id: number }
   | { readonly type: 'close'; readonly graceMs: number };
 
 /** To the main thread. */
@@ -51,5 +54,11 @@ export type FromThread =
   | { readonly type: 'changed'; readonly id: number; readonly changed: Changed }
   | { readonly type: 'listening'; readonly url: string; readonly port: number }
   | { readonly type: 'not-listening'; readonly code: ErrorCode; readonly message: string }
-  | { readonly type: 'load'; readonly load: Load }
+  | {
+      readonly type: 'load';
+      /** Of the message that asked; `undefined`: nobody did. */
+      readonly id: number | undefined;
+      readonly load: Load;
+      readonly samples: Samples['byMetric'];
+    }
   | { readonly type: 'error'; readonly message: string };

@@ -4,8 +4,11 @@ import { systemClock } from '#core/clock.ts';
 import { CanopyError, messageOf } from '#core/errors.ts';
 import { applyEvent } from '#core/node/config.ts';
 import { NodeLease } from '#core/node/lease.ts';
+import { Samples } from '#core/telemetry/samples.ts';
+import { ThreadMeter } from '#core/telemetry/thread-meter.ts';
 import type { Exchange } from './exchange.ts';
 import { listen, type Listener } from './listener.ts';
+import { sampleActivity, sampleNode } from './node-samples.ts';
 import type { FromThread, ThreadPlace, ToThread } from './thread-messages.ts';
 import { TierNode } from './tier-node.ts';
 
@@ -48,6 +51,16 @@ export function runThread(handle: (node: TierNode, exchange: Exchange) => Promis
     }
   };
 
+  const meter = new ThreadMeter(slot);
+  const measure = (id: number | undefined): void => {
+    const samples = new Samples();
+    const activity = listener?.activity();
+    sampleNode(node, samples);
+    if (activity !== undefined) sampleActivity(activity, samples);
+    meter.sample(samples, id !== undefined);
+    send({ type: 'load', id, load: node.load(activity), samples: samples.byMetric });
+  };
+
   const stop = async (graceMs: number): Promise<void> => {
     await listener?.close(graceMs);
     await node.close();
@@ -84,10 +97,13 @@ export function runThread(handle: (node: TierNode, exchange: Exchange) => Promis
       case 'listen':
         void startListening(message);
         break;
+      case 'measure':
+        measure(message.id);
+        break;
       case 'close':
         void stop(message.graceMs);
         break;
     }
   });
-  setInterval(() => send({ type: 'load', load: node.load() }), LOAD_INTERVAL_MS).unref();
+  setInterval(() => measure(undefined), LOAD_INTERVAL_MS).unref();
 }

@@ -18,6 +18,7 @@ import { Counters } from '#core/telemetry/counters.ts';
 import { FillCounters } from '#core/telemetry/fill-counters.ts';
 import type { ForwardedBy } from '#core/tree/forward.ts';
 import { Tree } from '#core/tree/tree.ts';
+import type { Activity } from './listener.ts';
 
 export interface TierNodeOptions {
   readonly name: string;
@@ -50,6 +51,7 @@ export class TierNode {
   /** The other threads of the node. */
   readonly siblings: Siblings;
   readonly #tree: Tree;
+  readonly #spillRoom: SpillRoom | undefined;
   readonly #fenceWaits = new Set<() => void>();
   #config: Config | undefined;
   #sites = new SiteDirectory<ServedSite>([]);
@@ -70,7 +72,7 @@ export class TierNode {
     this.clock = clock;
     this.#tree = new Tree({ clock, tier, config: () => this.config });
     this.#countryOf = countryOf ?? (() => undefined);
-    const store = new MemoryStore(memoryBytes, () => void this.counters.variantsDropped++);
+    const store = new MemoryStore(memoryBytes);
     const tree = this.#tree;
     const counters = new FillCounters();
     this.siblings = new Siblings({
@@ -79,6 +81,7 @@ export class TierNode {
       counters,
       answerSibling: (...asked) => this.#answerSibling(...asked),
     });
+    this.#spillRoom = spill && new SpillRoom(spill.dir, spill.bytes);
     this.engine = new CacheEngine({
       clock,
       store,
@@ -88,7 +91,7 @@ export class TierNode {
       tellThreads,
       counters,
       fillBytes: memoryBytes * FILL_FRACTION,
-      ...(spill !== undefined && { spillRoom: new SpillRoom(spill.dir, spill.bytes) }),
+      ...(this.#spillRoom !== undefined && { spillRoom: this.#spillRoom }),
     });
     this.#by = { node: name, network: '' };
   }
@@ -146,6 +149,7 @@ export class TierNode {
       this.engine.fence.raiseSite(name, { sequence: config.sequence, mode: 'hard', at });
     }
     this.#sites = new SiteDirectory(config.sites.map(servedSite));
+    this.counters.sites.name(config.sites.map(({ name }) => name));
   }
 
   /** Resolves once the journal up to `sequence` is heeded here, or after `timeoutMs`; whether it is. */
@@ -167,15 +171,25 @@ export class TierNode {
     return reached();
   }
 
-  load(): Load {
+  /** Bytes on disk that wait for slow clients. */
+  get spilledBytes(): number {
+    return this.#spillRoom?.usedBytes ?? 0;
+  }
+
+  /** @param activity of the listener that the node is served by, once there is one */
+  load(activity?: Activity): Load {
     const { objects, bytes } = this.engine.store.volume();
+    const { requests, hits, hitBytes, bytesSent } = this.counters;
     return {
-      requests: this.counters.requests,
-      hits: this.counters.hits,
-      bytesSent: this.counters.bytesSent,
-      upstreamRequests: this.#tree.requests,
+      requests,
+      hits,
+      hitBytes,
+      bytesSent,
+      upstreamRequests: this.#tree.counters.requests,
       objects,
       storedBytes: bytes,
+      connections: activity?.connections ?? 0,
+      tunnels: activity?.tunnels ?? 0,
     };
   }
 

@@ -4,6 +4,7 @@ import type { Tier } from '#core/contract/node.ts';
 import type { Site } from '#core/contract/site.ts';
 import { CanopyError, type ErrorCode, ERRORS } from '#core/errors.ts';
 import { type Fields, fieldValue, hasField } from '#core/http/fields.ts';
+import { UpstreamCounters } from '#core/telemetry/upstream-counters.ts';
 import {
   type Attempt,
   AttemptFailed,
@@ -60,17 +61,13 @@ export class Tree {
   readonly #options: TreeOptions;
   readonly #connections: Connections;
   readonly #health: ParentHealth;
-  #requests = 0;
+  /** Requests sent to parents since the start. */
+  readonly counters = new UpstreamCounters();
 
   constructor(options: TreeOptions) {
     this.#options = options;
     this.#connections = new Connections(options.clock);
     this.#health = new ParentHealth(options.clock);
-  }
-
-  /** Requests sent to parents since the start. */
-  get requests(): number {
-    return this.#requests;
   }
 
   /**
@@ -90,7 +87,7 @@ export class Tree {
     });
   }
 
-  /** Forgets the health of nodes that are gone from `config`. */
+  /** Forgets the health of nodes that are gone from `config`, and counts requests to new ones. */
   retainParents(config: Config): void {
     const names = new Set([
       ...config.nodes.map((node) => node.name),
@@ -99,6 +96,7 @@ export class Tree {
       ),
     ]);
     this.#health.retain((name) => names.has(name));
+    this.counters.name(names);
   }
 
   close(): Promise<void> {
@@ -166,12 +164,16 @@ export class Tree {
     });
     let failure: AttemptFailed | undefined;
     for (let tries = repeatable ? 2 : 1; tries > 0; tries--) {
-      this.#requests++;
       try {
         const response = await this.#connections.send(attempt());
+        this.counters.answered(parent.name, response.status);
         this.#health.note(parent.name, 'answered');
         return response;
       } catch (error) {
+        this.counters.failed(
+          parent.name,
+          error instanceof AttemptFailed ? error.outcome : 'aborted',
+        );
         if (!(error instanceof AttemptFailed)) throw error;
         failure = error;
         if (!error.connectionLost) break;

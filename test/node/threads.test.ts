@@ -10,6 +10,7 @@ import { systemClock } from '#core/clock.ts';
 import { siteSchema } from '#core/contract/site.ts';
 import { NodeLease } from '#core/node/lease.ts';
 import { Threads } from '#core/serving/threads.ts';
+import { Samples } from '#core/telemetry/samples.ts';
 
 const CONNECTIONS = 30;
 
@@ -69,5 +70,50 @@ test('what one thread has seen changed, all have forgotten when the answer goes 
     origin.closeAllConnections();
     origin.close();
     await rm(dir, { recursive: true, force: true });
+  }
+});
+
+const value = ({ byMetric }: Samples, name: 'canopy_requests_total' | 'canopy_store_objects') =>
+  [...(byMetric.get(name)?.values() ?? [])].reduce((sum, number) => sum + number, 0);
+
+test('what a thread has counted outlives it, what it held does not', async () => {
+  const threads = new Threads({
+    module: new URL('./mortal-worker.ts', import.meta.url),
+    count: 2,
+    data: {
+      name: 'oslo',
+      tier: 'edge',
+      memoryBytes: 1_000_000,
+      spill: { dir: tmpdir(), bytes: 0 },
+      lease: new NodeLease(systemClock).memory,
+    },
+    log: { error: () => undefined },
+  });
+  const measured = async (): Promise<Samples> => {
+    const samples = new Samples();
+    await threads.sample(samples);
+    return samples;
+  };
+  try {
+    const config = { sequence: 1, network: { tierKey: 'a key' }, sites: [], nodes: [] };
+    await threads.apply(config, undefined, false);
+    expect(value(await measured(), 'canopy_requests_total')).toBe(10);
+    expect(threads.load()).toMatchObject({ requests: 10, connections: 4, storedBytes: 20 });
+
+    const event = { type: 'node.delete', name: 'rome', sequence: 2, at: 0 } as const;
+    await threads.apply({ ...config, sequence: 2 }, event, false);
+    await expect.poll(async () => value(await measured(), 'canopy_requests_total')).toBe(20);
+    const after = await measured();
+    expect(value(after, 'canopy_store_objects')).toBe(2);
+    expect(after.byMetric.get('canopy_threads_failed_total')).toEqual(new Map([['', 2]]));
+    expect(after.byMetric.get('canopy_threads')).toEqual(new Map([['', 2]]));
+    expect(threads.load()).toMatchObject({
+      requests: 20,
+      hitBytes: 200,
+      connections: 4,
+      tunnels: 2,
+    });
+  } finally {
+    await threads.close(0);
   }
 });
