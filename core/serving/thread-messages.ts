@@ -44,7 +44,7 @@ export type ToThread =
       readonly port: number;
       readonly reusePort: boolean;
     }
-  /** Answered with `load`. */
+  /** Answered with `measured`. */
   | { readonly type: 'measure'; readonly id: number }
   | { readonly type: 'close'; readonly graceMs: number };
 
@@ -54,11 +54,11 @@ export type FromThread =
   | { readonly type: 'changed'; readonly id: number; readonly changed: Changed }
   | { readonly type: 'listening'; readonly url: string; readonly port: number }
   | { readonly type: 'not-listening'; readonly code: ErrorCode; readonly message: string }
+  | { readonly type: 'load'; readonly load: Load }
   | {
-      readonly type: 'load';
+      readonly type: 'measured';
       /** Of the message that asked; `undefined`: nobody did. */
       readonly id: number | undefined;
-      readonly load: Load;
       readonly samples: Samples['byMetric'];
     }
   | { readonly type: 'error'; readonly message: string };

@@ -13,6 +13,7 @@ import type { FromThread, ThreadPlace, ToThread } from './thread-messages.ts';
 import { TierNode } from './tier-node.ts';
 
 const LOAD_INTERVAL_MS = 1000;
+const MEASURE_INTERVAL_MS = 10_000;
 
 /** Runs in a worker thread: serves with a cache of its own, as the main thread tells it. */
 export function runThread(handle: (node: TierNode, exchange: Exchange) => Promise<void>): void {
@@ -58,7 +59,7 @@ export function runThread(handle: (node: TierNode, exchange: Exchange) => Promis
     sampleNode(node, samples);
     if (activity !== undefined) sampleActivity(activity, samples);
     meter.sample(samples, id !== undefined);
-    send({ type: 'load', id, load: node.load(activity), samples: samples.byMetric });
+    send({ type: 'measured', id, samples: samples.byMetric });
   };
 
   const stop = async (graceMs: number): Promise<void> => {
@@ -105,5 +106,12 @@ export function runThread(handle: (node: TierNode, exchange: Exchange) => Promis
         break;
     }
   });
-  setInterval(() => measure(undefined), LOAD_INTERVAL_MS).unref();
+  const tellLoad = (): void => send({ type: 'load', load: node.load(listener?.activity()) });
+  setInterval(tellLoad, LOAD_INTERVAL_MS).unref();
+  // Should it be ended without a last word.
+  setInterval(() => measure(undefined), MEASURE_INTERVAL_MS).unref();
+  process.once('exit', () => {
+    tellLoad();
+    measure(undefined);
+  });
 }

@@ -149,8 +149,9 @@ export class Threads {
     } else if (message.type === 'changed') void this.#tell(thread, message);
     else if (message.type === 'load') {
       thread.load = message.load;
-      thread.samples = new Samples(message.samples);
       thread.heardAtMs = systemClock.monotonicMs();
+    } else if (message.type === 'measured') {
+      thread.samples = new Samples(message.samples);
       if (message.id !== undefined) thread.measuring.get(message.id)?.();
     } else if (message.type === 'error') {
       this.#options.log.error({ detail: message.message }, 'A request has failed');
