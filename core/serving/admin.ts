@@ -36,7 +36,7 @@ export interface Admin {
   close(): Promise<void>;
 }
 
-/** Whoever scrapes needs few; further connections are refused. */
+/** Whoever scrapes needs few; further connections are closed. */
 const MAX_CONNECTIONS = 64;
 const REQUEST_TIMEOUT_MS = 5_000;
 

@@ -90,7 +90,7 @@ export class Counters {
     }
     for (const result of CACHE_RESULTS) {
       const latencies = this.#firstBytes[result];
-      if (latencies.sumSeconds === 0) continue;
+      if (latencies.count === 0) continue;
       for (const [bound, count] of latencies.cumulative()) {
         samples.add('canopy_first_byte_seconds', count, result, bound);
       }

@@ -10,8 +10,10 @@ export class Latencies {
   /** One more than there are bounds. */
   readonly #counts = new Float64Array(BOUNDS_MS.length + 1);
   readonly #sumMs = new Float64Array(1);
+  count = 0;
 
   observe(ms: number): void {
+    this.count++;
     let bucket = 0;
     while (bucket < BOUNDS_MS.length && ms > (BOUNDS_MS[bucket] ?? 0)) bucket++;
     this.#counts[bucket] = (this.#counts[bucket] ?? 0) + 1;

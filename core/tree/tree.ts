@@ -87,10 +87,10 @@ export class Tree {
     });
   }
 
-  /** Forgets the health of nodes that are gone from `config`, and counts requests to new ones. */
+  /** Forgets the health of parents that are gone from `config`, and counts requests to new ones. */
   retainParents(config: Config): void {
     const names = new Set([
-      ...config.nodes.map((node) => node.name),
+      ...config.nodes.filter(({ tier }) => tier !== 'edge').map((node) => node.name),
       ...config.sites.flatMap(({ origin }) =>
         origin.kind === 'pull' ? origin.servers.map((server) => server.url) : [],
       ),
