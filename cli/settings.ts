@@ -38,6 +38,15 @@ const listen = (port: number) =>
     default: `127.0.0.1:${port}`,
   }) satisfies Setting;
 
+const admin = (port: number) =>
+  ({
+    schema: listenSchema,
+    flag: '--admin <host:port>',
+    variable: 'CANOPY_ADMIN',
+    description: 'address for /metrics and /healthz, open to whoever reaches it',
+    default: `127.0.0.1:${port}`,
+  }) satisfies Setting;
+
 const dir = (fallback: string) =>
   ({
     schema: z.string().min(1),
@@ -112,6 +121,7 @@ export const edgeSettings = {
   ...node,
   dir: dir('.canopy/edge'),
   listen: listen(8080),
+  admin: admin(8090),
   ...cache,
   trustedProxies: {
     schema: z.array(networkSchema).default([]),
@@ -126,6 +136,7 @@ export const midTierSettings = {
   ...node,
   dir: dir('.canopy/mid-tier'),
   listen: listen(8081),
+  admin: admin(8091),
   ...cache,
 } as const satisfies Settings;
 
@@ -133,11 +144,13 @@ export const originSettings = {
   ...node,
   dir: dir('.canopy/origin'),
   listen: listen(8082),
+  admin: admin(8092),
 } as const satisfies Settings;
 
 export const controlPlaneSettings = {
   dir: dir('.canopy/control-plane'),
   listen: listen(8083),
+  admin: admin(8093),
   leaseMs: {
     schema: wholeNumber(100, 3_600_000),
     flag: '--lease-ms <ms>',

@@ -25,12 +25,14 @@ const FENCE_WAIT_MS = 250;
 export async function handleRequest(midTier: TierNode, exchange: Exchange): Promise<void> {
   const health = answerHealth(exchange);
   if (health !== undefined) return void (await health);
+  const arrivedAtMs = midTier.clock.monotonicMs();
+  let site: ServedSite | undefined;
   let decision: Decision | undefined;
   let answer: Answer;
   try {
     const request = fromEdge(readRequest(exchange.received)); // accept
     guard(midTier, request);
-    const site = siteOf(midTier, request);
+    site = siteOf(midTier, request);
     const own = ownAnswer(request);
     if (own !== undefined) answer = own;
     else {
@@ -43,12 +45,13 @@ export async function handleRequest(midTier: TierNode, exchange: Exchange): Prom
   } catch (error) {
     answer = failureAnswer(error, decidedOutcome(decision), true);
   }
+  const firstByteMs = midTier.clock.monotonicMs() - arrivedAtMs;
   const sent = await deliver(exchange, answer, {
     node: midTier.name,
     toTier: true,
     now: midTier.clock.now(),
   });
-  midTier.counters.record(answer.outcome, sent.bytes);
+  midTier.counters.record(site?.name, answer.outcome, answer.status, sent.bytes, firstByteMs);
 }
 
 /** Between tiers the connection says nothing of the client's: the edge tells what scheme it used. */

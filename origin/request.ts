@@ -38,8 +38,11 @@ const TIER_KEY = TIER_FIELDS.key.toLowerCase();
 const FENCE = TIER_FIELDS.fence.toLowerCase();
 const SITE = TIER_FIELDS.site.toLowerCase();
 
-/** Answers one request. @returns bytes of content sent */
-export async function handleRequest(origin: OriginOptions, exchange: Exchange): Promise<number> {
+/** Answers one request. @returns the answer's status, and bytes of content sent */
+export async function handleRequest(
+  origin: OriginOptions,
+  exchange: Exchange,
+): Promise<{ status: number; bytes: number }> {
   const fromTier = hasField(exchange.received.fields, TIER_KEY);
   let answer: Answer;
   try {
@@ -55,7 +58,7 @@ export async function handleRequest(origin: OriginOptions, exchange: Exchange): 
   const isHead = exchange.received.method === 'HEAD';
   const sent = await exchange.respond(status, dated, isHead ? [] : content);
   if (sent.end === 'broken') origin.log.error(`Content broke off: ${exchange.received.target}`);
-  return sent.bytes;
+  return { status, bytes: sent.bytes };
 }
 
 /** Content, for nodes of this network. */

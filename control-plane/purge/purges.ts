@@ -35,6 +35,7 @@ export class Purges {
   readonly #reported = new LRUCache<string, true>({ max: 100_000 });
   readonly #waiters = new Map<string, Set<() => void>>();
   #completedFence: number;
+  #completions = 0;
   #cancelTimer: Cancel | undefined;
 
   private constructor(options: PurgesOptions, completedFence: number) {
@@ -53,6 +54,16 @@ export class Purges {
   /** The highest sequence of a completed purge: a node short of it must not be in service. */
   get completedFence(): number {
     return this.#completedFence;
+  }
+
+  /** Purges that are not complete. */
+  get pending(): number {
+    return this.#pending.size;
+  }
+
+  /** Purges completed since the start. */
+  get completed(): number {
+    return this.#completions;
   }
 
   /**
@@ -134,6 +145,7 @@ export class Purges {
     }
     // Before anything is awaited: from now on no node that is behind may be granted a lease.
     this.#completedFence = Math.max(this.#completedFence, ...done.map(fenceOf));
+    this.#completions += done.length;
     for (const purge of done) {
       this.#pending.delete(purge.id);
       this.#completed.set(purge.id, purge);

@@ -97,6 +97,7 @@ export class CacheEngine {
   /** What the limits on fills have done. */
   readonly counters: FillCounters;
   readonly #changed: Marks;
+  readonly #budget: FillBudget;
 
   constructor(options: EngineOptions) {
     this.#options = options;
@@ -112,6 +113,7 @@ export class CacheEngine {
     };
     this.slices = new Slices({ clock: options.clock, store, source, tree, fence: this.fence });
     this.#changed = new Marks(options.clock);
+    this.#budget = new FillBudget(options.fillBytes ?? Infinity);
     const fills = this.#fills;
     const { counters, fence, slices } = this;
     const receiver = new Receiver({
@@ -120,7 +122,7 @@ export class CacheEngine {
       slices,
       hitForMiss: this.#hitForMiss,
       counters,
-      budget: new FillBudget(options.fillBytes ?? Infinity),
+      budget: this.#budget,
       spillRoom: options.spillRoom,
     });
     this.filler = new Filler({
@@ -143,9 +145,10 @@ export class CacheEngine {
   get tree(): Tree {
     return this.#options.tree;
   }
-  /** Requests that wait for a fill, and fills under way. */
-  get underWay(): { readonly waiters: number; readonly fills: number } {
-    return { waiters: this.#fills.waiters, fills: this.#fills.size };
+  /** Requests that wait for a fill, fills under way, and the memory that these keep. */
+  get underWay(): { readonly waiters: number; readonly fills: number; readonly bytes: number } {
+    const { waiters, size: fills } = this.#fills;
+    return { waiters, fills, bytes: this.#budget.usedBytes };
   }
   get clock(): Clock {
     return this.#options.clock;

@@ -17,17 +17,23 @@ export const acknowledgementSchema = z.strictObject({
   purges: z.array(purgeReportSchema).max(10_000).default([]),
 });
 
-/** Totals since the node started. */
+/** Totals since the node started, and what it has now. A node of an older version leaves out what has a default. */
 export const loadSchema = z.strictObject({
   requests: z.int().min(0),
   /** Answered from the cache, stale answers included. */
   hits: z.int().min(0),
+  /** Body bytes of these. */
+  hitBytes: z.int().min(0).default(0),
   /** Requests sent to parents. */
   upstreamRequests: z.int().min(0),
   /** Body bytes sent to clients. */
   bytesSent: z.int().min(0),
   objects: z.int().min(0),
   storedBytes: z.int().min(0),
+  /** Open now, tunnels among them. */
+  connections: z.int().min(0).default(0),
+  /** Connections that have left HTTP, open now. */
+  tunnels: z.int().min(0).default(0),
 });
 
 /** A parent that the node does not ask as it would one that is well. */

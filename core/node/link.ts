@@ -71,6 +71,7 @@ export class NodeLink {
   #config: Config | undefined;
   #running: Promise<void> | undefined;
   #streaming = false;
+  #heardOf = 0;
   #backoffMs = SHORTEST_BACKOFF_MS;
   #complaint = '';
 
@@ -105,6 +106,16 @@ export class NodeLink {
   /** Sequence of the last event applied; 0 before there is a configuration. */
   get fence(): number {
     return this.#config?.sequence ?? 0;
+  }
+
+  /** Sequence of the last event that the control plane has told of; 0 before it was reached. */
+  get heardOf(): number {
+    return this.#heardOf;
+  }
+
+  /** Whether the control plane sends the journal now. */
+  get isFollowing(): boolean {
+    return this.#streaming;
   }
 
   /**
@@ -197,6 +208,7 @@ export class NodeLink {
       if (message.kind === 'open') {
         this.#streaming = true;
         target = message.sequence;
+        this.#heardOf = target;
       } else if (!(await this.#take(message))) {
         return;
       }
@@ -222,9 +234,11 @@ export class NodeLink {
       const input: unknown = JSON.parse(message.text);
       if (message.kind === 'snapshot') {
         const config = validate(configSchema, input, 'snapshot');
+        this.#heardOf = Math.max(this.#heardOf, config.sequence);
         return await this.#apply(config, undefined, true);
       }
       const event = validate(journalEventSchema, input, 'journal event');
+      this.#heardOf = Math.max(this.#heardOf, event.sequence);
       if (this.#config === undefined || event.sequence > this.fence + 1) {
         this.#complain(`Event ${event.sequence} came after ${this.fence}`);
         return false;

@@ -9,6 +9,7 @@ import { NodeLink } from '#core/node/link.ts';
 import type { NodeOptions, RunningNode } from '#core/node/process.ts';
 import { checksFor, ParentChecks } from '#core/tree/checks.ts';
 import { bind } from './listener.ts';
+import { type NodeAdmin, openNodeAdmin } from './node-admin.ts';
 import { Threads } from './threads.ts';
 
 export interface ServingOptions extends NodeOptions {
@@ -25,6 +26,8 @@ export interface ServingOptions extends NodeOptions {
 }
 
 const DRAIN_MS = 10_000;
+/** A thread says every second how it is. */
+const THREAD_SILENT_MS = 5_000;
 
 /**
  * Runs an edge or mid-tier: this thread keeps the node's link, the others serve.
@@ -75,16 +78,30 @@ export async function startServing(
     load: () => threads.load(),
     parents: () => threads.parents(),
   });
+  let admin: NodeAdmin | undefined;
   const close = async (): Promise<void> => {
+    if (admin !== undefined) admin.phase = 'stopping';
     await threads.close(options.drainMs ?? DRAIN_MS);
     await checks.close();
     await link.stop();
+    await admin?.close();
   };
   try {
+    admin = await openNodeAdmin({
+      address: options.admin,
+      name,
+      tier,
+      clock: systemClock,
+      link,
+      group: 'cache',
+      sample: (samples) => threads.sample(samples),
+      findings: () => ({ 'thread-silent': threads.silentForMs > THREAD_SILENT_MS }),
+    });
     await link.start();
     const url = await threads.listen(host, port);
-    log.info({ url, workers, fence: link.fence }, `${tier} serves`);
-    return { url, close };
+    admin.phase = 'serving';
+    log.info({ url, admin: admin.url, workers, fence: link.fence }, `${tier} serves`);
+    return { url, adminUrl: admin.url, close };
   } catch (error) {
     await close();
     throw error;

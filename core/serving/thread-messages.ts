@@ -5,6 +5,7 @@ import type { Tier } from '#core/contract/node.ts';
 import type { ErrorCode } from '#core/errors.ts';
 import type { LeaseMemory } from '#core/node/lease.ts';
 import type { Load, ParentReport, PurgeReport } from '#core/contract/report.ts';
+import type { Samples } from '#core/telemetry/samples.ts';
 
 /** What a thread is started with. */
 export interface ThreadData {
@@ -47,6 +48,8 @@ export type ToThread =
     }
   /** The node's checks have these parents down, and no others. */
   | { readonly type: 'checked'; readonly down: readonly string[] }
+  /** Answered with `measured`. */
+  | { readonly type: 'measure'; readonly id: number }
   | { readonly type: 'close'; readonly graceMs: number };
 
 /** To the main thread. */
@@ -56,4 +59,10 @@ export type FromThread =
   | { readonly type: 'listening'; readonly url: string; readonly port: number }
   | { readonly type: 'not-listening'; readonly code: ErrorCode; readonly message: string }
   | { readonly type: 'load'; readonly load: Load; readonly parents: readonly ParentReport[] }
+  | {
+      readonly type: 'measured';
+      /** Of the message that asked; `undefined`: nobody did. */
+      readonly id: number | undefined;
+      readonly samples: Samples['byMetric'];
+    }
   | { readonly type: 'error'; readonly message: string };

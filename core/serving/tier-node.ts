@@ -19,6 +19,7 @@ import { FillCounters } from '#core/telemetry/fill-counters.ts';
 import type { ForwardedBy } from '#core/tree/forward.ts';
 import { Tree } from '#core/tree/tree.ts';
 import { TrustedProxies } from './client-address.ts';
+import type { Activity } from './listener.ts';
 
 export interface TierNodeOptions {
   readonly name: string;
@@ -54,6 +55,7 @@ export class TierNode {
   /** The other threads of the node. */
   readonly siblings: Siblings;
   readonly #tree: Tree;
+  readonly #spillRoom: SpillRoom | undefined;
   readonly #fenceWaits = new Set<() => void>();
   #config: Config | undefined;
   #sites = new SiteDirectory<ServedSite>([]);
@@ -76,7 +78,7 @@ export class TierNode {
     this.#tree = new Tree({ clock, asking: { name, tier }, config: () => this.config });
     this.trustedProxies = new TrustedProxies(trustedProxies);
     this.#countryOf = countryOf ?? (() => undefined);
-    const store = new MemoryStore(memoryBytes, () => void this.counters.variantsDropped++);
+    const store = new MemoryStore(memoryBytes);
     const tree = this.#tree;
     const counters = new FillCounters();
     this.siblings = new Siblings({
@@ -85,6 +87,7 @@ export class TierNode {
       counters,
       answerSibling: (...asked) => this.#answerSibling(...asked),
     });
+    this.#spillRoom = spill && new SpillRoom(spill.dir, spill.bytes);
     this.engine = new CacheEngine({
       clock,
       store,
@@ -94,7 +97,7 @@ export class TierNode {
       tellThreads,
       counters,
       fillBytes: memoryBytes * FILL_FRACTION,
-      ...(spill !== undefined && { spillRoom: new SpillRoom(spill.dir, spill.bytes) }),
+      ...(this.#spillRoom !== undefined && { spillRoom: this.#spillRoom }),
     });
     this.#by = { node: name, network: '' };
   }
@@ -152,6 +155,7 @@ export class TierNode {
       this.engine.fence.raiseSite(name, { sequence: config.sequence, mode: 'hard', at });
     }
     this.#sites = new SiteDirectory(config.sites.map(servedSite));
+    this.counters.sites.name(config.sites.map(({ name }) => name));
   }
 
   /** Resolves once the journal up to `sequence` is heeded here, or after `timeoutMs`; whether it is. */
@@ -173,15 +177,25 @@ export class TierNode {
     return reached();
   }
 
-  load(): Load {
+  /** Bytes on disk that wait for slow clients. */
+  get spilledBytes(): number {
+    return this.#spillRoom?.usedBytes ?? 0;
+  }
+
+  /** @param activity of the listener that the node is served by, once there is one */
+  load(activity?: Activity): Load {
     const { objects, bytes } = this.engine.store.volume();
+    const { requests, hits, hitBytes, bytesSent } = this.counters;
     return {
-      requests: this.counters.requests,
-      hits: this.counters.hits,
-      bytesSent: this.counters.bytesSent,
-      upstreamRequests: this.#tree.requests,
+      requests,
+      hits,
+      hitBytes,
+      bytesSent,
+      upstreamRequests: this.#tree.counters.requests,
       objects,
       storedBytes: bytes,
+      connections: activity?.connections ?? 0,
+      tunnels: activity?.tunnels ?? 0,
     };
   }
 

@@ -2,6 +2,7 @@ import type { Clock } from '#core/clock.ts';
 import type { Config } from '#core/contract/event.ts';
 import type { Site } from '#core/contract/site.ts';
 import { type Fields, hasField } from '#core/http/fields.ts';
+import { UpstreamCounters } from '#core/telemetry/upstream-counters.ts';
 import { Connections, type OnInterim, type UpstreamResponse } from './attempt.ts';
 import { Bulkheads } from './bulkheads.ts';
 import { type Choice, choose, type Conditions } from './choice.ts';
@@ -13,7 +14,6 @@ import { Replay } from './replay.ts';
 import { resuming } from './resume.ts';
 import { RetryBudget } from './retry-budget.ts';
 import { TIER_FIELDS } from './tier-fields.ts';
-import type { TryReason } from './tries.ts';
 import { type Errand, Walk, type WalkHost } from './walk.ts';
 
 /** A request for whichever parent answers. */
@@ -65,16 +65,15 @@ const WALK_IN_FIRST_BYTES = 1.9;
 /** The way up: asks one parent after the other until one answers. */
 export class Tree {
   readonly health: ParentHealth;
-  /** Tries by how they ended. */
-  readonly tries = new Map<TryReason, number>();
   readonly #options: TreeOptions;
   readonly #host: WalkHost;
   readonly #conditions: Conditions;
   readonly #hotKeys = new HotKeys();
   /** By site. */
   readonly #budgets = new Map<string, RetryBudget>();
-  #requests = 0;
   #turn: 0 | 1 = 0;
+  /** Requests sent to parents since the start. */
+  readonly counters = new UpstreamCounters();
 
   constructor(options: TreeOptions) {
     const { clock } = options;
@@ -91,13 +90,8 @@ export class Tree {
       health,
       bulkheads,
       connections: new Connections(clock),
-      onTry: (reason) => void this.tries.set(reason, (this.tries.get(reason) ?? 0) + 1),
+      onTry: (parent, how) => this.counters.tried(parent, how),
     };
-  }
-
-  /** Requests sent to parents since the start. */
-  get requests(): number {
-    return this.#requests;
   }
 
   /**
@@ -120,7 +114,7 @@ export class Tree {
   /** Forgets what is known of parents and sites that are gone from `config`. */
   retain({ nodes, sites }: Config): void {
     const parents = new Set([
-      ...nodes.map((node) => node.name),
+      ...nodes.filter(({ tier }) => tier !== 'edge').map((node) => node.name),
       ...sites.flatMap(({ origin }) =>
         origin.kind === 'pull' ? origin.servers.map((server) => server.url) : [],
       ),
@@ -128,6 +122,7 @@ export class Tree {
     this.health.retain((name) => parents.has(name));
     const names = new Set(sites.map(({ name }) => name));
     for (const name of this.#budgets.keys()) if (!names.has(name)) this.#budgets.delete(name);
+    this.counters.name(parents);
   }
 
   close(): Promise<void> {
@@ -173,7 +168,6 @@ export class Tree {
       // What the client takes for its content is not counted.
       totalMs: content === undefined ? this.#totalMs(site) : Infinity,
       message: (parent) => {
-        this.#requests++;
         const fields = this.#fieldsFor(request, parent);
         return { method, target, fields, upgrade, expectsContinue, onInterim };
       },

@@ -19,7 +19,11 @@ export interface WalkHost {
   readonly connections: Connections;
   readonly health: ParentHealth;
   readonly bulkheads: Bulkheads;
-  readonly onTry: (reason: TryReason) => void;
+  /** @param how it ended, an answer by its status */
+  readonly onTry: (
+    parent: string,
+    how: Exclude<TryReason, 'answered'> | 'abandoned' | number,
+  ) => void;
 }
 
 /** One request on its way up. */
@@ -200,7 +204,10 @@ export class Walk {
         this.#note(parent, 'outpaced', beganAtMs);
         return { error: OUTPACED, connectionLost: false, neverSent: false, held: undefined };
       }
-      if (!(failed instanceof AttemptFailed)) throw error;
+      if (!(failed instanceof AttemptFailed)) {
+        this.#host.onTry(parent.name, 'abandoned');
+        throw error;
+      }
       const { failure, connectionLost, neverSent } = failed;
       health.failed(parent.name, failure, key, startedAtMs);
       this.#fail(parent, failure, onward(failure), failed, beganAtMs);
@@ -239,7 +246,7 @@ export class Walk {
         return { error, connectionLost: false, neverSent: false, held: response };
       }
     }
-    this.#note(parent, 'answered', beganAtMs);
+    this.#note(parent, 'answered', beganAtMs, status);
     return response;
   }
 
@@ -256,10 +263,12 @@ export class Walk {
     this.#choices = this.#choices.filter((choice) => isAsked(choice.parent, parent));
   }
 
-  #note({ name }: Parent, reason: TryReason, beganAtMs: number): void {
+  #note({ name }: Parent, reason: 'answered', beganAtMs: number, status: number): void;
+  #note({ name }: Parent, reason: Exclude<TryReason, 'answered'>, beganAtMs: number): void;
+  #note({ name }: Parent, reason: TryReason, beganAtMs: number, status = 0): void {
     const ms = Math.round(this.#host.clock.monotonicMs() - beganAtMs);
     this.#tries.push({ parent: name, reason, ms });
-    this.#host.onTry(reason);
+    this.#host.onTry(name, reason === 'answered' ? status : reason);
   }
 
   #exhausted(): Exhausted {

@@ -152,5 +152,30 @@ export function objectStoreContract(
       expect(store.volume('other').objects).toBe(1);
       expect(store.volume().objects).toBe(2);
     });
+
+    test('counts what it has done and why objects left', () => {
+      store.put(object());
+      store.put(object({ asOf: 6 }));
+      store.lookup(object().key);
+      store.lookup('another key');
+      store.put(object({ key: 'b', selector: 'no' }), 1);
+      store.put(object({ key: 'b', selector: 'it' }), 1);
+      store.put(object({ key: 'huge', body: new Body([Buffer.alloc(BUDGET_BYTES)]) }));
+      store.purge('b', purge());
+      store.purge('b', purge());
+      const [stats] = store.stats();
+      expect(stats).toMatchObject({
+        ...store.volume(),
+        objects: 1,
+        budgetBytes: BUDGET_BYTES,
+        lookups: 2,
+        hits: 1,
+        hitBytes: object().body.size,
+        stored: 4,
+        refused: 1,
+        evicted: { capacity: 0, purged: 1, replaced: 1, variants: 1 },
+      });
+      expect((stats?.storedBytes ?? 0) - (stats?.evictedBytes ?? 0)).toBe(stats?.bytes);
+    });
   });
 }

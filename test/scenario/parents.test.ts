@@ -1,3 +1,4 @@
+import { Samples } from '#core/telemetry/samples.ts';
 import { expect } from 'vitest';
 import type { SiteInput } from '#core/contract/site.ts';
 import { ParentChecks } from '#core/tree/checks.ts';
@@ -230,7 +231,12 @@ scenario(
     clock.advance('2ms');
     await asked.sees({ status: 200, body: 'second' });
     second?.saw('GET /a');
-    await until(() => edge().node.engine.tree.tries.get('outpaced') === 1);
+    await until(() => {
+      const samples = new Samples();
+      edge().node.engine.tree.counters.sample(samples);
+      const tried = samples.byMetric.get('canopy_upstream_requests_total');
+      return [...(tried?.keys() ?? [])].some((labels) => labels.endsWith('outpaced'));
+    });
     slow.open();
   },
 );
