@@ -108,7 +108,7 @@ async function all(content: AsyncIterable<Buffer>): Promise<Buffer> {
 
 const objects = fc.record({
   size: fc.integer({ min: 1, max: 2000 }),
-  /** Not so few that an origin without ranges is read through a thousand times. */
+  /** Not so small that an origin without ranges is read through a thousand times. */
   sliceBytes: fc.integer({ min: 20, max: 700 }),
   pieceBytes: fc.integer({ min: 1, max: 900 }),
   ranges: fc.boolean(),
