@@ -12,7 +12,7 @@ const LONGEST_MS = 60_000;
 /** Objects that failed together are not tried again together. */
 const JITTER = 0.25;
 const MAX_KEYS = 10_000;
-/** Of one key; beyond it the one that failed first is forgotten. */
+/** Of one key; beyond it the one that failed longest ago is forgotten. */
 const MAX_VARIANTS = 64;
 
 type Variant = Pick<StoredObject, 'key' | 'selector'>;

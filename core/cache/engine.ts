@@ -110,6 +110,7 @@ export class CacheEngine {
     const source: FillSource = options.source ?? {
       fetch: (_, request) => tree.fetch(request),
       isHome: () => true,
+      threads: 1,
     };
     this.slices = new Slices({ clock: options.clock, store, source, tree, fence: this.fence });
     this.#changed = new Marks(options.clock);

@@ -25,6 +25,8 @@ export interface FillSource {
   fetch(lookup: Lookup, request: UpstreamRequest): Promise<UpstreamResponse>;
   /** Whether this thread asks the tree for the object on behalf of all threads of its node. */
   isHome(lookup: Lookup): boolean;
+  /** Threads of this node, this one included. */
+  readonly threads: number;
 }
 
 export interface FillerOptions {
@@ -110,10 +112,11 @@ export class Filler {
    * as many refreshes under way as it may.
    */
   refresh(lookup: Lookup, stored: StoredObject): void {
-    const { fills, refreshFailing, counters } = this.#options;
+    const { fills, source, refreshFailing, counters } = this.#options;
     const { site } = lookup;
     if (refreshFailing.has(stored)) return;
-    if (fills.refreshes(site.name) >= site.cache.maxRefreshes) {
+    // The limit is the node's, of which each thread has its share.
+    if (fills.refreshes(site.name) >= Math.ceil(site.cache.maxRefreshes / source.threads)) {
       counters.refreshesSkipped++;
       return;
     }

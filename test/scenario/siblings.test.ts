@@ -157,6 +157,34 @@ scenario('a transfer from a thread that dies is continued unseen', TWO, async (w
   middle.open();
 });
 
+scenario(
+  'the threads of a node have as many refreshes under way as the site may',
+  { ...TWO, site: { cache: { maxRefreshes: 2 } } },
+  async (world) => {
+    const { origin, clock, gate } = world;
+    const [one, other] = threads(world);
+    asThreads(one, other);
+    const hung = gate();
+    const answer = { cacheControl: 'max-age=10, stale-while-revalidate=600', body: 'old' };
+    const targets = Array.from({ length: 6 }, (_, i) => `/${i}`);
+    for (const target of targets) {
+      origin.answers(target, answer, { ...answer, waitsFor: hung });
+      await one.get(target).sees({ body: 'old' });
+      await other.get(target).sees({ body: 'old' });
+    }
+    clock.advance('11s');
+    const before = origin.requests;
+    for (const thread of [one, other]) {
+      for (const target of targets) await thread.get(target).sees({ body: 'old' });
+    }
+    await hung.reached();
+    expect(origin.requests - before).toBeLessThanOrEqual(2);
+    expect(one.node.engine.counters.refreshesSkipped).toBeGreaterThan(0);
+    hung.open();
+    await until(() => fills(one) === 0 && fills(other) === 0);
+  },
+);
+
 scenario('a failure that one thread met is not met again by the other', TWO, async (world) => {
   const { origin } = world;
   const [one, other] = threads(world);

@@ -67,6 +67,10 @@ export class Siblings {
     }
   }
 
+  get threads(): number {
+    return Math.max(1, this.#seats.length);
+  }
+
   isHome(lookup: Lookup): boolean {
     return this.#homeOf(lookup) === undefined;
   }
