@@ -146,10 +146,13 @@ export class CacheEngine {
   get tree(): Tree {
     return this.#options.tree;
   }
-  /** Requests that wait for a fill, fills under way, and the memory that these keep. */
-  get underWay(): { readonly waiters: number; readonly fills: number; readonly bytes: number } {
-    const { waiters, size: fills } = this.#fills;
-    return { waiters, fills, bytes: this.#budget.usedBytes };
+  /** Requests that wait for a fill, and fills under way. */
+  get underWay(): { readonly waiters: number; readonly fills: number } {
+    return { waiters: this.#fills.waiters, fills: this.#fills.size };
+  }
+  /** Memory that fills under way keep. */
+  get fillBytes(): number {
+    return this.#budget.usedBytes;
   }
   get clock(): Clock {
     return this.#options.clock;

@@ -14,7 +14,7 @@ export function sampleNode(node: TierNode, samples: Samples): void {
   engine.tree.counters.sample(samples);
   samples.add('canopy_fills', underWay.fills);
   samples.add('canopy_fill_waiters', underWay.waiters);
-  samples.add('canopy_fill_bytes', underWay.bytes);
+  samples.add('canopy_fill_bytes', engine.fillBytes);
   samples.add('canopy_spill_bytes', node.spilledBytes);
   for (const [field, name] of Object.entries(FILL_METRICS)) {
     samples.add(name, engine.counters[field as keyof FillCounters]);
