@@ -44,6 +44,9 @@ export const parentReportSchema = z.strictObject({
   standing: z.enum(['open', 'half-open']),
 });
 
+/** Parents that a heartbeat tells of; of more it tells the first. */
+export const MAX_PARENT_REPORTS = 1000;
+
 export const heartbeatSchema = z.strictObject({
   fence: sequenceSchema,
   pid: z.int().min(1),
@@ -51,7 +54,7 @@ export const heartbeatSchema = z.strictObject({
   version: z.string().max(64),
   load: loadSchema,
   /** The node's own view; each node decides for itself whom it asks. */
-  parents: z.array(parentReportSchema).max(1000).default([]),
+  parents: z.array(parentReportSchema).max(MAX_PARENT_REPORTS).default([]),
 });
 
 /** The control plane's answer to a heartbeat: the node is in service for so long, reckoned by the node from when it sent it. */

@@ -1,7 +1,12 @@
 import { MessageChannel, Worker } from 'node:worker_threads';
 import type { Config, JournalEvent } from '#core/contract/event.ts';
-import type { Load, ParentReport, PurgeReport } from '#core/contract/report.ts';
 import { systemClock } from '#core/clock.ts';
+import {
+  type Load,
+  MAX_PARENT_REPORTS,
+  type ParentReport,
+  type PurgeReport,
+} from '#core/contract/report.ts';
 import { CanopyError } from '#core/errors.ts';
 import { Samples } from '#core/telemetry/samples.ts';
 import type { FromThread, ThreadData, ThreadPlace, ToThread } from './thread-messages.ts';
@@ -118,7 +123,7 @@ export class Threads {
     for (const report of [...this.#threads].flatMap(({ parents }) => parents)) {
       if (worst.get(report.name)?.standing !== 'open') worst.set(report.name, report);
     }
-    return [...worst.values()];
+    return [...worst.values()].slice(0, MAX_PARENT_REPORTS);
   }
 
   /** Tells every thread which parents the node's checks have down. */

@@ -15,7 +15,7 @@ interface Second {
 }
 
 /**
- * Bounds the load that retries add: in any ten seconds at most a fraction of the requests, and a few
+ * Bounds the load that retries add: a fraction of the requests of the last ten seconds, and a few
  * more so that a site with little traffic may retry at all. Against parents that fail because of
  * their load a retry is more of what makes them fail.
  */

@@ -39,8 +39,8 @@ describe('siteFor', () => {
       kind: 'pull',
       hostHeader: 'origin',
       servers: [
-        { url: 'http://a.test', priority: 0 },
-        { url: 'http://b.test', priority: 1 },
+        { url: 'http://a.test', priority: 0, weight: 1 },
+        { url: 'http://b.test', priority: 1, weight: 1 },
       ],
     });
   });

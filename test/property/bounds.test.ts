@@ -8,7 +8,7 @@ import { RetryBudget } from '#core/tree/retry-budget.ts';
 import { FakeClock } from '#test/scenario/kit/clock.ts';
 
 describe('the retry budget', () => {
-  test('in no ten seconds are there more retries than allowed', () => {
+  test('grants what the last ten seconds allow, and no more', () => {
     const step = fc.record({ afterMs: fc.nat(3000), requests: fc.nat(30), wishes: fc.nat(30) });
     const limits = fc.record({
       retryFraction: fc.double({ min: 0, max: 1, noNaN: true }),
@@ -28,7 +28,8 @@ describe('the retry budget', () => {
           const window = history.filter(({ second }) => second > Math.floor(now / 1000) - 10);
           const sum = (of: 'requests' | 'retries'): number => window.reduce((s, w) => s + w[of], 0);
           const allowed = sum('requests') * given.retryFraction + given.retriesPerSecond * 10;
-          expect(sum('retries')).toBeLessThanOrEqual(allowed);
+          // What is granted holds when it is granted, whatever requests leave the window later.
+          expect(retries === 0 || sum('retries') <= allowed).toBe(true);
           // It gives what it may: one more is refused only where one more would be too many.
           expect(retries === wishes || sum('retries') + 1 > allowed).toBe(true);
         }
