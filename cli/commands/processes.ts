@@ -122,9 +122,10 @@ async function nodeOptions(values: NodeValues): Promise<NodeOptions> {
   };
 }
 
-const cacheOptions = ({ workers, memoryBytes, spillBytes }: CacheValues) => ({
+const cacheOptions = ({ workers, memoryBytes, memoryPolicy, spillBytes }: CacheValues) => ({
   workers,
   memoryBytes,
+  memoryPolicy,
   spillBytes,
 });
 

@@ -15,6 +15,27 @@ export interface PurgeMark {
   readonly at: number;
 }
 
+/** Why an object left a store. */
+export type EvictionReason =
+  'capacity' | 'expired' | 'purged' | 'replaced' | 'variants' | 'damaged';
+
+/** What a store has and has done since it was opened. Plain counters. */
+export interface StoreStats {
+  readonly tier: 'memory' | 'disk';
+  readonly policy: string;
+  readonly objects: number;
+  readonly bytes: number;
+  readonly budgetBytes: number;
+  readonly lookups: number;
+  readonly hits: number;
+  readonly hitBytes: number;
+  readonly stored: number;
+  readonly storedBytes: number;
+  readonly refused: number;
+  readonly evicted: Readonly<Record<EvictionReason, number>>;
+  readonly evictedBytes: number;
+}
+
 /** Where objects are kept. Every implementation passes `test/contract/object-store.ts`. */
 export interface ObjectStore {
   /** The variants under a key, latest first. A use: it counts for what is evicted next. */
@@ -22,7 +43,7 @@ export interface ObjectStore {
   /**
    * Stores a variant in place of the one it equals in key and selector.
    * @param maxVariants kept under one key, `DEFAULT_MAX_VARIANTS` where left out; beyond it the oldest goes
-   * @returns `false`: larger than the store takes
+   * @returns `false`: refused, such as for being larger than the store takes; what it was to replace stays
    */
   put(object: StoredObject, maxVariants?: number): boolean;
   /** Drops one variant. */
@@ -35,4 +56,6 @@ export interface ObjectStore {
   sweep(isPurged: (object: StoredObject) => boolean): Promise<void>;
   /** All that is stored, or all of one site. */
   volume(site?: string): Volume;
+  /** One of each tier that it consists of. */
+  stats(): readonly StoreStats[];
 }

@@ -15,7 +15,7 @@ const LOAD_INTERVAL_MS = 1000;
 export function runThread(handle: (node: TierNode, exchange: Exchange) => Promise<void>): void {
   const port = parentPort;
   if (port === null) throw new Error('A serving thread is started as a worker only');
-  const { name, tier, memoryBytes, spill, lease: memory, slot } = workerData as ThreadPlace;
+  const { slot, lease: memory, ...place } = workerData as ThreadPlace;
   const clock = systemClock;
   const send = (message: FromThread): void => port.postMessage(message);
   const lease = new NodeLease(clock, memory);
@@ -27,7 +27,7 @@ export function runThread(handle: (node: TierNode, exchange: Exchange) => Promis
       telling.set(id, resolve);
       send({ type: 'changed', id, changed });
     });
-  const node = new TierNode({ name, tier, clock, memoryBytes, spill, lease, tellThreads });
+  const node = new TierNode({ ...place, clock, lease, tellThreads });
   node.siblings.sit(slot);
   let listener: Listener | undefined;
 

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import type { Answer } from '#core/cache/answer.ts';
 import { carryOut } from '#core/cache/carry-out.ts';
 import { CacheEngine, type Changed, type Lookup } from '#core/cache/engine.ts';
+import type { PolicyName } from '#core/cache/eviction/policies.ts';
 import { MemoryStore } from '#core/cache/memory.ts';
 import { UNKNOWN_COUNTRY } from '#core/cache/policy/keying.ts';
 import { type ServedSite, servedSite } from '#core/cache/served-site.ts';
@@ -25,6 +26,8 @@ export interface TierNodeOptions {
   readonly clock: Clock;
   /** Budget of the memory store of this thread. */
   readonly memoryBytes: number;
+  /** What decides what leaves it when it is full. */
+  readonly memoryPolicy?: PolicyName;
   readonly lease: { ended(): boolean };
   /** The country of an address, two capital letters; left out: that of every address is unknown. */
   readonly countryOf?: CountryOf;
@@ -60,6 +63,7 @@ export class TierNode {
     tier,
     clock,
     memoryBytes,
+    memoryPolicy,
     lease,
     countryOf,
     spill,
@@ -70,7 +74,10 @@ export class TierNode {
     this.clock = clock;
     this.#tree = new Tree({ clock, tier, config: () => this.config });
     this.#countryOf = countryOf ?? (() => undefined);
-    const store = new MemoryStore(memoryBytes, () => void this.counters.variantsDropped++);
+    const store = new MemoryStore(memoryBytes, {
+      ...(memoryPolicy !== undefined && { policy: memoryPolicy }),
+      onVariantDropped: () => void this.counters.variantsDropped++,
+    });
     const tree = this.#tree;
     const counters = new FillCounters();
     this.siblings = new Siblings({

@@ -1,0 +1,124 @@
+import { FrequencySketch } from './frequency-sketch.ts';
+import { type Entries, type EvictionPolicy, NONE } from './policy.ts';
+import { SlotHeap } from './slot-heap.ts';
+import { grown } from './slot-lists.ts';
+
+/** Added to every size, so that the tiniest objects are not worth everything. */
+const BASE_BYTES = 1024;
+
+/** How much a use counts. */
+export interface Temper {
+  /** What having come counts, against a use. */
+  readonly newcomerUses: number;
+  /** What each use before it last left counts for one that comes back. */
+  readonly rememberedFraction: number;
+  /** What an entry is worth. */
+  worth(uses: number, bytes: number): number;
+}
+
+/** GDSF. */
+export const PER_BYTE: Temper = {
+  newcomerUses: 1,
+  rememberedFraction: 0,
+  worth: (uses, bytes) => uses / (bytes + BASE_BYTES),
+};
+
+/** LFU with dynamic ageing. */
+export const PER_OBJECT: Temper = { ...PER_BYTE, worth: (uses) => uses };
+
+/** GDSF that favours what is used often, where popularity lasts. */
+export const FREQUENT: Temper = {
+  newcomerUses: 0.2,
+  rememberedFraction: 0.5,
+  worth: (uses, bytes) => (uses * uses) / (bytes + BASE_BYTES),
+};
+
+export const BALANCED: Temper = { ...PER_BYTE, newcomerUses: 0.5, rememberedFraction: 0.5 };
+
+/** GDSF that favours what was used just now, where popularity drifts. */
+export const RECENT: Temper = {
+  newcomerUses: 1,
+  rememberedFraction: 0.5,
+  worth: (uses, bytes) => Math.sqrt(uses) / (bytes + BASE_BYTES),
+};
+
+/**
+ * Greedy-Dual (Cherkasova 1998): an entry ranks by the age at its last use plus its worth, and the
+ * age is the rank of what left last, so that what is no longer used sinks to the bottom in time.
+ */
+export class GreedyDual implements EvictionPolicy {
+  /** May change at any time: it counts for an entry from its next use on. */
+  temper: Temper;
+  readonly #entries: Entries;
+  /** Ranks when they were last put in order: uses only raise a rank, so these are lower bounds. */
+  readonly #heap: SlotHeap;
+  readonly #history: FrequencySketch | undefined;
+  #uses: Float64Array;
+  #ranks: Float64Array;
+  #age = 0;
+
+  constructor(entries: Entries, temper: Temper) {
+    const { capacity } = entries;
+    this.temper = temper;
+    this.#entries = entries;
+    this.#heap = new SlotHeap(capacity);
+    if (temper.rememberedFraction > 0) this.#history = new FrequencySketch(capacity);
+    this.#uses = new Float64Array(capacity);
+    this.#ranks = new Float64Array(capacity);
+  }
+
+  insert(slot: number): void {
+    const { newcomerUses, rememberedFraction } = this.temper;
+    const before = this.#history?.add(this.#entries.hashes[slot] as number) ?? 0;
+    this.#uses[slot] = newcomerUses + rememberedFraction * before;
+    this.#rank(slot);
+    this.#heap.push(slot, this.#ranks[slot] as number);
+  }
+
+  touch(slot: number): void {
+    this.#history?.add(this.#entries.hashes[slot] as number);
+    this.#uses[slot] = (this.#uses[slot] as number) + 1;
+    this.#rank(slot);
+  }
+
+  resize(slot: number, before: number): void {
+    const uses = this.#uses[slot] as number;
+    const bytes = this.#entries.bytes[slot] as number;
+    const difference = this.temper.worth(uses, bytes) - this.temper.worth(uses, before);
+    const rank = (this.#ranks[slot] as number) + difference;
+    this.#ranks[slot] = rank;
+    this.#heap.update(slot, rank);
+  }
+
+  remove(slot: number): void {
+    this.#heap.remove(slot);
+  }
+
+  victim(): number {
+    for (;;) {
+      const slot = this.#heap.top;
+      if (slot === NONE) return NONE;
+      const rank = this.#ranks[slot] as number;
+      if (rank === this.#heap.rank(slot)) {
+        this.#age = Math.max(this.#age, rank);
+        return slot;
+      }
+      this.#heap.update(slot, rank);
+    }
+  }
+
+  grow(capacity: number): void {
+    this.#heap.grow(capacity);
+    this.#history?.grow(capacity);
+    this.#uses = grown(this.#uses, new Float64Array(capacity));
+    this.#ranks = grown(this.#ranks, new Float64Array(capacity));
+  }
+
+  #rank(slot: number): void {
+    const worth = this.temper.worth(
+      this.#uses[slot] as number,
+      this.#entries.bytes[slot] as number,
+    );
+    this.#ranks[slot] = this.#age + worth;
+  }
+}
