@@ -4,6 +4,7 @@ import { addNodes } from './commands/nodes.ts';
 import { addProcesses } from './commands/processes.ts';
 import { addPurge } from './commands/purge.ts';
 import { addPut } from './commands/put.ts';
+import { addSimulate } from './commands/simulate.ts';
 import { addSites } from './commands/sites.ts';
 import { addUp } from './commands/up.ts';
 import { errorLine } from './output.ts';
@@ -26,7 +27,8 @@ export function createProgram(): Command {
     })
     .exitOverride();
   // Settings are inherited by the commands that are added after them.
-  for (const add of [addUp, addPut, addPurge, addSites, addNodes, addProcesses]) add(program);
+  for (const add of [addUp, addPut, addPurge, addSites, addNodes, addSimulate, addProcesses])
+    add(program);
   return program;
 }
 
