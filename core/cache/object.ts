@@ -28,8 +28,8 @@ export type Manifest = StoredObject & { readonly sliced: Sliced };
 
 export const isManifest = (object: StoredObject): object is Manifest => object.sliced !== undefined;
 
-/** Bytes of bookkeeping around an object: maps, list links, parsed facts. Measured, rounded up. */
-const OVERHEAD_BYTES = 1024;
+/** Bytes of bookkeeping around an object: maps, the policy, parsed facts, buffers. Measured, rounded up. */
+const OVERHEAD_BYTES = 1536;
 
 /** What an object costs of the byte budget. */
 export function sizeInMemory(object: StoredObject): number {
