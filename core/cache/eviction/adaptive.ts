@@ -47,11 +47,6 @@ export class Adaptive implements EvictionPolicy {
     }));
   }
 
-  /** What rules now. */
-  get temper(): Temper {
-    return this.#live.temper;
-  }
-
   insert(slot: number): void {
     this.#live.insert(slot);
     this.#sample(slot);

@@ -6,6 +6,9 @@ import { grown } from './slot-lists.ts';
 /** Added to every size, so that the tiniest objects are not worth everything. */
 const BASE_BYTES = 1024;
 
+/** Uses beyond these count for nothing, so that what was once in great demand is forgotten in time. */
+const MAX_USES = 32;
+
 /** How much a use counts. */
 export interface Temper {
   /** What having come counts, against a use. */
@@ -70,14 +73,14 @@ export class GreedyDual implements EvictionPolicy {
   insert(slot: number): void {
     const { newcomerUses, rememberedFraction } = this.temper;
     const before = this.#history?.add(this.#entries.hashes[slot] as number) ?? 0;
-    this.#uses[slot] = newcomerUses + rememberedFraction * before;
+    this.#uses[slot] = Math.min(MAX_USES, newcomerUses + rememberedFraction * before);
     this.#rank(slot);
     this.#heap.push(slot, this.#ranks[slot] as number);
   }
 
   touch(slot: number): void {
     this.#history?.add(this.#entries.hashes[slot] as number);
-    this.#uses[slot] = (this.#uses[slot] as number) + 1;
+    this.#uses[slot] = Math.min(MAX_USES, (this.#uses[slot] as number) + 1);
     this.#rank(slot);
   }
 
