@@ -10,7 +10,8 @@ const BUDGET_BYTES = 64 * MIB;
  * Measured: 140 MiB.
  */
 const SLACK_BYTES = 192 * MIB;
-const PROGRAM = fileURLToPath(new URL('./filling-store.ts', import.meta.url));
+const path = (file: string): string => fileURLToPath(new URL(file, import.meta.url));
+const run = (...args: readonly string[]) => promisify(execFile)(process.execPath, args);
 
 test.each([
   { kind: 'small', meanBytes: 200, puts: 80_000 },
@@ -20,11 +21,18 @@ test.each([
   'memory taken for $kind objects of random sizes is what the budget says',
   { timeout: 180_000 },
   async ({ meanBytes, puts }) => {
-    const args = [PROGRAM, BUDGET_BYTES, meanBytes, puts].map(String);
-    const { stdout } = await promisify(execFile)(process.execPath, args);
+    const args = [BUDGET_BYTES, meanBytes, puts].map(String);
+    const { stdout } = await run(path('./filling-store.ts'), ...args);
     const { grownBytes, mostBytes } = JSON.parse(stdout) as Record<string, number>;
     expect(mostBytes).toBeGreaterThan(0.9 * BUDGET_BYTES);
     expect(mostBytes).toBeLessThanOrEqual(BUDGET_BYTES);
     expect(grownBytes).toBeLessThanOrEqual(BUDGET_BYTES + SLACK_BYTES);
   },
 );
+
+test('a lookup allocates nothing', async () => {
+  // A young generation so large that no collection hides what was allocated.
+  const flags = ['--expose-gc', '--max-semi-space-size=256', '--min-semi-space-size=256'];
+  const { stdout } = await run(...flags, path('./looking-up.ts'));
+  expect(Number(stdout)).toBeLessThan(1);
+});

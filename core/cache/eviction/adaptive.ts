@@ -27,7 +27,7 @@ export class Adaptive implements EvictionPolicy {
   readonly #entries: Entries;
   readonly #live: GreedyDual;
   readonly #trials: readonly Trial[];
-  readonly #waitingHashes = new Uint32Array(MAX_WAITING);
+  readonly #waitingHashes = new Int32Array(MAX_WAITING);
   readonly #waitingBytes = new Float64Array(MAX_WAITING);
   #waiting = 0;
   #sampled = 0;

@@ -26,7 +26,7 @@ export class BudgetedMap<K, V> {
   readonly #free: number[] = [];
   readonly #entries = {
     capacity: FIRST_CAPACITY,
-    hashes: new Uint32Array(FIRST_CAPACITY),
+    hashes: new Int32Array(FIRST_CAPACITY),
     bytes: new Float64Array(FIRST_CAPACITY),
   };
   #bytes = 0;
@@ -133,7 +133,7 @@ export class BudgetedMap<K, V> {
     const { capacity, hashes, bytes } = this.#entries;
     if (slot === capacity) {
       this.#entries.capacity = 2 * capacity;
-      this.#entries.hashes = grown(hashes, new Uint32Array(2 * capacity));
+      this.#entries.hashes = grown(hashes, new Int32Array(2 * capacity));
       this.#entries.bytes = grown(bytes, new Float64Array(2 * capacity));
       this.#policy.grow(2 * capacity);
     }

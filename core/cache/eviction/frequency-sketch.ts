@@ -1,7 +1,8 @@
 const MAX_COUNT = 15;
 /** After so many counts per counter all are halved, so that what was popular once is forgotten. */
 const COUNTS_PER_COUNTER = 10;
-const SEEDS = [0x9e3779b1, 0x85ebca77, 0xc2b2ae3d, 0x27d4eb2f] as const;
+/** Counters that a key has. */
+const DEPTH = 4;
 
 /** How often a key was seen lately, about: a count-min sketch of small counters that age (TinyLFU, Einziger et al. 2017). */
 export class FrequencySketch {
@@ -27,8 +28,8 @@ export class FrequencySketch {
   add(hash: number): number {
     const least = this.count(hash);
     if (least < MAX_COUNT) {
-      for (const seed of SEEDS) {
-        const place = this.#place(hash, seed);
+      for (let i = 0; i < DEPTH; i++) {
+        const place = this.#place(hash, i);
         if (this.#counts[place] === least) this.#counts[place] = least + 1;
       }
     }
@@ -38,15 +39,16 @@ export class FrequencySketch {
 
   count(hash: number): number {
     let least = MAX_COUNT;
-    for (const seed of SEEDS) {
-      least = Math.min(least, this.#counts[this.#place(hash, seed)] as number);
+    for (let i = 0; i < DEPTH; i++) {
+      least = Math.min(least, this.#counts[this.#place(hash, i)] as number);
     }
     return least;
   }
 
-  #place(hash: number, seed: number): number {
-    const mixed = Math.imul(hash ^ (hash >>> 15), seed);
-    return (mixed ^ (mixed >>> 13)) & this.#mask;
+  /** Places as far apart as a second hash says (Kirsch and Mitzenmacher 2006). */
+  #place(hash: number, i: number): number {
+    const stride = Math.imul(hash ^ (hash >>> 15), 0x85ebca77) | 1;
+    return (hash + Math.imul(i, stride)) & this.#mask;
   }
 
   #age(): void {

@@ -1,13 +1,13 @@
 /** Hashes of entries that have left lately: bounded, and forgetful where two share a place. */
 export class Ghosts {
-  #hashes: Uint32Array;
+  #hashes: Int32Array;
   /** The count of departures at each one's own, from 1. */
   #times: Float64Array;
   #mask: number;
   #departed = 0;
 
   constructor(capacity: number) {
-    this.#hashes = new Uint32Array(0);
+    this.#hashes = new Int32Array(0);
     this.#times = new Float64Array(0);
     this.#mask = 0;
     this.grow(capacity);
@@ -16,7 +16,7 @@ export class Ghosts {
   /** Makes room for about as many as the cache has slots; a power of two. Forgets all. */
   grow(capacity: number): void {
     const places = 2 ** Math.ceil(Math.log2(Math.max(16, 2 * capacity)));
-    this.#hashes = new Uint32Array(places);
+    this.#hashes = new Int32Array(places);
     this.#times = new Float64Array(places);
     this.#mask = places - 1;
   }

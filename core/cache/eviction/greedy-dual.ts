@@ -9,41 +9,35 @@ const BASE_BYTES = 1024;
 /** Uses beyond these count for nothing, so that what was once in great demand is forgotten in time. */
 const MAX_USES = 32;
 
-/** How much a use counts. */
+/** How much a use counts. Plain values: a function called for each use would allocate its result. */
 export interface Temper {
   /** What having come counts, against a use. */
   readonly newcomerUses: number;
   /** What each use before it last left counts for one that comes back. */
   readonly rememberedFraction: number;
-  /** What an entry is worth. */
-  worth(uses: number, bytes: number): number;
+  /** What uses add up to: the square favours what is used often, the root what was used just now. */
+  readonly sum: 'square' | 'plain' | 'root';
+  /** Whether what an entry is worth is divided by what it takes. */
+  readonly perByte: boolean;
 }
 
-/** GDSF. */
-export const PER_BYTE: Temper = {
+export const GDSF: Temper = {
   newcomerUses: 1,
   rememberedFraction: 0,
-  worth: (uses, bytes) => uses / (bytes + BASE_BYTES),
+  sum: 'plain',
+  perByte: true,
 };
 
 /** LFU with dynamic ageing. */
-export const PER_OBJECT: Temper = { ...PER_BYTE, worth: (uses) => uses };
+export const LFU: Temper = { ...GDSF, perByte: false };
 
-/** GDSF that favours what is used often, where popularity lasts. */
-export const FREQUENT: Temper = {
-  newcomerUses: 0.2,
-  rememberedFraction: 0.5,
-  worth: (uses, bytes) => (uses * uses) / (bytes + BASE_BYTES),
-};
+export const BALANCED: Temper = { ...GDSF, newcomerUses: 0.5, rememberedFraction: 0.5 };
 
-export const BALANCED: Temper = { ...PER_BYTE, newcomerUses: 0.5, rememberedFraction: 0.5 };
+/** Where popularity lasts. */
+export const FREQUENT: Temper = { ...BALANCED, newcomerUses: 0.2, sum: 'square' };
 
-/** GDSF that favours what was used just now, where popularity drifts. */
-export const RECENT: Temper = {
-  newcomerUses: 1,
-  rememberedFraction: 0.5,
-  worth: (uses, bytes) => Math.sqrt(uses) / (bytes + BASE_BYTES),
-};
+/** Where popularity drifts. */
+export const RECENT: Temper = { ...BALANCED, newcomerUses: 1, sum: 'root' };
 
 /**
  * Greedy-Dual (Cherkasova 1998): an entry ranks by the age at its last use plus its worth, and the
@@ -87,7 +81,7 @@ export class GreedyDual implements EvictionPolicy {
   resize(slot: number, before: number): void {
     const uses = this.#uses[slot] as number;
     const bytes = this.#entries.bytes[slot] as number;
-    const difference = this.temper.worth(uses, bytes) - this.temper.worth(uses, before);
+    const difference = worth(this.temper, uses, bytes) - worth(this.temper, uses, before);
     const rank = (this.#ranks[slot] as number) + difference;
     this.#ranks[slot] = rank;
     this.#heap.update(slot, rank);
@@ -118,10 +112,12 @@ export class GreedyDual implements EvictionPolicy {
   }
 
   #rank(slot: number): void {
-    const worth = this.temper.worth(
-      this.#uses[slot] as number,
-      this.#entries.bytes[slot] as number,
-    );
-    this.#ranks[slot] = this.#age + worth;
+    const uses = this.#uses[slot] as number;
+    this.#ranks[slot] = this.#age + worth(this.temper, uses, this.#entries.bytes[slot] as number);
   }
+}
+
+function worth({ sum, perByte }: Temper, uses: number, bytes: number): number {
+  const weight = sum === 'plain' ? uses : sum === 'square' ? uses * uses : Math.sqrt(uses);
+  return perByte ? weight / (bytes + BASE_BYTES) : weight;
 }

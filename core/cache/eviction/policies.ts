@@ -1,6 +1,6 @@
 import { Adaptive } from './adaptive.ts';
 import type { MakePolicy } from './budgeted-map.ts';
-import { GreedyDual, PER_BYTE, PER_OBJECT } from './greedy-dual.ts';
+import { GDSF, GreedyDual, LFU } from './greedy-dual.ts';
 import { Fifo, Lru } from './recency.ts';
 import { S3Fifo } from './s3-fifo.ts';
 import { Sieve } from './sieve.ts';
@@ -9,11 +9,11 @@ import { WTinyLfu } from './w-tinylfu.ts';
 /** Every policy, by the name that operators call it. */
 const POLICIES = {
   adaptive: (entries, budgetBytes) => new Adaptive(entries, budgetBytes),
-  gdsf: (entries) => new GreedyDual(entries, PER_BYTE),
+  gdsf: (entries) => new GreedyDual(entries, GDSF),
   'w-tinylfu': (entries, budgetBytes) => new WTinyLfu(entries, budgetBytes),
   's3-fifo': (entries, budgetBytes) => new S3Fifo(entries, budgetBytes),
   sieve: (entries) => new Sieve(entries),
-  lfu: (entries) => new GreedyDual(entries, PER_OBJECT),
+  lfu: (entries) => new GreedyDual(entries, LFU),
   lru: (entries) => new Lru(entries),
   fifo: (entries) => new Fifo(entries),
 } as const satisfies Record<string, MakePolicy>;

@@ -5,8 +5,8 @@ export const NONE = -1;
 export interface Entries {
   /** Slots that the arrays hold. */
   readonly capacity: number;
-  /** 32 well-spread bits of the key, by which a policy remembers what has left. */
-  readonly hashes: Uint32Array;
+  /** 32 well-spread bits of the key, by which a policy remembers what has left; signed, which V8 never boxes. */
+  readonly hashes: Int32Array;
   /** What each takes of the budget. */
   readonly bytes: Float64Array;
 }
