@@ -4,6 +4,7 @@ import { addNodes } from './commands/nodes.ts';
 import { addProcesses } from './commands/processes.ts';
 import { addPurge } from './commands/purge.ts';
 import { addPut } from './commands/put.ts';
+import { addSimulate } from './commands/simulate.ts';
 import { addSites } from './commands/sites.ts';
 import { addTierKey } from './commands/tier-key.ts';
 import { addUp } from './commands/up.ts';
@@ -27,7 +28,16 @@ export function createProgram(): Command {
     })
     .exitOverride();
   // Settings are inherited by the commands that are added after them.
-  for (const add of [addUp, addPut, addPurge, addSites, addNodes, addTierKey, addProcesses])
+  for (const add of [
+    addUp,
+    addPut,
+    addPurge,
+    addSites,
+    addNodes,
+    addTierKey,
+    addSimulate,
+    addProcesses,
+  ])
     add(program);
   return program;
 }

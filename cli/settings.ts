@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { z } from 'zod';
+import { DEFAULT_POLICY, POLICY_NAMES } from '#core/cache/eviction/policies.ts';
 import { baseUrlSchema, nameSchema } from '#core/contract/names.ts';
 import type { Setting, Settings } from './config.ts';
 import { sizeSchema } from './size.ts';
@@ -100,6 +101,13 @@ const cache = {
     variable: 'CANOPY_MEMORY',
     description: 'memory for stored objects, all threads together',
     default: '256m',
+  },
+  memoryPolicy: {
+    schema: z.enum(POLICY_NAMES),
+    flag: '--memory-policy <name>',
+    variable: 'CANOPY_MEMORY_POLICY',
+    description: `what leaves memory when it is full: ${POLICY_NAMES.join(', ')}`,
+    default: DEFAULT_POLICY,
   },
   spillBytes: {
     schema: sizeSchema,

@@ -128,9 +128,16 @@ async function nodeOptions(values: NodeValues): Promise<NodeOptions> {
   };
 }
 
-const cacheOptions = ({ workers, memoryBytes, spillBytes, drainMs }: CacheValues) => ({
+const cacheOptions = ({
   workers,
   memoryBytes,
+  memoryPolicy,
+  spillBytes,
+  drainMs,
+}: CacheValues) => ({
+  workers,
+  memoryBytes,
+  memoryPolicy,
   spillBytes,
   drainMs,
 });

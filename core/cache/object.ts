@@ -54,8 +54,8 @@ export const suitsRequest = (
   requestFields: Fields,
 ): boolean => selector === keySelector + variantSelector(facts.vary, requestFields);
 
-/** Bytes of bookkeeping around an object: maps, list links, parsed facts. Measured, rounded up. */
-const OVERHEAD_BYTES = 1024;
+/** Bytes of bookkeeping around an object: maps, the policy, parsed facts, buffers. Measured, rounded up. */
+const OVERHEAD_BYTES = 1536;
 
 /** What an object costs of the byte budget. */
 export function sizeInMemory(object: StoredObject): number {

@@ -43,7 +43,7 @@ export interface ObjectStore {
   /**
    * Stores a variant in place of the one it equals in key and selector.
    * @param maxVariants kept under one key, `DEFAULT_MAX_VARIANTS` where left out; beyond it the oldest goes
-   * @returns `false`: larger than the store takes
+   * @returns `false`: larger than the store takes; what it was to replace stays
    */
   put(object: StoredObject, maxVariants?: number): boolean;
   /** Drops one variant. */

@@ -2,6 +2,7 @@ import { mkdir } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { pino } from 'pino';
+import type { PolicyName } from '#core/cache/eviction/policies.ts';
 import { systemClock } from '#core/clock.ts';
 import type { Tier } from '#core/contract/node.ts';
 import { NodeLease } from '#core/node/lease.ts';
@@ -21,6 +22,7 @@ export interface ServingOptions extends NodeOptions {
   readonly trustedProxies?: readonly string[];
   /** How long answers under way may take to finish when the node is told to stop, ms. */
   readonly drainMs?: number;
+  readonly memoryPolicy: PolicyName;
   /** Disk of the whole node for what slow clients have not read yet. */
   readonly spillBytes: number;
 }
@@ -39,7 +41,7 @@ export async function startServing(
   module: URL,
   options: ServingOptions,
 ): Promise<RunningNode> {
-  const { name, host, port, workers, memoryBytes, spillBytes, dir } = options;
+  const { name, host, port, workers, memoryBytes, memoryPolicy, spillBytes, dir } = options;
   const log = pino({ name, base: null });
   await mkdir(dir, { recursive: true });
   await assertFree(host, port);
@@ -51,6 +53,7 @@ export async function startServing(
       name,
       tier,
       memoryBytes: Math.floor(memoryBytes / workers),
+      memoryPolicy,
       spill: { dir: join(dir, 'spill'), bytes: Math.floor(spillBytes / workers) },
       trustedProxies: options.trustedProxies ?? [],
       lease: lease.memory,

@@ -1,5 +1,6 @@
 import type { MessagePort } from 'node:worker_threads';
 import type { Changed } from '#core/cache/engine.ts';
+import type { PolicyName } from '#core/cache/eviction/policies.ts';
 import type { Config, JournalEvent } from '#core/contract/event.ts';
 import type { Tier } from '#core/contract/node.ts';
 import type { ErrorCode } from '#core/errors.ts';
@@ -12,6 +13,7 @@ export interface ThreadData {
   readonly name: string;
   readonly tier: Tier;
   readonly memoryBytes: number;
+  readonly memoryPolicy?: PolicyName;
   /** Disk for what slow clients have not read yet; `bytes` is this thread's share. */
   readonly spill: { readonly dir: string; readonly bytes: number };
   /** See `TierNodeOptions`. */

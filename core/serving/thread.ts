@@ -19,7 +19,7 @@ const MEASURE_INTERVAL_MS = 10_000;
 export function runThread(handle: (node: TierNode, exchange: Exchange) => Promise<void>): void {
   const port = parentPort;
   if (port === null) throw new Error('A serving thread is started as a worker only');
-  const { slot, lease: memory, ...data } = workerData as ThreadPlace;
+  const { slot, lease: memory, ...place } = workerData as ThreadPlace;
   const clock = systemClock;
   const send = (message: FromThread): void => port.postMessage(message);
   const lease = new NodeLease(clock, memory);
@@ -31,7 +31,7 @@ export function runThread(handle: (node: TierNode, exchange: Exchange) => Promis
       telling.set(id, resolve);
       send({ type: 'changed', id, changed });
     });
-  const node = new TierNode({ ...data, clock, lease, tellThreads });
+  const node = new TierNode({ ...place, clock, lease, tellThreads });
   node.siblings.sit(slot);
   let listener: Listener | undefined;
 

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import type { Answer } from '#core/cache/answer.ts';
 import { carryOut } from '#core/cache/carry-out.ts';
 import { CacheEngine, type Changed, type Lookup } from '#core/cache/engine.ts';
+import type { PolicyName } from '#core/cache/eviction/policies.ts';
 import { MemoryStore } from '#core/cache/memory.ts';
 import { UNKNOWN_COUNTRY } from '#core/cache/policy/keying.ts';
 import { type ServedSite, servedSite } from '#core/cache/served-site.ts';
@@ -27,6 +28,8 @@ export interface TierNodeOptions {
   readonly clock: Clock;
   /** Budget of the memory store of this thread. */
   readonly memoryBytes: number;
+  /** What decides what leaves it when it is full. */
+  readonly memoryPolicy?: PolicyName;
   readonly lease: { ended(): boolean };
   /** The country of an address, two capital letters; left out: that of every address is unknown. */
   readonly countryOf?: CountryOf;
@@ -66,6 +69,7 @@ export class TierNode {
     tier,
     clock,
     memoryBytes,
+    memoryPolicy,
     lease,
     countryOf,
     trustedProxies = [],
@@ -78,7 +82,7 @@ export class TierNode {
     this.#tree = new Tree({ clock, asking: { name, tier }, config: () => this.config });
     this.trustedProxies = new TrustedProxies(trustedProxies);
     this.#countryOf = countryOf ?? (() => undefined);
-    const store = new MemoryStore(memoryBytes);
+    const store = new MemoryStore(memoryBytes, memoryPolicy);
     const tree = this.#tree;
     const counters = new FillCounters();
     this.siblings = new Siblings({

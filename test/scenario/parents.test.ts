@@ -234,8 +234,8 @@ scenario(
     await until(() => {
       const samples = new Samples();
       edge().node.engine.tree.counters.sample(samples);
-      const tried = samples.byMetric.get('canopy_upstream_requests_total');
-      return [...(tried?.keys() ?? [])].some((labels) => labels.endsWith('outpaced'));
+      const counted = samples.byMetric.get('canopy_upstream_requests_total');
+      return [...(counted?.keys() ?? [])].some((labels) => labels.endsWith('outpaced'));
     });
     slow.open();
   },
