@@ -31,6 +31,7 @@ export type UpstreamResult = (typeof RESULTS)[number];
 /** Requests to each parent in one thread since it started. */
 export class UpstreamCounters {
   readonly #parents = new Rows(RESULTS.length, MAX_PARENTS);
+  /** Sent, whether or not they have ended. */
   requests = 0;
 
   /** Counts those of each of `parents` by itself from now on, as far as there is room. */
@@ -43,7 +44,6 @@ export class UpstreamCounters {
     const index = typeof how === 'number' ? Math.floor(how / 100) - 1 : RESULTS.indexOf(how);
     const row = this.#parents.row(parent);
     row[index] = (row[index] ?? 0) + 1;
-    this.requests++;
   }
 
   sample(samples: Samples): void {

@@ -168,6 +168,7 @@ export class Tree {
       // What the client takes for its content is not counted.
       totalMs: content === undefined ? this.#totalMs(site) : Infinity,
       message: (parent) => {
+        this.counters.requests++;
         const fields = this.#fieldsFor(request, parent);
         return { method, target, fields, upgrade, expectsContinue, onInterim };
       },

@@ -35,7 +35,7 @@ describe('siteFor', () => {
   test('origin servers get priorities in the order given', () => {
     const site = siteFor({ pull: ['http://a.test', 'http://b.test'], hosts: ['www.test'] });
     expect(site.hosts).toEqual(['www.test']);
-    expect(site.origin).toEqual({
+    expect(site.origin).toMatchObject({
       kind: 'pull',
       hostHeader: 'origin',
       servers: [
