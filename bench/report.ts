@@ -1,26 +1,33 @@
 import { availableParallelism, cpus, totalmem } from 'node:os';
 import type { Benchmark, Result } from './benchmark.ts';
 
-export interface Section {
-  readonly benchmark: Benchmark;
-  readonly results: readonly Result[];
+const HEADING = '# Results\n\nRatios count; absolute figures are of the machine that is named.\n';
+
+/** What `bench/RESULTS.md` says of one run of a benchmark. @param date `2026-01-31` */
+export function section(
+  { name, about }: Benchmark,
+  results: readonly Result[],
+  command: string,
+  date: string,
+): string {
+  const model = cpus()[0]?.model.trim() ?? 'unknown';
+  const memory = `${Math.round(totalmem() / 1024 ** 3)} GiB`;
+  const machine = `${availableParallelism()} cores (${model}), ${memory}, Node ${process.versions.node}`;
+  const made = `Made by \`${command}\` on ${date}, on ${machine}.`;
+  return `## ${name}\n\n${[about, made, ...results.map(markdownTable)].join('\n\n')}\n`;
 }
 
-/** What `bench/RESULTS.md` says. @param date of the run, `2026-01-31` */
-export function report(sections: readonly Section[], command: string, date: string): string {
-  const machine = `${availableParallelism()} cores (${cpus()[0]?.model.trim() ?? 'unknown'}), ${Math.round(totalmem() / 1024 ** 3)} GiB, Node ${process.versions.node}`;
-  return [
-    '# Results',
-    `Made by \`${command}\` on ${date}, on ${machine}. Ratios count, absolute figures are this machine's.`,
-    ...sections.flatMap(({ benchmark, results }) => [
-      `## ${benchmark.name}`,
-      benchmark.about,
-      ...results.map(markdownTable),
-    ]),
-  ]
-    .join('\n\n')
-    .concat('\n');
+/** The report with `section` in place of what it says of the same benchmark, or at its end. */
+export function withSection(report: string, added: string): string {
+  const sections = report.split(/^(?=## )/m).filter((text) => text.startsWith('## '));
+  const [title] = added.split('\n');
+  const at = sections.findIndex((text) => text.startsWith(`${title}\n`));
+  const others = at === -1 ? [...sections, added] : sections.with(at, added);
+  return [HEADING, ...others.map((text) => text.trimEnd().concat('\n'))].join('\n');
 }
 
-const markdownTable = ({ columns, rows }: Result): string =>
-  [columns, columns.map(() => '---'), ...rows].map((row) => `| ${row.join(' | ')} |`).join('\n');
+const markdownTable = ({ title, columns, rows }: Result): string =>
+  [
+    `### ${title}\n`,
+    ...[columns, columns.map(() => '---'), ...rows].map((row) => `| ${row.join(' | ')} |`),
+  ].join('\n');

@@ -1,12 +1,12 @@
-// Runs benchmarks and writes bench/RESULTS.md: npm run bench [-- NAME…] [--scale N] [--trace FILE…]
-import { writeFile } from 'node:fs/promises';
+// Runs benchmarks and writes what they find into bench/RESULTS.md: npm run bench [-- NAME…] [--scale N] [--trace FILE…]
+import { readFile, writeFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import type { Benchmark } from './benchmark.ts';
 import { hitRatio } from './hit-ratio.ts';
 import { policyCost } from './policy-cost.ts';
-import { report, type Section } from './report.ts';
+import { section, withSection } from './report.ts';
 
 const BENCHMARKS: readonly Benchmark[] = [hitRatio, policyCost];
 
@@ -32,12 +32,13 @@ globalThis.gc = runInNewContext('gc') as NonNullable<typeof globalThis.gc>;
 const wanted = BENCHMARKS.filter(
   ({ name }) => positionals.length === 0 || positionals.includes(name),
 );
-const sections: Section[] = [];
+const flags = scale === 1 ? '' : ` --scale ${values.scale}`;
+const date = new Date().toISOString().slice(0, 10);
 for (const benchmark of wanted) {
   console.error(`bench: ${benchmark.name}`);
-  sections.push({ benchmark, results: await benchmark.run({ scale, traces: values.trace }) });
+  const results = await benchmark.run({ scale, traces: values.trace });
+  const text = section(benchmark, results, `npm run bench -- ${benchmark.name}${flags}`, date);
+  console.log(text);
+  const report = await readFile(values.out, 'utf8').catch(() => '');
+  await writeFile(values.out, withSection(report, text));
 }
-const command = ['npm run bench', ...(scale === 1 ? [] : ['-- --scale', values.scale])].join(' ');
-const text = report(sections, command, new Date().toISOString().slice(0, 10));
-await writeFile(values.out, text);
-console.log(text);

@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { interleaved, median } from '#bench/benchmark.ts';
+import { withSection } from '#bench/report.ts';
 import { footprintBytes, makeTrace, SHAPES } from '#bench/traces.ts';
 
 const RUNNER = fileURLToPath(new URL('../../bench/run.ts', import.meta.url));
@@ -24,13 +25,18 @@ test('every benchmark runs, and the report names command, machine and traces', a
   await writeFile(trace, '1,/a,10\n2,/a,10\n');
   await run('--scale', '0.001', '--trace', trace, '--out', out);
   const report = await readFile(out, 'utf8');
-  expect(report).toMatch(/`npm run bench -- --scale 0\.001`.* cores .*Node \d+/);
+  expect(report).toMatch(/`npm run bench -- hit-ratio --scale 0\.001`.* cores .*Node \d+/);
   expect(report).toContain('| own.csv | 10 % |');
   expect(report).toContain('## policy-cost');
 });
 
 test('an unknown benchmark is refused', async () => {
   await expect(run('fast')).rejects.toThrow(/expected names among hit-ratio, policy-cost/);
+});
+
+test('a run replaces what the report said of the same benchmark, and nothing else', () => {
+  const first = ['## a\n\nold\n', '## b\n\nkept\n'].reduce(withSection, '');
+  expect(withSection(first, '## a\n\nnew\n')).toBe(first.replace('old', 'new'));
 });
 
 test('the same seed makes the same requests', () => {
