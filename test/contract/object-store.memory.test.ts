@@ -4,8 +4,5 @@ import { objectStoreContract } from './object-store.ts';
 
 // With `fifo` nothing stays for being used, which a store otherwise promises.
 for (const policy of POLICY_NAMES.filter((name) => name !== 'fifo')) {
-  objectStoreContract(
-    `memory, ${policy}`,
-    (budgetBytes) => new MemoryStore(budgetBytes, policy),
-  );
+  objectStoreContract(`memory, ${policy}`, (budgetBytes) => new MemoryStore(budgetBytes, policy));
 }
