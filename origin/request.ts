@@ -10,10 +10,9 @@ import { fieldValue, hasField } from '#core/http/fields.ts';
 import { MAX_TARGET_LENGTH } from '#core/http/request.ts';
 import { normalizePath } from '#core/http/target.ts';
 import type { Exchange } from '#core/serving/exchange.ts';
-import { HEALTH_TARGET } from '#core/tree/health-target.ts';
 import { TIER_FIELDS } from '#core/tree/tier-fields.ts';
 import { isSecret, isTierKey } from '#core/tree/tier-key.ts';
-import { type Answer, jsonAnswer, problemAnswer } from './answer.ts';
+import { type Answer, problemAnswer } from './answer.ts';
 import { contentAnswer } from './content.ts';
 import { apiAnswer } from './object-api.ts';
 import type { ObjectStore } from './object-store.ts';
@@ -82,9 +81,6 @@ async function tierAnswer(origin: OriginOptions, { received }: Exchange) {
 
 async function otherAnswer(origin: OriginOptions, { received, content }: Exchange) {
   const { method, target, fields } = received;
-  if (target === HEALTH_TARGET && (method === 'GET' || method === 'HEAD')) {
-    return jsonAnswer(200, { status: 'ok' });
-  }
   const token = /^bearer +(\S+)$/i.exec(fieldValue(fields, 'authorization') ?? '')?.[1];
   if (!isSecret(token, origin.network().publishKey)) throw notServed();
   checkLength(target);

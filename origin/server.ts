@@ -1,4 +1,5 @@
 import { messageOf } from '#core/errors.ts';
+import { answerHealth } from '#core/serving/health.ts';
 import { listen, type Listener } from '#core/serving/listener.ts';
 import { handleRequest, type OriginOptions } from './request.ts';
 
@@ -28,6 +29,9 @@ export async function createOriginServer(options: OriginServerOptions): Promise<
     host,
     port,
     handle: async (exchange) => {
+      // Not counted: nodes ask every second.
+      const health = answerHealth(exchange);
+      if (health !== undefined) return void (await health);
       traffic.requests++;
       const { status, bytes } = await handleRequest(options, exchange);
       const index = Math.floor(status / 100) - 1;

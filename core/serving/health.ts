@@ -7,6 +7,6 @@ const FIELDS = ['Content-Type', 'application/json', 'Content-Length', String(BOD
 /** Answers a health check, which proves nothing of who asks; `undefined`: it is another request. */
 export function answerHealth(exchange: Exchange): Promise<Sent> | undefined {
   const { method, target } = exchange.received;
-  if (target !== HEALTH_TARGET || method !== 'GET') return undefined;
-  return exchange.respond(200, FIELDS, [BODY]);
+  if (target !== HEALTH_TARGET || (method !== 'GET' && method !== 'HEAD')) return undefined;
+  return exchange.respond(200, FIELDS, method === 'HEAD' ? [] : [BODY]);
 }

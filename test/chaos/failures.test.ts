@@ -203,7 +203,8 @@ test(
     // Everything has expired in the meantime. Each mid-tier renews each object once a second.
     const seconds = (RECOVERY_MS + CALM_MS) / 1000;
     const recovery = origin.requests;
-    expect(recovery).toBeGreaterThan(OBJECTS);
+    // It is asked again at all; how soon for all of them is up to backoffs.
+    expect(recovery).toBeGreaterThan(OBJECTS / 4);
     expect(recovery).toBeLessThanOrEqual(OBJECTS * midTiers.length * (seconds + 1));
     seen.cold = true;
     for (const midTier of midTiers) {
