@@ -1,4 +1,4 @@
 import { MemoryStore } from '#core/cache/memory.ts';
 import { objectStoreContract } from './object-store.ts';
 
-objectStoreContract('memory', (budgetBytes) => new MemoryStore(budgetBytes));
+objectStoreContract('memory', (budgetBytes) => ({ store: new MemoryStore(budgetBytes) }));

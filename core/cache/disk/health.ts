@@ -1,0 +1,77 @@
+import type { Clock } from '#core/clock.ts';
+
+const FIRST_RETRY_MS = 1_000;
+const LAST_RETRY_MS = 60_000;
+
+/** Errors of the system that a store outlives without writing. */
+const OUTLIVED: Readonly<Record<string, string>> = {
+  ENOSPC: 'The disk is full',
+  EDQUOT: 'The disk quota is used up',
+  EIO: 'The disk fails',
+  EROFS: 'The disk is read-only',
+  EACCES: 'The directory may not be written',
+  EPERM: 'The directory may not be written',
+  EMFILE: 'Too many files are open in this process',
+  ENFILE: 'Too many files are open on this machine',
+};
+
+/** How a store is. Where it is degraded, it answers from what it has and stores nothing. */
+export type Health =
+  | { readonly state: 'ok' }
+  | {
+      readonly state: 'degraded';
+      /** The system's code, or `index` where the index fails. */
+      readonly code: string;
+      readonly reason: string;
+      /** Ms since the epoch. */
+      readonly since: number;
+    };
+
+export interface HealthWatchOptions {
+  readonly clock: Clock;
+  /** Whether the disk can be written again; never rejects. */
+  readonly probe: () => Promise<boolean>;
+  readonly onChange: (health: Health) => void;
+}
+
+/** Remembers that the disk has failed, and tries it again, less and less often, until it works. */
+export class HealthWatch {
+  readonly #options: HealthWatchOptions;
+  #health: Health = { state: 'ok' };
+  #closed = false;
+
+  constructor(options: HealthWatchOptions) {
+    this.#options = options;
+  }
+
+  get now(): Health {
+    return this.#health;
+  }
+
+  /** @param code of the system's error; what is no fault of the disk changes nothing */
+  failed(code: string, reason = OUTLIVED[code]): void {
+    if (reason === undefined || this.#health.state === 'degraded' || this.#closed) return;
+    const { clock, onChange } = this.#options;
+    this.#health = { state: 'degraded', code, reason, since: clock.now() };
+    onChange(this.#health);
+    this.#retryAfter(FIRST_RETRY_MS);
+  }
+
+  close(): void {
+    this.#closed = true;
+  }
+
+  #retryAfter(delayMs: number): void {
+    this.#options.clock.after(delayMs, () => void this.#retry(delayMs));
+  }
+
+  async #retry(delayMs: number): Promise<void> {
+    if (this.#closed) return;
+    if (!(await this.#options.probe())) {
+      this.#retryAfter(Math.min(delayMs * 2, LAST_RETRY_MS));
+      return;
+    }
+    this.#health = { state: 'ok' };
+    this.#options.onChange(this.#health);
+  }
+}

@@ -1,0 +1,379 @@
+import { mkdir, open, rm, statfs } from 'node:fs/promises';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { join } from 'node:path';
+import { MessageChannel, type MessagePort } from 'node:worker_threads';
+import type { Cancel, Clock } from '#core/clock.ts';
+import type { EvictionReason } from '#core/cache/store.ts';
+import { messageOf } from '#core/errors.ts';
+import { codeOf, Files } from './files.ts';
+import { commitObject } from './commit.ts';
+import { makeRoom, Sequence } from './eviction.ts';
+import { type Health, HealthWatch } from './health.ts';
+import type { IndexDb } from './index-db.ts';
+import type { Ledger, Totals } from './ledger.ts';
+import { type Budget, Limits } from './limits.ts';
+import type { Commit, DiskPlace, FromKeeper, ToKeeper } from './messages.ts';
+import { openIndex } from './open-index.ts';
+import { type Counter, SharedState } from './shared.ts';
+import { expire, sweepFiles } from './upkeep.ts';
+
+/** The keeper's row of counters. */
+const ROW = 0;
+/** Commits of one transaction. */
+const BATCH_COMMITS = 256;
+const UPKEEP_MS = 1_000;
+/** Parts of the limits at which room is made ahead of need, and up to which. */
+const HIGH = 0.98;
+const LOW = 0.96;
+/** Keys whose uses are remembered, for each so many bytes of the budget. */
+const BYTES_A_KEY = 16 * 1024;
+const FEWEST_KEYS = 1 << 16;
+const MOST_KEYS = 1 << 24;
+/** Addresses of the index beyond the budget, for what one transaction needs. */
+const MAP_SLACK_BYTES = 1024 * 1024 * 1024;
+
+export interface KeeperOptions extends Budget {
+  /** The store's own; made where it is missing. */
+  readonly dir: string;
+  readonly clock: Clock;
+  readonly log: { warn(message: string): void };
+  /** Has the system flush each file before it is committed. Without it a power failure may damage the latest, which is then noticed. */
+  readonly syncFiles?: boolean;
+}
+
+/** Room that a thread was granted for files it writes. */
+interface Grant {
+  bytes: number;
+  files: number;
+}
+
+interface Queued {
+  readonly commit: Commit;
+  readonly port: MessagePort;
+  readonly id: number;
+}
+
+/**
+ * Keeps the disk store of one process: all threads read for themselves, and one decides what is
+ * stored and what goes, so that they do not make room against one another. Belongs into a thread
+ * that serves nobody, for it waits for the disk.
+ */
+export class Keeper {
+  readonly #options: KeeperOptions;
+  readonly #index: IndexDb;
+  readonly #files: Files;
+  readonly #run: number;
+  readonly #shared: SharedState;
+  readonly #sequence: Sequence;
+  readonly #limits: Limits;
+  readonly #health: HealthWatch;
+  readonly #grants = new Map<MessagePort, Grant>();
+  #queue: Queued[] = [];
+  #isScheduled = false;
+  #cancelUpkeep: Cancel | undefined;
+  #expiredUpTo = -1;
+  #closed = false;
+  /** When all that earlier runs left behind is swept. */
+  readonly swept: Promise<void>;
+
+  private constructor(options: KeeperOptions, index: IndexDb, files: Files, run: number) {
+    this.#options = options;
+    this.#index = index;
+    this.#files = files;
+    this.#run = run;
+    this.#shared = new SharedState(keysFor(options.budgetBytes));
+    this.#sequence = new Sequence(index);
+    this.#limits = new Limits(options);
+    this.#health = new HealthWatch({
+      clock: options.clock,
+      probe: () => this.#probe(),
+      onChange: (health) => this.#healthChanged(health),
+    });
+    this.swept = sweepFiles(index, files, run, () => this.#closed).then(
+      (damaged) => {
+        this.#shared.count(ROW, 'damaged', damaged);
+        this.#shared.changed();
+      },
+      (error: unknown) => this.#failed(error),
+    );
+    this.#scheduleUpkeep();
+  }
+
+  /**
+   * Opens the store in `options.dir`, or begins a new one there. Looks at nothing that is stored.
+   * @throws CanopyError `conflict` where another process has it open; what the system says where
+   * the directory cannot be written
+   */
+  static async open(options: KeeperOptions): Promise<Keeper> {
+    await mkdir(options.dir, { recursive: true });
+    const files = new Files(join(options.dir, 'files'));
+    const { index, run } = await openIndex({ ...options, files, mapBytes: mapBytes(options) });
+    const keeper = new Keeper(options, index, files, run);
+    await keeper.upkeep();
+    return keeper;
+  }
+
+  get health(): Health {
+    return this.#health.now;
+  }
+
+  /**
+   * What a thread opens the store with.
+   * @param slot of the thread, from 1; one that takes the place of another takes its slot
+   */
+  connect(slot: number): { readonly place: DiskPlace; readonly port: MessagePort } {
+    const { port1, port2 } = new MessageChannel();
+    this.#grants.set(port1, { bytes: 0, files: 0 });
+    port1.on('message', (message: ToKeeper) => void this.#receive(port1, message));
+    port1.once('close', () => this.#grants.delete(port1));
+    port1.unref();
+    const { dir, budgetBytes, syncFiles = false } = this.#options;
+    const place: DiskPlace = {
+      dir,
+      run: this.#run,
+      budgetBytes,
+      maxObjectBytes: this.#limits.maxObjectBytes,
+      mapBytes: mapBytes(this.#options),
+      syncFiles,
+      shared: this.#shared.buffer,
+      slot,
+    };
+    return { place, port: port2 };
+  }
+
+  /** Sees to free space, expiry and room ahead of need; called every second. */
+  async upkeep(): Promise<void> {
+    if (this.#closed) return;
+    try {
+      const { bavail, bsize } = await statfs(this.#options.dir);
+      if (this.#closed) return;
+      this.#limits.observeFree(this.#index.totals, bavail * bsize);
+      await this.#makeRoomAhead();
+      if (!this.#closed && this.health.state === 'ok') this.#expire();
+    } catch (error) {
+      this.#failed(error);
+    }
+  }
+
+  /** Nothing is committed any more once this is called. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#cancelUpkeep?.();
+    this.#health.close();
+    await this.swept;
+    for (const port of this.#grants.keys()) port.close();
+    await this.#index.close();
+  }
+
+  async #receive(port: MessagePort, message: ToKeeper): Promise<void> {
+    const grant = this.#grants.get(port);
+    if (grant === undefined || this.#closed) return;
+    switch (message.type) {
+      case 'commit': {
+        const { id, commit } = message;
+        this.#queue.push({ commit, port, id });
+        this.#schedule();
+        break;
+      }
+      case 'room': {
+        const { id, bytes, opens } = message;
+        const ok = await this.#grant(grant, bytes, opens ? 1 : 0);
+        port.postMessage({ type: 'answer', id, ok } satisfies FromKeeper);
+        break;
+      }
+      case 'release':
+        this.#giveBack(port, message.bytes);
+        break;
+      case 'failed':
+        this.#health.failed(message.code);
+        break;
+    }
+  }
+
+  #schedule(): void {
+    if (this.#isScheduled) return;
+    this.#isScheduled = true;
+    setImmediate(() => {
+      this.#isScheduled = false;
+      if (this.#closed) return;
+      const batch = this.#queue.splice(0, BATCH_COMMITS);
+      if (this.#queue.length > 0) this.#schedule();
+      this.#commit(batch);
+    });
+  }
+
+  #commit(batch: readonly Queued[]): void {
+    let stored: readonly boolean[] = [];
+    const counts = new Counts();
+    // Their files are counted as what is stored from here on.
+    for (const { commit, port } of batch) this.#giveBack(port, commit.roomBytes);
+    const underWay = this.#underWay();
+    this.#shared.isCommitting = true;
+    try {
+      stored = this.#change((ledger) =>
+        batch.map(({ commit }) =>
+          commitObject(commit, {
+            index: this.#index,
+            shared: this.#shared,
+            sequence: this.#sequence,
+            ledger,
+            reserveBytes: this.#limits.reserveBytes,
+            fits: (totals) => this.#limits.fits(totals, underWay),
+            evicted: (reason, objects, bytes) => counts.add(reason, objects, bytes),
+          }),
+        ),
+      );
+      counts.write(this.#shared);
+    } catch (error) {
+      this.#failed(error);
+    } finally {
+      this.#shared.isCommitting = false;
+    }
+    for (const [i, { commit, port, id }] of batch.entries()) {
+      const ok = stored[i] ?? false;
+      this.#shared.count(ROW, ok ? 'stored' : 'refused');
+      if (ok) this.#shared.count(ROW, 'storedBytes', commit.at.size);
+      port.postMessage({ type: 'answer', id, ok } satisfies FromKeeper);
+    }
+  }
+
+  #giveBack(port: MessagePort, bytes: number): void {
+    const grant = this.#grants.get(port);
+    if (grant === undefined || bytes === 0) return;
+    grant.bytes -= bytes;
+    grant.files--;
+  }
+
+  /** Changes the index, lets the threads know, and removes what is nobody's afterwards. */
+  #change<T>(work: (ledger: Ledger) => T): T {
+    this.#limits.observeIndex(this.#index.indexBytes);
+    const { result, freed } = this.#index.transact(work);
+    this.#shared.changed();
+    this.#shared.isIndexFull = this.#limits.isIndexFull(this.#index.totals);
+    for (const file of freed) void this.#files.remove(file);
+    return result;
+  }
+
+  #underWay(): Grant {
+    const sum = { bytes: 0, files: 0 };
+    for (const { bytes, files } of this.#grants.values()) {
+      sum.bytes += bytes;
+      sum.files += files;
+    }
+    return sum;
+  }
+
+  async #grant(grant: Grant, bytes: number, files: number): Promise<boolean> {
+    // Counted before there is room, so that no two are promised the same.
+    grant.bytes += bytes;
+    grant.files += files;
+    if (await this.#makeRoom()) return true;
+    grant.bytes -= bytes;
+    grant.files -= files;
+    return false;
+  }
+
+  async #makeRoomAhead(): Promise<void> {
+    if (this.#limits.fits(this.#index.totals, this.#underWay(), HIGH)) return;
+    await this.#makeRoom(LOW);
+  }
+
+  /** Evicts, a bounded number at a time, until there is room for what is under way. */
+  async #makeRoom(fraction = 1): Promise<boolean> {
+    const fits = (totals: Totals): boolean => this.#limits.fits(totals, this.#underWay(), fraction);
+    for (;;) {
+      if (this.#closed || this.#shared.isRefusing) return false;
+      if (fits(this.#index.totals)) return true;
+      const counts = new Counts();
+      try {
+        const isMade = this.#change((ledger) =>
+          makeRoom(this.#index, this.#shared, this.#sequence, ledger, fits, (objects, bytes) =>
+            counts.add('capacity', objects, bytes),
+          ),
+        );
+        counts.write(this.#shared);
+        if (isMade) return true;
+        if (!counts.any) return false;
+      } catch (error) {
+        this.#failed(error);
+        return false;
+      }
+      await nextTurn();
+    }
+  }
+
+  #expire(): void {
+    const counts = new Counts();
+    this.#expiredUpTo = this.#change((ledger) =>
+      expire(this.#index, ledger, this.#expiredUpTo, this.#options.clock.now(), (objects, bytes) =>
+        counts.add('expired', objects, bytes),
+      ),
+    );
+    counts.write(this.#shared);
+  }
+
+  #scheduleUpkeep(): void {
+    this.#cancelUpkeep = this.#options.clock.after(UPKEEP_MS, () => {
+      void this.upkeep().then(() => {
+        if (!this.#closed) this.#scheduleUpkeep();
+      });
+    });
+  }
+
+  #failed(error: unknown): void {
+    const code = codeOf(error);
+    this.#health.failed(code ?? 'index', code === undefined ? messageOf(error) : undefined);
+  }
+
+  #healthChanged(health: Health): void {
+    this.#shared.isRefusing = health.state === 'degraded';
+    if (health.state === 'degraded') {
+      this.#options.log.warn(`The disk store takes nothing more for now: ${health.reason}`);
+      return;
+    }
+    this.#options.log.warn('The disk store works again');
+    for (const port of this.#grants.keys()) {
+      port.postMessage({ type: 'recovered' } satisfies FromKeeper);
+    }
+  }
+
+  async #probe(): Promise<boolean> {
+    const path = join(this.#options.dir, 'probe');
+    try {
+      const handle = await open(path, 'w', 0o600);
+      try {
+        await handle.writeFile(Buffer.alloc(64 * 1024));
+        await handle.sync();
+      } finally {
+        await handle.close();
+      }
+      await rm(path);
+      this.#index.set('probedAt', this.#options.clock.now());
+      return true;
+    } catch {
+      return false;
+    }
+  }
+}
+
+/** What a transaction evicts, counted only once it is committed. */
+class Counts {
+  readonly #counts: { readonly counter: Counter; readonly by: number }[] = [];
+
+  get any(): boolean {
+    return this.#counts.length > 0;
+  }
+  add(reason: EvictionReason, objects: number, bytes: number): void {
+    this.#counts.push({ counter: reason, by: objects }, { counter: 'evictedBytes', by: bytes });
+  }
+  write(shared: SharedState): void {
+    for (const { counter, by } of this.#counts) shared.count(ROW, counter, by);
+  }
+}
+
+const mapBytes = ({ budgetBytes }: KeeperOptions): number => budgetBytes + MAP_SLACK_BYTES;
+
+function keysFor(budgetBytes: number): number {
+  const wanted = 2 ** Math.ceil(Math.log2(budgetBytes / BYTES_A_KEY));
+  return Math.min(MOST_KEYS, Math.max(FEWEST_KEYS, wanted));
+}
