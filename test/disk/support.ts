@@ -1,8 +1,14 @@
 import { mkdtemp, readdir, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { expect } from 'vitest';
+import { fileBytes } from '#core/cache/disk/blocks.ts';
 import { DiskStore } from '#core/cache/disk/disk-store.ts';
+import { Files } from '#core/cache/disk/files.ts';
+import { IndexDb, queueOf } from '#core/cache/disk/index-db.ts';
 import { Keeper, type KeeperOptions } from '#core/cache/disk/keeper.ts';
+import { costOf, Ledger, NO_TOTALS } from '#core/cache/disk/ledger.ts';
+import { keyHash } from '#core/cache/disk/record.ts';
 import type { Clock } from '#core/clock.ts';
 import { RECEIVED_AT } from '#test/policy/facts.ts';
 
@@ -70,4 +76,33 @@ export async function filesBelow(dir: string): Promise<Map<string, number>> {
     if (stats?.isFile() === true) found.set(name, stats.size);
   }
   return found;
+}
+
+/** Counts anew what the closed store in `dir` holds, and compares it with what it has counted. */
+export async function recount(dir: string): Promise<void> {
+  const index = new IndexDb(dir, 2_000_000_000);
+  try {
+    const ledger = new Ledger(NO_TOTALS);
+    const files = new Map<string, number>();
+    const paths = new Files('');
+    for (const id of index.after(-1, 1_000_000)) {
+      const entry = index.at(id);
+      if (entry === undefined) throw new Error(`Record ${id} is damaged`);
+      const { record } = entry;
+      expect(index.find(keyHash(record.key))?.id).toBe(id);
+      const cost = costOf(record, entry.bytes);
+      ledger.enter(1, record.site, queueOf(id), cost);
+      for (const { at } of record.variants) {
+        if (at.file === undefined) continue;
+        files.set(paths.pathOf(at.file), fileBytes(at.size));
+        expect(index.hashOfFile(at.file)).toBe(keyHash(record.key));
+      }
+    }
+    expect(index.totals).toEqual(ledger.totals);
+    for (const [site, volume] of ledger.sites) expect(index.volume(site)).toEqual(volume);
+    expect(index.filesBetween(0, Number.MAX_SAFE_INTEGER).size).toBe(files.size);
+    expect(await filesBelow(join(dir, 'files'))).toEqual(files);
+  } finally {
+    await index.close();
+  }
 }

@@ -208,6 +208,7 @@ export class DiskStore implements Store {
 
   async close(): Promise<void> {
     this.#keeper.close();
+    await this.#files.settled();
     await this.#index.close();
   }
 

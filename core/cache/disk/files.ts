@@ -12,6 +12,7 @@ export const fileNumber = (run: number, n: number): number => run * RUN_FILES + 
 /** The files of a store, `DIR/files/RUN/FOLDER/FILE`. */
 export class Files {
   readonly #dir: string;
+  readonly #removing = new Set<Promise<void>>();
 
   /** @param dir made when it is first needed */
   constructor(dir: string) {
@@ -41,7 +42,18 @@ export class Files {
   }
 
   /** Those who have it open read on. What cannot be removed now is swept at the next start. */
-  async remove(file: number): Promise<void> {
+  remove(file: number): Promise<void> {
+    const removing = this.#remove(file).finally(() => this.#removing.delete(removing));
+    this.#removing.add(removing);
+    return removing;
+  }
+
+  /** When all that is to be removed is. */
+  async settled(): Promise<void> {
+    await Promise.all(this.#removing);
+  }
+
+  async #remove(file: number): Promise<void> {
     const path = this.pathOf(file);
     await unlink(path).catch(() => undefined);
     // Files go about in the order in which they came, so that this is mostly the last of its folder.

@@ -162,6 +162,7 @@ export class Keeper {
     this.#health.close();
     await this.swept;
     for (const port of this.#grants.keys()) port.close();
+    await this.#files.settled();
     await this.#index.close();
   }
 
