@@ -1,7 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { Body } from '#core/cache/body.ts';
-import type { StoredBody, StoredObject } from '#core/cache/object.ts';
+import type { StoredObject } from '#core/cache/object.ts';
 import type { PurgeMark, Store } from '#core/cache/store.ts';
+import { contentOf } from '#test/disk/content.ts';
 import { RECEIVED_AT, response } from '#test/policy/facts.ts';
 
 const BUDGET_BYTES = 1_000_000;
@@ -31,12 +32,6 @@ const keys = (count: number): string[] => Array.from({ length: count }, (_, i) =
 
 /** Large enough to be kept apart from the small ones, and no multiple of anything. */
 const LARGE = Buffer.from(Array.from({ length: 150_001 }, (_, i) => (i * 7 + (i >> 8)) % 251));
-
-/** All of a body, or from `start` to `end`, both inclusive. */
-export async function contentOf(body: StoredBody, start = 0, end = body.size - 1): Promise<Buffer> {
-  if (body instanceof Body) return Buffer.concat(body.slice(start, end));
-  return Buffer.concat(await Array.fromAsync(body.read(start, end)));
-}
 
 /** A store, and how to let go of it. */
 export interface Created {

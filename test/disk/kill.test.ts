@@ -6,8 +6,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
-import { contentOf } from '#test/contract/object-store.ts';
-import { contentFor, objectFor, type Said } from './kill-content.ts';
+import { contentFor, contentOf, objectFor, type Said } from './content.ts';
 import { openDisk, recount } from './support.ts';
 
 /** What may be stored of a key: nothing is 0. */
@@ -53,7 +52,7 @@ async function verify(dir: string, budgetBytes: number, model: Model, mayEvict: 
       const [object] = store.lookup(key);
       const stored = object === undefined ? 0 : object.asOf;
       const allowed = [known.certain, known.possible, mayEvict ? 0 : undefined];
-      expect(allowed, `${key}: ${JSON.stringify(known)}`).toContain(stored);
+      expect(allowed).toContain(stored);
       model.set(key, { certain: stored, possible: undefined });
       if (object === undefined) continue;
       found++;
@@ -61,7 +60,7 @@ async function verify(dir: string, budgetBytes: number, model: Model, mayEvict: 
       const { body, ...rest } = object;
       expect(rest).toEqual(expected);
       const content = await contentOf(body);
-      expect(content.equals(contentFor(key, stored)), key).toBe(true);
+      expect({ key, whole: content.equals(contentFor(key, stored)) }).toEqual({ key, whole: true });
     }
     await keeper.swept;
     expect(store.stats()[0]?.evicted.damaged).toBe(0);

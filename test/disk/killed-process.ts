@@ -10,7 +10,7 @@ const keeper = await Keeper.open({
   clock: systemClock,
   log: { warn: (message) => process.stderr.write(`${message}\n`) },
 });
-for (let thread = 1; thread <= 3; thread++) {
+for (let thread = 1; thread <= 2; thread++) {
   const { place, port } = keeper.connect(thread);
   const names = Array.from({ length: 40 }, (_, i) => `thread ${thread} key ${i}`);
   const worker = new Worker(new URL('killed-thread.ts', import.meta.url), {

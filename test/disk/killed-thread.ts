@@ -2,7 +2,7 @@ import { writeSync } from 'node:fs';
 import { type MessagePort, workerData } from 'node:worker_threads';
 import { DiskStore } from '#core/cache/disk/disk-store.ts';
 import type { DiskPlace } from '#core/cache/disk/messages.ts';
-import { contentFor, objectFor, type Said } from './kill-content.ts';
+import { contentFor, objectFor, type Said } from './content.ts';
 
 /** Puts and purges the keys it is given for ever, and says so. */
 const { place, port, names, version } = workerData as {

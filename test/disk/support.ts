@@ -1,6 +1,7 @@
 import { mkdtemp, readdir, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { expect } from 'vitest';
 import { fileBytes } from '#core/cache/disk/blocks.ts';
 import { DiskStore } from '#core/cache/disk/disk-store.ts';
@@ -9,31 +10,7 @@ import { IndexDb, queueOf } from '#core/cache/disk/index-db.ts';
 import { Keeper, type KeeperOptions } from '#core/cache/disk/keeper.ts';
 import { costOf, Ledger, NO_TOTALS } from '#core/cache/disk/ledger.ts';
 import { keyHash } from '#core/cache/disk/record.ts';
-import type { Clock } from '#core/clock.ts';
-import { RECEIVED_AT } from '#test/policy/facts.ts';
-
-/** Time that stands still unless it is moved, so that upkeep happens when it is called. */
-export function stillClock(): Clock & { advance(ms: number): void } {
-  let now = RECEIVED_AT;
-  let timers: { at: number; callback: () => void }[] = [];
-  return {
-    now: () => now,
-    monotonicMs: () => now,
-    after(delayMs, callback) {
-      const timer = { at: now + delayMs, callback };
-      timers.push(timer);
-      return () => {
-        timers = timers.filter((other) => other !== timer);
-      };
-    },
-    advance(ms) {
-      now += ms;
-      const due = timers.filter(({ at }) => at <= now);
-      timers = timers.filter(({ at }) => at > now);
-      for (const { callback } of due) callback();
-    },
-  };
-}
+import { stillClock } from './still-clock.ts';
 
 export interface OpenDisk {
   readonly dir: string;
@@ -105,4 +82,9 @@ export async function recount(dir: string): Promise<void> {
   } finally {
     await index.close();
   }
+}
+
+/** Lets other work of this thread happen until `is` holds. */
+export async function turnsUntil(is: () => boolean): Promise<void> {
+  while (!is()) await nextTurn();
 }

@@ -16,7 +16,8 @@ import type {
 import { commitOf, DiskWriter } from './disk-writer.ts';
 import { DurableFence } from './durable-fence.ts';
 import { FileBody } from './file-body.ts';
-import { codeOf, fileNumber, Files } from './files.ts';
+import { fileNumber, Files } from './files.ts';
+import { indexFailure } from './health.ts';
 import { type Entry, IndexDb } from './index-db.ts';
 import type { Ledger } from './ledger.ts';
 import { KeeperLink } from './keeper-link.ts';
@@ -224,9 +225,9 @@ export class DiskStore implements Store {
     try {
       this.#refresh();
       return this.#index.find(hash);
-    } catch {
+    } catch (error) {
       // Where the index cannot be read, nothing is stored.
-      this.#keeper.failed('EIO');
+      this.#keeper.failed(indexFailure(error));
       return undefined;
     }
   }
@@ -301,7 +302,7 @@ export class DiskStore implements Store {
       this.#write(change);
     } catch (error) {
       if (this.#owed.push(change) === 1) this.#shared.owe(1);
-      this.#keeper.failed(codeOf(error) ?? 'EIO');
+      this.#keeper.failed(indexFailure(error));
     }
   }
 
@@ -321,7 +322,7 @@ export class DiskStore implements Store {
       this.#owed = [];
       this.#shared.owe(-1);
     } catch (error) {
-      this.#keeper.failed(codeOf(error) ?? 'EIO');
+      this.#keeper.failed(indexFailure(error));
     }
   }
 

@@ -1,5 +1,6 @@
 import { BLOCK_BYTES, fileBytes, readBlocks, STRIDE_BYTES } from './blocks.ts';
-import { codeOf, type Files } from './files.ts';
+import type { Files } from './files.ts';
+import { codeOf } from './health.ts';
 
 /** What a read from disk asks for at once. */
 const READ_BLOCKS = 4;

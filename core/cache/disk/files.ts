@@ -1,5 +1,6 @@
 import { type FileHandle, mkdir, open, readdir, rmdir, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { codeOf } from './health.ts';
 
 /** Files of one folder. */
 const FOLDER_FILES = 1024;
@@ -96,9 +97,6 @@ export class Files {
     check(expected, fileNumber(run, 0));
   }
 }
-
-export const codeOf = (error: unknown): string | undefined =>
-  error instanceof Error && 'code' in error ? String(error.code) : undefined;
 
 /** The entries of a folder whose names are numbers, ascending; none where there is no folder. */
 async function numbersIn(dir: string): Promise<number[]> {

@@ -1,6 +1,6 @@
 import { open, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { codeOf } from './files.ts';
+import { codeOf } from './health.ts';
 import type { IndexDb } from './index-db.ts';
 
 /** Of all that is in the directory, raised with every change that an older Canopy could not read. */
@@ -15,11 +15,12 @@ const CONVERSIONS: Conversions = {};
  * @returns `false`: of a format that this Canopy does not know, so that it is of no use
  */
 export function convertIndex(index: IndexDb, conversions = CONVERSIONS, format = FORMAT): boolean {
-  const found = index.get('format') ?? (index.get('totals') === undefined ? format : 0);
-  if (found === format) {
-    if (index.get('format') === undefined) index.set('format', format);
+  const found = index.get('format');
+  if (found === undefined && index.get('totals') === undefined) {
+    index.set('format', format);
     return true;
   }
+  if (found === format) return true;
   if (typeof found !== 'number' || found > format) return false;
   const { result } = index.transact(() => {
     for (let from = found; from < format; from++) {

@@ -1,3 +1,4 @@
+import { getSystemErrorName } from 'node:util';
 import type { Clock } from '#core/clock.ts';
 
 const FIRST_RETRY_MS = 1_000;
@@ -13,7 +14,19 @@ const OUTLIVED: Readonly<Record<string, string>> = {
   EPERM: 'The directory may not be written',
   EMFILE: 'Too many files are open in this process',
   ENFILE: 'Too many files are open on this machine',
+  index: 'The index cannot be read or written',
 };
+
+/** The system's code of an error while a file was read or written; `undefined`: it has none. */
+export const codeOf = (error: unknown): string | undefined =>
+  error instanceof Error && 'code' in error ? String(error.code) : undefined;
+
+/** The code of an error of the index, which gives the system's as a number and has its own. */
+export function indexFailure(error: unknown): string {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  const name = typeof code === 'number' && code > 0 ? getSystemErrorName(-code) : code;
+  return typeof name === 'string' && name in OUTLIVED ? name : 'index';
+}
 
 /** How a store is. Where it is degraded, it answers from what it has and stores nothing. */
 export type Health =
@@ -48,8 +61,9 @@ export class HealthWatch {
     return this.#health;
   }
 
-  /** @param code of the system's error; what is no fault of the disk changes nothing */
-  failed(code: string, reason = OUTLIVED[code]): void {
+  /** @param code of the error; what is no fault of the disk changes nothing */
+  failed(code: string): void {
+    const reason = OUTLIVED[code];
     if (reason === undefined || this.#health.state === 'degraded' || this.#closed) return;
     const { clock, onChange } = this.#options;
     this.#health = { state: 'degraded', code, reason, since: clock.now() };

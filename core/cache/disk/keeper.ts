@@ -4,11 +4,10 @@ import { join } from 'node:path';
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import type { Cancel, Clock } from '#core/clock.ts';
 import type { EvictionReason } from '#core/cache/store.ts';
-import { messageOf } from '#core/errors.ts';
-import { codeOf, Files } from './files.ts';
+import { Files } from './files.ts';
 import { commitObject } from './commit.ts';
 import { makeRoom, Sequence } from './eviction.ts';
-import { type Health, HealthWatch } from './health.ts';
+import { type Health, HealthWatch, indexFailure } from './health.ts';
 import type { IndexDb } from './index-db.ts';
 import type { Ledger, Totals } from './ledger.ts';
 import { type Budget, Limits } from './limits.ts';
@@ -322,8 +321,7 @@ export class Keeper {
   }
 
   #failed(error: unknown): void {
-    const code = codeOf(error);
-    this.#health.failed(code ?? 'index', code === undefined ? messageOf(error) : undefined);
+    this.#health.failed(indexFailure(error));
   }
 
   #healthChanged(health: Health): void {

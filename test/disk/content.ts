@@ -1,5 +1,5 @@
 import { Body } from '#core/cache/body.ts';
-import type { StoredObject } from '#core/cache/object.ts';
+import type { StoredBody, StoredObject } from '#core/cache/object.ts';
 import { hash32 } from '#core/hash.ts';
 import { response } from '#test/policy/facts.ts';
 
@@ -35,3 +35,9 @@ export const objectFor = (key: string, version: number): StoredObject => ({
   asOf: version,
   softPurgedAt: undefined,
 });
+
+/** All of a body, or from `start` to `end`, both inclusive. */
+export async function contentOf(body: StoredBody, start = 0, end = body.size - 1): Promise<Buffer> {
+  if (body instanceof Body) return Buffer.concat(body.slice(start, end));
+  return Buffer.concat(await Array.fromAsync(body.read(start, end)));
+}
