@@ -97,8 +97,8 @@ export class MemoryStore implements ObjectStore {
     return this.#writers.open(key, (object) => this.put(object, keeping));
   }
 
-  together<T>(work: () => T): T {
-    return work();
+  async settled(): Promise<void> {
+    // There is nothing to be written down.
   }
 
   drop({ key, selector }: Pick<StoredObject, 'key' | 'selector'>): void {

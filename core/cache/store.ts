@@ -84,8 +84,11 @@ export interface Store<B extends StoredBody = StoredBody> {
   delete(key: string, selector?: string): Volume;
   /** Applies a purge to the variants under a key whose `asOf` is before it; what it hit. */
   purge(key: string, purge: PurgeMark): Volume;
-  /** Makes all the changes of `work` as one, where each alone would cost a write to disk. */
-  together<T>(work: () => T): T;
+  /**
+   * Resolves when all that was dropped is written down, so that it is not there after a crash
+   * either, and is not counted any more.
+   */
+  settled(): Promise<void>;
   /** Drops objects that `isPurged` names, a bounded batch at a time, without counting as use. */
   sweep(isPurged: (object: StoredObject<B>) => boolean): Promise<void>;
   /** All that is stored, or all of one site. */

@@ -57,6 +57,7 @@ test.for([
   const body = store.lookup('a')[0]?.body ?? Body.empty;
   await expect(contentOf(body)).rejects.toThrow(BodyLost);
   expect(store.lookup('a')).toEqual([]);
+  await store.settled();
   expect(store.stats()[0]).toMatchObject({ objects: 0, evicted: { damaged: 1 } });
   await stop();
   await recount(dir);
@@ -89,6 +90,7 @@ test('reads a body to its end that is evicted meanwhile', async () => {
   const reader = body.read();
   const first = await reader.next();
   store.delete('a');
+  await store.settled();
   const rest = await Array.fromAsync(reader);
   expect(Buffer.concat([first.value as Buffer, ...rest]).equals(LARGE)).toBe(true);
   await expect(contentOf(body)).rejects.toThrow(BodyLost);

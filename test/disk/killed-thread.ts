@@ -30,19 +30,20 @@ async function put(key: string): Promise<void> {
   say({ step: isStored ? 'done' : 'refused', ...said });
 }
 
-function purge(key: string): void {
+async function purge(key: string): Promise<void> {
   const current = next++;
   const said = { what: 'purge', key, version: current } as const;
   say({ step: 'begins', ...said });
   store.purge(key, { sequence: current, mode: 'hard', at: current });
   if (store.lookup(key).length > 0) throw new Error(`${key} is there after its purge`);
+  await store.settled();
   say({ step: 'done', ...said });
 }
 
 async function run(share: readonly string[]): Promise<never> {
   for (;;) {
     for (const key of share) {
-      if (Math.random() < 0.2) purge(key);
+      if (Math.random() < 0.2) await purge(key);
       else await put(key);
     }
   }

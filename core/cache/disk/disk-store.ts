@@ -1,11 +1,9 @@
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import { join } from 'node:path';
 import type { MessagePort } from 'node:worker_threads';
 import { Body } from '#core/cache/body.ts';
 import type { StoredBody, StoredObject } from '#core/cache/object.ts';
 import type {
   Draft,
-  EvictionReason,
   Keeping,
   PurgeMark,
   Store,
@@ -14,17 +12,16 @@ import type {
   Writer,
 } from '#core/cache/store.ts';
 import { commitOf, DiskWriter } from './disk-writer.ts';
-import { DurableFence } from './durable-fence.ts';
+import { type Scope, storedEpochs, type StoredEpoch, storedFence } from './durable-fence.ts';
 import { FileBody } from './file-body.ts';
 import { fileNumber, Files } from './files.ts';
 import { indexFailure } from './health.ts';
-import { type Entry, IndexDb } from './index-db.ts';
-import type { Ledger } from './ledger.ts';
+import { IndexDb } from './index-db.ts';
 import { KeeperLink } from './keeper-link.ts';
-import type { DiskPlace } from './messages.ts';
+import type { DiskPlace, Drop } from './messages.ts';
 import { keyHash, type KeyRecord, shortHash, type Variant } from './record.ts';
 import { SharedState } from './shared.ts';
-import { dropVariants } from './upkeep.ts';
+import { isMeant } from './upkeep.ts';
 
 const SWEEP_BATCH = 200;
 const NOTHING: Volume = { objects: 0, bytes: 0 };
@@ -32,19 +29,15 @@ const NONE: readonly never[] = [];
 
 /**
  * Objects on disk, shared by all threads of the process and kept over its end. Each thread reads
- * and drops for itself; what is stored goes through the keeper.
+ * for itself and hides at once what is dropped; all that is written goes through the keeper.
  */
 export class DiskStore implements Store {
-  /** What of the journal is heeded by what is stored. */
-  readonly fence: DurableFence;
   readonly #place: DiskPlace;
   readonly #index: IndexDb;
   readonly #files: Files;
   readonly #keeper: KeeperLink;
   readonly #shared: SharedState;
   #generation = -1;
-  /** Changes that could not be written down. */
-  #owed: ((ledger: Ledger) => unknown)[] = [];
 
   /** @param port to the keeper, see `Keeper.connect` */
   constructor(place: DiskPlace, port: MessagePort) {
@@ -52,24 +45,19 @@ export class DiskStore implements Store {
     this.#index = new IndexDb(place.dir, place.mapBytes);
     this.#files = new Files(join(place.dir, 'files'));
     this.#shared = new SharedState(place.shared);
-    this.#keeper = new KeeperLink(port, () => this.#payOwed());
-    this.fence = new DurableFence({
-      index: this.#index,
-      hasOwed: () => this.#shared.owing > 0,
-      write: (change) => this.#insist(change),
-    });
+    this.#keeper = new KeeperLink(port);
   }
 
   lookup(key: string): readonly StoredObject<StoredBody>[] {
     const { slot } = this.#place;
     this.#shared.count(slot, 'lookups');
     const hash = keyHash(key);
-    const entry = this.#find(hash);
-    if (entry === undefined || entry.record.key !== key) return NONE;
+    const record = this.#find(key, hash);
+    if (record === undefined) return NONE;
     this.#shared.touch(shortHash(hash));
     this.#shared.count(slot, 'hits');
-    this.#shared.count(slot, 'hitBytes', entry.record.variants[0]?.at.size);
-    return this.#objects(entry.record);
+    this.#shared.count(slot, 'hitBytes', record.variants[0]?.at.size);
+    return this.#objects(record);
   }
 
   /**
@@ -83,7 +71,7 @@ export class DiskStore implements Store {
     const how = typeof keeping === 'number' ? { maxVariants: keeping } : keeping;
     const { body, ...head } = object;
     if (body instanceof FileBody) {
-      if (this.#isRefusing()) return this.#refused();
+      if (this.#shared.isRefusing) return this.#refused();
       const at = { size: body.size, file: body.file };
       return this.#keeper.commit(commitOf(head, at, undefined, how, this.#shared.ticket(), 0));
     }
@@ -94,7 +82,7 @@ export class DiskStore implements Store {
 
   reserve(_draft: Draft, expectedBytes?: number, keeping: Keeping = {}): Writer | undefined {
     const { maxObjectBytes, run, syncFiles } = this.#place;
-    if (this.#isRefusing() || (expectedBytes ?? 0) > maxObjectBytes) {
+    if (this.#shared.isRefusing || (expectedBytes ?? 0) > maxObjectBytes) {
       this.#refused();
       return undefined;
     }
@@ -112,37 +100,62 @@ export class DiskStore implements Store {
   }
 
   drop({ key, selector }: Pick<StoredObject, 'key' | 'selector'>): void {
-    this.#drop(key, 'purged', (variant) => variant.selector !== selector);
+    this.#order({ key, which: { kind: 'selector', selector }, reason: 'purged' });
   }
 
-  delete(key: string, selector = ''): Volume {
-    this.#shared.raiseFence(shortHash(keyHash(key)));
-    return this.#drop(key, 'purged', (variant) => !variant.selector.startsWith(selector));
+  delete(key: string, prefix = ''): Volume {
+    this.#fence(key);
+    return this.#order({ key, which: { kind: 'prefix', prefix }, reason: 'purged' });
   }
 
   purge(key: string, { sequence, mode, at }: PurgeMark): Volume {
-    this.#shared.raiseFence(shortHash(keyHash(key)));
-    if (mode === 'hard') return this.#drop(key, 'purged', ({ asOf }) => asOf >= sequence);
-    return this.#change(key, (hash, entry, ledger) => {
-      const hit = entry.record.variants.filter(({ asOf }) => asOf < sequence);
-      if (hit.length === 0) return NOTHING;
-      const variants = entry.record.variants.map((variant) =>
-        hit.includes(variant) ? { ...variant, softPurgedAt: at } : variant,
-      );
-      const record = { ...entry.record, variants };
-      this.#index.replace(ledger, hash, entry, { id: entry.id, record });
-      return { objects: hit.length, bytes: hit.reduce((sum, variant) => sum + variant.at.size, 0) };
+    this.#fence(key);
+    const softPurgedAt = mode === 'soft' ? at : undefined;
+    return this.#order({
+      key,
+      which: { kind: 'before', sequence },
+      softPurgedAt,
+      reason: 'purged',
     });
   }
 
-  together<T>(work: () => T): T {
-    if (this.#index.isChanging) return work();
-    try {
-      return this.#write(work);
-    } catch {
-      // Each for itself, so that what cannot be written is owed.
-      return work();
-    }
+  async settled(): Promise<void> {
+    if (this.#shared.pending > 0) await this.#keeper.settled();
+  }
+
+  /**
+   * Up to where the journal is heeded by all that is stored; 0 in a new store. For each event, all
+   * that it purges is purged and raised, then the fence is advanced, then the event is acknowledged.
+   * LMDB keeps the order of commits over a power failure, so that what is lost is lost from the end:
+   * what stands here after a restart is never ahead of the purges, and the journal is replayed from it.
+   */
+  get fence(): number {
+    this.#index.refresh();
+    return storedFence(this.#index);
+  }
+
+  /** The purges of whole scopes, which are up to who looks up: see `Fence.verdict`. */
+  get epochs(): readonly StoredEpoch[] {
+    this.#index.refresh();
+    return storedEpochs(this.#index);
+  }
+
+  /** Remembers a purge of all in a scope. */
+  raise(scope: Scope, purge: PurgeMark): void {
+    this.#shared.order();
+    this.#keeper.change({ kind: 'raise', scope, purge });
+  }
+
+  /**
+   * Resolves when the event, and all that any thread has purged before this is called, will be
+   * heeded after a crash; as long as the disk fails, not at all.
+   * @returns `false`: the store was closed before
+   */
+  async advance(sequence: number): Promise<boolean> {
+    if (!(await this.#keeper.settled())) return false;
+    this.#shared.order();
+    this.#keeper.change({ kind: 'advance', sequence });
+    return this.#keeper.settled();
   }
 
   async sweep(isPurged: (object: StoredObject<StoredBody>) => boolean): Promise<void> {
@@ -152,25 +165,14 @@ export class DiskStore implements Store {
       const ids = this.#index.after(last, SWEEP_BATCH);
       if (ids.length === 0) return;
       last = ids.at(-1) ?? last;
-      const keys = new Set<string>();
       for (const id of ids) {
-        const entry = this.#index.at(id);
-        if (entry !== undefined && this.#objects(entry.record).some(isPurged)) {
-          keys.add(entry.record.key);
+        const record = this.#index.at(id)?.record;
+        if (record === undefined) continue;
+        for (const { key, selector, asOf } of this.#objects(record).filter(isPurged)) {
+          this.#order({ key, which: { kind: 'selector', selector, asOf }, reason: 'purged' });
         }
       }
-      if (keys.size > 0) {
-        this.together(() => {
-          for (const key of keys) {
-            this.#drop(
-              key,
-              'purged',
-              (variant, record) => !isPurged(this.#object(record, variant)),
-            );
-          }
-        });
-      }
-      await nextTurn();
+      await this.settled();
     }
   }
 
@@ -220,11 +222,13 @@ export class DiskStore implements Store {
     this.#index.refresh();
   }
 
-  #find(hash: string): Entry | undefined {
-    if (this.#shared.owing > 0) return undefined;
+  /** What is stored under a key and is not about to be dropped. */
+  #find(key: string, hash: string): KeyRecord | undefined {
+    if (this.#shared.isHidden(shortHash(hash))) return undefined;
     try {
       this.#refresh();
-      return this.#index.find(hash);
+      const record = this.#index.find(hash)?.record;
+      return record?.key === key ? record : undefined;
     } catch (error) {
       // Where the index cannot be read, nothing is stored.
       this.#keeper.failed(indexFailure(error));
@@ -251,83 +255,31 @@ export class DiskStore implements Store {
       return body === undefined || size === 0 ? Body.empty : new Body([body]);
     }
     return new FileBody(file, size, this.#files, {
-      damaged: () => void this.#drop(record.key, 'damaged', ({ at }) => at.file !== file),
+      damaged: () => {
+        this.#order({ key: record.key, which: { kind: 'file', file }, reason: 'damaged' });
+      },
       failed: (code) => code !== undefined && this.#keeper.failed(code),
     });
   }
 
-  #drop(
-    key: string,
-    reason: EvictionReason,
-    kept: (variant: Variant, record: KeyRecord) => boolean,
-  ): Volume {
-    const dropped = this.#change(key, (hash, entry, ledger) =>
-      dropVariants(this.#index, ledger, hash, entry, (variant) => kept(variant, entry.record)),
-    );
-    this.#shared.count(this.#place.slot, reason, dropped.objects);
-    this.#shared.count(this.#place.slot, 'evictedBytes', dropped.bytes);
-    return dropped;
+  /** Commits that have begun are not to show any more. */
+  #fence(key: string): void {
+    this.#shared.raiseFence(shortHash(keyHash(key)));
   }
 
-  /** Changes what is stored under a key, if anything is. */
-  #change(key: string, change: (hash: string, entry: Entry, ledger: Ledger) => Volume): Volume {
-    const hash = keyHash(key);
-    // Most of what is dropped is not here, which is found out without a write: unless a commit
-    // that has not seen the fence is about to show.
-    if (!this.#shared.isCommitting && !this.#has(hash)) return NOTHING;
-    let volume = NOTHING;
-    this.#insist((ledger) => {
-      const entry = this.#index.find(hash);
-      if (entry?.record.key === key) volume = change(hash, entry, ledger);
-    });
-    return volume;
-  }
-
-  #has(hash: string): boolean {
-    try {
-      this.#refresh();
-      return this.#index.has(hash);
-    } catch {
-      return true;
-    }
-  }
-
-  /** Makes a change that has to be heeded, whether or not it can be written down now. */
-  #insist(change: (ledger: Ledger) => unknown): void {
-    if (this.#index.isChanging) {
-      this.#index.transact(change);
-      return;
-    }
-    try {
-      this.#write(change);
-    } catch (error) {
-      if (this.#owed.push(change) === 1) this.#shared.owe(1);
-      this.#keeper.failed(indexFailure(error));
-    }
-  }
-
-  #write<T>(change: (ledger: Ledger) => T): T {
-    const { result, freed } = this.#index.transact(change);
-    this.#shared.changed();
-    for (const file of freed) void this.#files.remove(file);
-    return result;
-  }
-
-  #payOwed(): void {
-    if (this.#owed.length === 0) return;
-    try {
-      this.#write((ledger) => {
-        for (const change of this.#owed) change(ledger);
-      });
-      this.#owed = [];
-      this.#shared.owe(-1);
-    } catch (error) {
-      this.#keeper.failed(indexFailure(error));
-    }
-  }
-
-  #isRefusing(): boolean {
-    return this.#shared.isRefusing || this.#shared.owing > 0;
+  /** Has dropped what is meant, which nobody finds from now on. @returns what that is */
+  #order(drop: Drop): Volume {
+    const hash = keyHash(drop.key);
+    const short = shortHash(hash);
+    // A commit that was decided before the fence rose can still show. Where none is under way, what
+    // is not there need not be dropped, as most is not.
+    const isCommitting = this.#shared.isCommitting || this.#shared.isHidden(short);
+    const record = this.#find(drop.key, hash);
+    const meant = record?.variants.filter((variant) => isMeant(variant, drop.which)) ?? [];
+    if (meant.length === 0 && !isCommitting) return NOTHING;
+    this.#shared.orderHidden(short);
+    this.#keeper.change({ kind: 'drop', drop });
+    return { objects: meant.length, bytes: meant.reduce((sum, { at }) => sum + at.size, 0) };
   }
 
   #refused(): false {

@@ -23,7 +23,7 @@ const startOf = (queue: Queue): number => QUEUES.indexOf(queue) * QUEUE_IDS;
 
 /**
  * The index of a disk store, in LMDB: one record for each key, in the order of its queue, found by
- * the hash of the key. Every thread opens it for itself; LMDB lets one at a time change it. A kill
+ * the hash of the key. Every thread opens it for itself to read; the keeper alone changes it. A kill
  * loses nothing that was committed, a power failure the last moments.
  */
 export class IndexDb {
@@ -35,7 +35,6 @@ export class IndexDb {
   readonly #files: Database<string, number>;
   readonly #sites: Database<Volume, string>;
   readonly #meta: Database<unknown, string>;
-  #ledger: Ledger | undefined;
 
   /**
    * @param dir made where it is missing
@@ -121,7 +120,7 @@ export class IndexDb {
   }
 
   get totals(): Totals {
-    return this.#ledger?.totals ?? (this.get('totals') as Totals | undefined) ?? NO_TOTALS;
+    return (this.get('totals') as Totals | undefined) ?? NO_TOTALS;
   }
 
   volume(site?: string): Volume {
@@ -146,29 +145,18 @@ export class IndexDb {
     return [...this.#meta.getRange({ start: prefix, end: `${prefix}\uffff` })];
   }
 
-  /** Whether `transact` is under way in this thread. */
-  get isChanging(): boolean {
-    return this.#ledger !== undefined;
-  }
-
   /**
-   * Makes all the changes of `work` at once, or none where it throws; where it is called within
-   * another, all of both. Nothing else changes the index meanwhile.
+   * Makes all the changes of `work` at once, or none where it throws. For the keeper alone: a thread
+   * that ended within it would hold up all others for ever.
    * @returns what `work` does, and the numbers of files that nothing refers to any more
    * @throws what LMDB says where it cannot write
    */
   transact<T>(work: (ledger: Ledger) => T): { result: T; freed: readonly number[] } {
-    if (this.#ledger !== undefined) return { result: work(this.#ledger), freed: [] };
     return this.#env.transactionSync(() => {
       const ledger = new Ledger(this.totals);
-      this.#ledger = ledger;
-      try {
-        const result = work(ledger);
-        this.#settle(ledger);
-        return { result, freed: ledger.freed };
-      } finally {
-        this.#ledger = undefined;
-      }
+      const result = work(ledger);
+      this.#settle(ledger);
+      return { result, freed: ledger.freed };
     }, COMMIT_FLAGS);
   }
 

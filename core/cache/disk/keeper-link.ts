@@ -1,5 +1,5 @@
 import type { MessagePort } from 'node:worker_threads';
-import type { Commit, FromKeeper, ToKeeper } from './messages.ts';
+import type { Change, Commit, FromKeeper, ToKeeper } from './messages.ts';
 
 /** One thread's way to the keeper. Whatever is asked once it has gone is refused. */
 export class KeeperLink {
@@ -8,16 +8,11 @@ export class KeeperLink {
   #nextId = 0;
   #closed = false;
 
-  /** @param onRecovered called when the disk can be written again */
-  constructor(port: MessagePort, onRecovered: () => void) {
+  constructor(port: MessagePort) {
     this.#port = port;
-    port.on('message', (message: FromKeeper) => {
-      if (message.type === 'recovered') {
-        onRecovered();
-        return;
-      }
-      this.#asked.get(message.id)?.(message.ok);
-      this.#asked.delete(message.id);
+    port.on('message', ({ id, ok }: FromKeeper) => {
+      this.#asked.get(id)?.(ok);
+      this.#asked.delete(id);
       if (this.#asked.size === 0) port.unref();
     });
     port.once('close', () => {
@@ -36,6 +31,16 @@ export class KeeperLink {
   /** Resolves when the object can be found by every thread, or will not be. */
   commit(commit: Commit): Promise<boolean> {
     return this.#ask((id) => ({ type: 'commit', id, commit }));
+  }
+
+  /** Has it written down, after all that was said before. */
+  change(change: Change): void {
+    this.#send({ type: 'change', change });
+  }
+
+  /** Resolves when all changes of all threads are written down; with `false` if they never will be. */
+  settled(): Promise<boolean> {
+    return this.#ask((id) => ({ type: 'settle', id }));
   }
 
   release(bytes: number): void {

@@ -6,20 +6,24 @@ import type { Cancel, Clock } from '#core/clock.ts';
 import type { EvictionReason } from '#core/cache/store.ts';
 import { Files } from './files.ts';
 import { commitObject } from './commit.ts';
+import { advanceFence, raiseEpoch } from './durable-fence.ts';
 import { makeRoom, Sequence } from './eviction.ts';
 import { type Health, HealthWatch, indexFailure } from './health.ts';
 import type { IndexDb } from './index-db.ts';
 import type { Ledger, Totals } from './ledger.ts';
-import { type Budget, Limits } from './limits.ts';
-import type { Commit, DiskPlace, FromKeeper, ToKeeper } from './messages.ts';
+import { type Budget, Limits, type UnderWay } from './limits.ts';
+import type { Change, Commit, DiskPlace, FromKeeper, ToKeeper } from './messages.ts';
 import { openIndex } from './open-index.ts';
+import { keyHash, shortHash } from './record.ts';
 import { type Counter, SharedState } from './shared.ts';
-import { expire, sweepFiles } from './upkeep.ts';
+import { dropOrdered, expire, sweepFiles } from './upkeep.ts';
 
 /** The keeper's row of counters. */
 const ROW = 0;
-/** Commits of one transaction. */
-const BATCH_COMMITS = 256;
+/** Commits and changes of one transaction. */
+const BATCH = 256;
+/** Changes that are kept until the disk works again; of more, the keys are lost to this process. */
+const MOST_OWED = 100_000;
 const UPKEEP_MS = 1_000;
 /** Parts of the limits at which room is made ahead of need, and up to which. */
 const HIGH = 0.98;
@@ -46,11 +50,15 @@ interface Grant {
   files: number;
 }
 
-interface Queued {
-  readonly commit: Commit;
-  readonly port: MessagePort;
-  readonly id: number;
-}
+/** What a thread has asked for, in the order in which it came. */
+type Queued =
+  | {
+      readonly kind: 'commit';
+      readonly commit: Commit;
+      readonly port: MessagePort;
+      readonly id: number;
+    }
+  | Change;
 
 /**
  * Keeps the disk store of one process: all threads read for themselves, and one decides what is
@@ -68,6 +76,10 @@ export class Keeper {
   readonly #health: HealthWatch;
   readonly #grants = new Map<MessagePort, Grant>();
   #queue: Queued[] = [];
+  /** Changes that could not be written down. */
+  #owed: Change[] = [];
+  /** Who waits until there is none. */
+  #settling: { readonly port: MessagePort; readonly id: number }[] = [];
   #isScheduled = false;
   #cancelUpkeep: Cancel | undefined;
   #expiredUpTo = -1;
@@ -171,14 +183,22 @@ export class Keeper {
     switch (message.type) {
       case 'commit': {
         const { id, commit } = message;
-        this.#queue.push({ commit, port, id });
+        this.#queue.push({ kind: 'commit', commit, port, id });
         this.#schedule();
         break;
       }
+      case 'change':
+        this.#queue.push(message.change);
+        this.#schedule();
+        break;
+      case 'settle':
+        this.#settling.push({ port, id: message.id });
+        this.#schedule();
+        break;
       case 'room': {
         const { id, bytes, opens } = message;
         const ok = await this.#grant(grant, bytes, opens ? 1 : 0);
-        port.postMessage({ type: 'answer', id, ok } satisfies FromKeeper);
+        port.postMessage({ id, ok } satisfies FromKeeper);
         break;
       }
       case 'release':
@@ -196,32 +216,25 @@ export class Keeper {
     setImmediate(() => {
       this.#isScheduled = false;
       if (this.#closed) return;
-      const batch = this.#queue.splice(0, BATCH_COMMITS);
+      const batch = this.#queue.splice(0, BATCH);
       if (this.#queue.length > 0) this.#schedule();
-      this.#commit(batch);
+      if (batch.length > 0) this.#write(batch);
+      this.#answerSettled();
     });
   }
 
-  #commit(batch: readonly Queued[]): void {
-    let stored: readonly boolean[] = [];
+  /** Makes what threads have asked for true, all of it or nothing. */
+  #write(batch: readonly Queued[]): void {
+    let stored: readonly boolean[] | undefined;
     const counts = new Counts();
     // Their files are counted as what is stored from here on.
-    for (const { commit, port } of batch) this.#giveBack(port, commit.roomBytes);
+    for (const one of batch)
+      if (one.kind === 'commit') this.#giveBack(one.port, one.commit.roomBytes);
     const underWay = this.#underWay();
     this.#shared.isCommitting = true;
     try {
       stored = this.#change((ledger) =>
-        batch.map(({ commit }) =>
-          commitObject(commit, {
-            index: this.#index,
-            shared: this.#shared,
-            sequence: this.#sequence,
-            ledger,
-            reserveBytes: this.#limits.reserveBytes,
-            fits: (totals) => this.#limits.fits(totals, underWay),
-            evicted: (reason, objects, bytes) => counts.add(reason, objects, bytes),
-          }),
-        ),
+        batch.map((one) => this.#writeOne(one, ledger, underWay, counts)),
       );
       counts.write(this.#shared);
     } catch (error) {
@@ -229,12 +242,57 @@ export class Keeper {
     } finally {
       this.#shared.isCommitting = false;
     }
-    for (const [i, { commit, port, id }] of batch.entries()) {
-      const ok = stored[i] ?? false;
-      this.#shared.count(ROW, ok ? 'stored' : 'refused');
-      if (ok) this.#shared.count(ROW, 'storedBytes', commit.at.size);
-      port.postMessage({ type: 'answer', id, ok } satisfies FromKeeper);
+    for (const [i, one] of batch.entries()) {
+      if (one.kind === 'commit') this.#answerCommit(one, stored?.[i] ?? false);
+      else if (stored !== undefined) this.#settled(one);
+      // Until it is written down, its keys stay hidden and the fence where it is.
+      else if (this.#owed.length < MOST_OWED) this.#owed.push(one);
     }
+  }
+
+  #writeOne(one: Queued, ledger: Ledger, underWay: UnderWay, counts: Counts): boolean {
+    const index = this.#index;
+    switch (one.kind) {
+      case 'commit':
+        return commitObject(one.commit, {
+          index,
+          shared: this.#shared,
+          sequence: this.#sequence,
+          ledger,
+          reserveBytes: this.#limits.reserveBytes,
+          fits: (totals) => this.#limits.fits(totals, underWay),
+          evicted: (reason, objects, bytes) => counts.add(reason, objects, bytes),
+        });
+      case 'drop': {
+        const { objects, bytes } = dropOrdered(index, ledger, one.drop);
+        if (objects > 0) counts.add(one.drop.reason, objects, bytes);
+        return true;
+      }
+      case 'raise':
+        raiseEpoch(index, one.scope, one.purge);
+        return true;
+      case 'advance':
+        advanceFence(index, one.sequence);
+        return true;
+    }
+  }
+
+  #answerCommit({ commit, port, id }: Queued & { kind: 'commit' }, ok: boolean): void {
+    this.#shared.count(ROW, ok ? 'stored' : 'refused');
+    if (ok) this.#shared.count(ROW, 'storedBytes', commit.at.size);
+    port.postMessage({ id, ok } satisfies FromKeeper);
+  }
+
+  #settled(change: Change): void {
+    if (change.kind === 'drop') this.#shared.writtenHidden(shortHash(keyHash(change.drop.key)));
+    else this.#shared.written();
+  }
+
+  #answerSettled(): void {
+    if (this.#settling.length === 0 || this.#shared.pending > 0 || this.#queue.length > 0) return;
+    for (const { port, id } of this.#settling)
+      port.postMessage({ id, ok: true } satisfies FromKeeper);
+    this.#settling = [];
   }
 
   #giveBack(port: MessagePort, bytes: number): void {
@@ -331,9 +389,9 @@ export class Keeper {
       return;
     }
     this.#options.log.warn('The disk store works again');
-    for (const port of this.#grants.keys()) {
-      port.postMessage({ type: 'recovered' } satisfies FromKeeper);
-    }
+    this.#queue.unshift(...this.#owed);
+    this.#owed = [];
+    this.#schedule();
   }
 
   async #probe(): Promise<boolean> {

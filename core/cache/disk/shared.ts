@@ -18,14 +18,17 @@ export type Counter = (typeof COUNTERS)[number];
 
 /** Rows of counters: one for the keeper, the others for the threads that serve. */
 const ROWS = 128;
-/** Places where a key's last purge is kept. Keys that share one only lose a write under way. */
+/**
+ * Places where a key's last drop is kept, and how many are not written down. Keys that share one
+ * lose a write under way, or are not found for a moment.
+ */
 const FENCES = 1 << 16;
 
 const WORD = {
   generation: 0,
   ticket: 1,
   committing: 2,
-  owing: 3,
+  pending: 3,
   refusing: 4,
   nextFile: 5,
   indexFull: 6,
@@ -41,6 +44,7 @@ export class SharedState {
   readonly buffer: SharedArrayBuffer;
   readonly #words: Int32Array;
   readonly #fences: Int32Array;
+  readonly #pending: Int32Array;
   readonly #counters: Float64Array;
   readonly #ghosts: Uint32Array;
   readonly #uses: Uint8Array;
@@ -48,7 +52,7 @@ export class SharedState {
 
   /** @param from another thread's, or how many keys to remember uses of: a power of two */
   constructor(from: SharedArrayBuffer | number) {
-    const fixed = ROWS * COUNTERS.length * 8 + (WORDS + FENCES) * 4;
+    const fixed = ROWS * COUNTERS.length * 8 + (WORDS + 2 * FENCES) * 4;
     const buffer = typeof from === 'number' ? new SharedArrayBuffer(fixed + from * 5) : from;
     const places = (buffer.byteLength - fixed) / 5;
     this.buffer = buffer;
@@ -56,7 +60,8 @@ export class SharedState {
     this.#counters = new Float64Array(buffer, 0, ROWS * COUNTERS.length);
     this.#words = new Int32Array(buffer, this.#counters.byteLength, WORDS);
     this.#fences = new Int32Array(buffer, end(this.#words), FENCES);
-    this.#ghosts = new Uint32Array(buffer, end(this.#fences), places);
+    this.#pending = new Int32Array(buffer, end(this.#fences), FENCES);
+    this.#ghosts = new Uint32Array(buffer, end(this.#pending), places);
     this.#uses = new Uint8Array(buffer, end(this.#ghosts), places);
   }
 
@@ -88,12 +93,28 @@ export class SharedState {
     Atomics.store(this.#words, WORD.committing, is ? 1 : 0);
   }
 
-  /** Threads that could not write down a purge: until they have, nothing stored may be served. */
-  get owing(): number {
-    return Atomics.load(this.#words, WORD.owing);
+  /** A change was ordered that is to be written down. */
+  order(): void {
+    Atomics.add(this.#words, WORD.pending, 1);
   }
-  owe(threads: 1 | -1): void {
-    Atomics.add(this.#words, WORD.owing, threads);
+  written(): void {
+    Atomics.sub(this.#words, WORD.pending, 1);
+  }
+  /** Orders, and nothing under this key is to be found until it is written down. */
+  orderHidden(hash: number): void {
+    this.order();
+    Atomics.add(this.#pending, hash & (FENCES - 1), 1);
+  }
+  writtenHidden(hash: number): void {
+    Atomics.sub(this.#pending, hash & (FENCES - 1), 1);
+    this.written();
+  }
+  isHidden(hash: number): boolean {
+    return Atomics.load(this.#pending, hash & (FENCES - 1)) > 0;
+  }
+  /** Changes that were ordered and are not written down. */
+  get pending(): number {
+    return Atomics.load(this.#words, WORD.pending);
   }
 
   /** The disk has failed lately, so that nothing is written. */

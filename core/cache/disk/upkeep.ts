@@ -1,7 +1,9 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { type Files } from './files.ts';
+import type { Volume } from '#core/cache/store.ts';
+import type { Files } from './files.ts';
 import type { Entry, IndexDb } from './index-db.ts';
 import type { Ledger } from './ledger.ts';
+import type { Drop, Which } from './messages.ts';
 import { type KeyRecord, keyHash, type Variant } from './record.ts';
 
 /** Records looked at for their expiry in one go. */
@@ -28,7 +30,7 @@ export function dropVariants(
   hash: string,
   entry: Entry,
   kept: (variant: Variant) => boolean,
-): { readonly objects: number; readonly bytes: number } {
+): Volume {
   const record = keepVariants(entry.record, kept);
   const objects = entry.record.variants.length - (record?.variants.length ?? 0);
   if (objects === 0) return { objects: 0, bytes: 0 };
@@ -37,6 +39,36 @@ export function dropVariants(
   const after = ledger.totals;
   const bytes = before.fileBytes + before.recordBytes - after.fileBytes - after.recordBytes;
   return { objects, bytes };
+}
+
+const IS_MEANT: {
+  readonly [K in Which['kind']]: (variant: Variant, which: Which & { kind: K }) => boolean;
+} = {
+  selector: ({ selector, asOf }, which) =>
+    selector === which.selector && asOf === (which.asOf ?? asOf),
+  prefix: ({ selector }, { prefix }) => selector.startsWith(prefix),
+  before: ({ asOf }, { sequence }) => asOf < sequence,
+  file: ({ at }, { file }) => at.file === file,
+};
+
+export const isMeant = (variant: Variant, which: Which): boolean =>
+  IS_MEANT[which.kind](variant, which as never);
+
+/** Drops or marks what is ordered, within a transaction. @returns what went */
+export function dropOrdered(index: IndexDb, ledger: Ledger, drop: Drop): Volume {
+  const hash = keyHash(drop.key);
+  const entry = index.find(hash);
+  if (entry?.record.key !== drop.key) return { objects: 0, bytes: 0 };
+  const { which, softPurgedAt } = drop;
+  if (softPurgedAt === undefined) {
+    return dropVariants(index, ledger, hash, entry, (variant) => !isMeant(variant, which));
+  }
+  const variants = entry.record.variants.map((variant) =>
+    isMeant(variant, which) ? { ...variant, softPurgedAt } : variant,
+  );
+  const record = { ...entry.record, variants };
+  index.replace(ledger, hash, entry, { id: entry.id, record });
+  return { objects: 0, bytes: 0 };
 }
 
 /**
