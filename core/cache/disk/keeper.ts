@@ -230,7 +230,7 @@ export class Keeper {
     // Their files are counted as what is stored from here on.
     for (const one of batch)
       if (one.kind === 'commit') this.#giveBack(one.port, one.commit.roomBytes);
-    const underWay = this.#underWay();
+    const underWay = this.underWay;
     this.#shared.isCommitting = true;
     try {
       stored = this.#change((ledger) =>
@@ -312,7 +312,8 @@ export class Keeper {
     return result;
   }
 
-  #underWay(): Grant {
+  /** What threads were promised for files that are not committed. */
+  get underWay(): UnderWay {
     const sum = { bytes: 0, files: 0 };
     for (const { bytes, files } of this.#grants.values()) {
       sum.bytes += bytes;
@@ -332,13 +333,13 @@ export class Keeper {
   }
 
   async #makeRoomAhead(): Promise<void> {
-    if (this.#limits.fits(this.#index.totals, this.#underWay(), HIGH)) return;
+    if (this.#limits.fits(this.#index.totals, this.underWay, HIGH)) return;
     await this.#makeRoom(LOW);
   }
 
   /** Evicts, a bounded number at a time, until there is room for what is under way. */
   async #makeRoom(fraction = 1): Promise<boolean> {
-    const fits = (totals: Totals): boolean => this.#limits.fits(totals, this.#underWay(), fraction);
+    const fits = (totals: Totals): boolean => this.#limits.fits(totals, this.underWay, fraction);
     for (;;) {
       if (this.#closed || this.#shared.isRefusing) return false;
       if (fits(this.#index.totals)) return true;
