@@ -85,8 +85,8 @@ export interface Store<B extends StoredBody = StoredBody> {
   /** Applies a purge to the variants under a key whose `asOf` is before it; what it hit. */
   purge(key: string, purge: PurgeMark): Volume;
   /**
-   * Resolves when all that was dropped is written down, so that it is not there after a crash
-   * either, and is not counted any more.
+   * Resolves when all that was put or dropped before is written down: what was dropped is not there
+   * after a crash either, and is not counted any more.
    */
   settled(): Promise<void>;
   /** Drops objects that `isPurged` names, a bounded batch at a time, without counting as use. */

@@ -288,6 +288,7 @@ export function objectStoreContract(
       await store.put(object({ selector: 'b' }), 1);
       store.lookup(object().key);
       store.lookup('another key');
+      await store.settled();
       store.purge(object().key, purge());
       await store.settled();
       for (const stats of store.stats()) {

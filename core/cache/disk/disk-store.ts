@@ -37,6 +37,8 @@ export class DiskStore implements Store {
   readonly #files: Files;
   readonly #keeper: KeeperLink;
   readonly #shared: SharedState;
+  /** Bodies that are being put. */
+  readonly #writing = new Set<Promise<boolean>>();
   #generation = -1;
 
   /** @param port to the keeper, see `Keeper.connect` */
@@ -77,7 +79,9 @@ export class DiskStore implements Store {
     }
     const writer = this.reserve(object, body.size, how);
     if (writer === undefined) return false;
-    return writeWhole(writer, body, head);
+    const writing = writeWhole(writer, body, head).finally(() => this.#writing.delete(writing));
+    this.#writing.add(writing);
+    return writing;
   }
 
   reserve(_draft: Draft, expectedBytes?: number, keeping: Keeping = {}): Writer | undefined {
@@ -120,6 +124,7 @@ export class DiskStore implements Store {
   }
 
   async settled(): Promise<void> {
+    await Promise.all(this.#writing);
     if (this.#shared.pending > 0) await this.#keeper.settled();
   }
 
