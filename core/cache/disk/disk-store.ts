@@ -104,6 +104,7 @@ export class DiskStore implements Store {
   }
 
   drop({ key, selector }: Pick<StoredObject, 'key' | 'selector'>): void {
+    this.#fence(key);
     this.#order({ key, which: { kind: 'selector', selector }, reason: 'purged' });
   }
 
