@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { open, readFile, rename, rm, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { randomBytes } from 'node:crypto';
@@ -146,4 +147,27 @@ test.for([
   expect(warnings.length).toBeLessThanOrEqual(1);
   await stop();
   await recount(dir);
+});
+
+test('a process that dies of damage in the midst of the index dies of it once', async () => {
+  const { dir } = await stored();
+  const small = Array.from({ length: 3000 }, (_, i) => object({ key: `key ${i}` }));
+  await Promise.all(small.map(async (one) => disk?.store.put(one)));
+  const script = new URL('reading-process.ts', import.meta.url).pathname;
+  const ends: unknown[] = [];
+  let warned = '';
+  await reopened(async () => {
+    const { length } = await readFile(join(dir, DATA));
+    await overwrite(join(dir, DATA), 16_384, randomBytes(length - 16_384));
+    for (let start = 0; start < 3; start++) {
+      const { status, signal, stderr } = spawnSync(process.execPath, [script, dir], {
+        encoding: 'utf8',
+      });
+      ends.push(status ?? signal);
+      warned += stderr;
+    }
+  });
+  // Whether it dies at all is up to what the garbage looks like.
+  expect(ends.slice(1)).toEqual([0, 0]);
+  expect(warned).toContain('Discarded');
 });

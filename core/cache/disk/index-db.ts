@@ -207,6 +207,16 @@ export class IndexDb {
     }
   }
 
+  /** Reads every entry there is. @throws what LMDB says where it cannot */
+  walk(): void {
+    for (const db of [this.#ids, this.#records, this.#files, this.#sites, this.#meta]) {
+      let entries = 0;
+      for (const _entry of db.getRange()) entries++;
+      if (entries !== db.getCount())
+        throw new Error('The index has entries that cannot be reached');
+    }
+  }
+
   /** Ids of processes that have the index open, as far as they have read from it. */
   get readers(): number[] {
     this.#env.readerCheck();

@@ -3,19 +3,20 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { join } from 'node:path';
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import type { Cancel, Clock } from '#core/clock.ts';
-import type { EvictionReason } from '#core/cache/store.ts';
 import { Files } from './files.ts';
 import { commitObject } from './commit.ts';
+import { Counts } from './counts.ts';
 import { advanceFence, raiseEpoch } from './durable-fence.ts';
 import { makeRoom, Sequence } from './eviction.ts';
+import { Grants } from './grants.ts';
 import { type Health, HealthWatch, indexFailure } from './health.ts';
 import type { IndexDb } from './index-db.ts';
 import type { Ledger, Totals } from './ledger.ts';
 import { type Budget, Limits, type UnderWay } from './limits.ts';
 import type { Change, Commit, DiskPlace, FromKeeper, ToKeeper } from './messages.ts';
-import { openIndex } from './open-index.ts';
+import { indexSettled, openIndex, suspectIndex } from './open-index.ts';
 import { keyHash, shortHash } from './record.ts';
-import { type Counter, SharedState } from './shared.ts';
+import { SharedState } from './shared.ts';
 import { dropOrdered, expire, sweepFiles } from './upkeep.ts';
 
 /** The keeper's row of counters. */
@@ -25,6 +26,8 @@ const BATCH = 256;
 /** Changes that are kept until the disk works again; of more, the keys are lost to this process. */
 const MOST_OWED = 100_000;
 const UPKEEP_MS = 1_000;
+/** After so long an index has been used enough to be trusted with the next start. */
+const SETTLED_MS = 60_000;
 /** Parts of the limits at which room is made ahead of need, and up to which. */
 const HIGH = 0.98;
 const LOW = 0.96;
@@ -42,12 +45,6 @@ export interface KeeperOptions extends Budget {
   readonly log: { warn(message: string): void };
   /** Has the system flush each file before it is committed. Without it a power failure may damage the latest, which is then noticed. */
   readonly syncFiles?: boolean;
-}
-
-/** Room that a thread was granted for files it writes. */
-interface Grant {
-  bytes: number;
-  files: number;
 }
 
 /** What a thread has asked for, in the order in which it came. */
@@ -74,7 +71,7 @@ export class Keeper {
   readonly #sequence: Sequence;
   readonly #limits: Limits;
   readonly #health: HealthWatch;
-  readonly #grants = new Map<MessagePort, Grant>();
+  readonly #grants = new Grants();
   #queue: Queued[] = [];
   /** Changes that could not be written down. */
   #owed: Change[] = [];
@@ -82,7 +79,10 @@ export class Keeper {
   #settling: { readonly port: MessagePort; readonly id: number }[] = [];
   #isScheduled = false;
   #cancelUpkeep: Cancel | undefined;
+  readonly #cancelSettled: Cancel;
   #expiredUpTo = -1;
+  /** The index has failed, so that the next start is to read all of it first. */
+  #isSuspect = false;
   #closed = false;
   /** When all that earlier runs left behind is swept. */
   readonly swept: Promise<void>;
@@ -108,6 +108,9 @@ export class Keeper {
       (error: unknown) => this.#failed(error),
     );
     this.#scheduleUpkeep();
+    this.#cancelSettled = options.clock.after(SETTLED_MS, () => {
+      void this.#trustIndex();
+    });
   }
 
   /**
@@ -134,9 +137,9 @@ export class Keeper {
    */
   connect(slot: number): { readonly place: DiskPlace; readonly port: MessagePort } {
     const { port1, port2 } = new MessageChannel();
-    this.#grants.set(port1, { bytes: 0, files: 0 });
+    this.#grants.open(port1);
     port1.on('message', (message: ToKeeper) => void this.#receive(port1, message));
-    port1.once('close', () => this.#grants.delete(port1));
+    port1.once('close', () => this.#grants.close(port1));
     port1.unref();
     const { dir, budgetBytes, syncFiles = false } = this.#options;
     const place: DiskPlace = {
@@ -170,16 +173,23 @@ export class Keeper {
   async close(): Promise<void> {
     this.#closed = true;
     this.#cancelUpkeep?.();
+    this.#cancelSettled();
     this.#health.close();
     await this.swept;
-    for (const port of this.#grants.keys()) port.close();
+    for (const port of this.#grants.ports()) port.close();
     await this.#files.settled();
     await this.#index.close();
+    await this.#trustIndex();
+  }
+
+  /** The next start need not look closer. */
+  async #trustIndex(): Promise<void> {
+    if (this.#isSuspect) return;
+    await indexSettled(this.#options.dir).catch((error: unknown) => this.#failed(error));
   }
 
   async #receive(port: MessagePort, message: ToKeeper): Promise<void> {
-    const grant = this.#grants.get(port);
-    if (grant === undefined || this.#closed) return;
+    if (this.#closed) return;
     switch (message.type) {
       case 'commit': {
         const { id, commit } = message;
@@ -197,15 +207,15 @@ export class Keeper {
         break;
       case 'room': {
         const { id, bytes, opens } = message;
-        const ok = await this.#grant(grant, bytes, opens ? 1 : 0);
+        const ok = await this.#grant(port, bytes, opens);
         port.postMessage({ id, ok } satisfies FromKeeper);
         break;
       }
       case 'release':
-        this.#giveBack(port, message.bytes);
+        this.#grants.giveBack(port, message.bytes);
         break;
       case 'failed':
-        this.#health.failed(message.code);
+        this.#degrade(message.code);
         break;
     }
   }
@@ -229,14 +239,14 @@ export class Keeper {
     const counts = new Counts();
     // Their files are counted as what is stored from here on.
     for (const one of batch)
-      if (one.kind === 'commit') this.#giveBack(one.port, one.commit.roomBytes);
+      if (one.kind === 'commit') this.#grants.giveBack(one.port, one.commit.roomBytes);
     const underWay = this.underWay;
     this.#shared.isCommitting = true;
     try {
       stored = this.#change((ledger) =>
         batch.map((one) => this.#writeOne(one, ledger, underWay, counts)),
       );
-      counts.write(this.#shared);
+      counts.write(this.#shared, ROW);
     } catch (error) {
       this.#failed(error);
     } finally {
@@ -295,13 +305,6 @@ export class Keeper {
     this.#settling = [];
   }
 
-  #giveBack(port: MessagePort, bytes: number): void {
-    const grant = this.#grants.get(port);
-    if (grant === undefined || bytes === 0) return;
-    grant.bytes -= bytes;
-    grant.files--;
-  }
-
   /** Changes the index, lets the threads know, and removes what is nobody's afterwards. */
   #change<T>(work: (ledger: Ledger) => T): T {
     this.#limits.observeIndex(this.#index.indexBytes);
@@ -314,21 +317,14 @@ export class Keeper {
 
   /** What threads were promised for files that are not committed. */
   get underWay(): UnderWay {
-    const sum = { bytes: 0, files: 0 };
-    for (const { bytes, files } of this.#grants.values()) {
-      sum.bytes += bytes;
-      sum.files += files;
-    }
-    return sum;
+    return this.#grants.underWay;
   }
 
-  async #grant(grant: Grant, bytes: number, files: number): Promise<boolean> {
+  async #grant(port: MessagePort, bytes: number, opens: boolean): Promise<boolean> {
     // Counted before there is room, so that no two are promised the same.
-    grant.bytes += bytes;
-    grant.files += files;
+    this.#grants.give(port, bytes, opens);
     if (await this.#makeRoom()) return true;
-    grant.bytes -= bytes;
-    grant.files -= files;
+    this.#grants.takeBack(port, bytes, opens);
     return false;
   }
 
@@ -350,7 +346,7 @@ export class Keeper {
             counts.add('capacity', objects, bytes),
           ),
         );
-        counts.write(this.#shared);
+        counts.write(this.#shared, ROW);
         if (isMade) return true;
         if (!counts.any) return false;
       } catch (error) {
@@ -368,7 +364,7 @@ export class Keeper {
         counts.add('expired', objects, bytes),
       ),
     );
-    counts.write(this.#shared);
+    counts.write(this.#shared, ROW);
   }
 
   #scheduleUpkeep(): void {
@@ -380,7 +376,15 @@ export class Keeper {
   }
 
   #failed(error: unknown): void {
-    this.#health.failed(indexFailure(error));
+    this.#degrade(indexFailure(error));
+  }
+
+  #degrade(code: string): void {
+    if (code === 'index' && !this.#isSuspect) {
+      this.#isSuspect = true;
+      void suspectIndex(this.#options.dir).catch(() => undefined);
+    }
+    this.#health.failed(code);
   }
 
   #healthChanged(health: Health): void {
@@ -411,21 +415,6 @@ export class Keeper {
     } catch {
       return false;
     }
-  }
-}
-
-/** What a transaction evicts, counted only once it is committed. */
-class Counts {
-  readonly #counts: { readonly counter: Counter; readonly by: number }[] = [];
-
-  get any(): boolean {
-    return this.#counts.length > 0;
-  }
-  add(reason: EvictionReason, objects: number, bytes: number): void {
-    this.#counts.push({ counter: reason, by: objects }, { counter: 'evictedBytes', by: bytes });
-  }
-  write(shared: SharedState): void {
-    for (const { counter, by } of this.#counts) shared.count(ROW, counter, by);
   }
 }
 

@@ -1,3 +1,8 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { CanopyError, messageOf } from '#core/errors.ts';
 import type { Files } from './files.ts';
 import { convertIndex, discardIndex, isIndexWhole } from './format.ts';
@@ -34,6 +39,10 @@ export async function openIndex(
 /** @returns why it is of no use, where it is of none */
 async function openKnown({ dir, mapBytes }: OpenIndexOptions): Promise<IndexDb | string> {
   if (!(await isIndexWhole(dir))) return 'the index is damaged';
+  if ((await isUnsettled(dir)) && !(await canBeWalked(dir, mapBytes))) {
+    return 'the last process ended while it opened it, and not all of it can be read';
+  }
+  await suspectIndex(dir);
   let index: IndexDb;
   try {
     index = new IndexDb(dir, mapBytes);
@@ -56,6 +65,29 @@ async function openKnown({ dir, mapBytes }: OpenIndexOptions): Promise<IndexDb |
   }
   await index.close();
   return 'it is of a format that this version of Canopy does not know';
+}
+
+/** There while a process has had the store open for so short that it may have died of it. */
+const OPENING = 'opening';
+
+const isUnsettled = (dir: string): Promise<boolean> =>
+  readFile(join(dir, OPENING)).then(
+    () => true,
+    () => false,
+  );
+
+/** Has the next start read all of the index before it trusts it. */
+export const suspectIndex = (dir: string): Promise<void> => writeFile(join(dir, OPENING), '');
+
+/** Whoever has opened the index has done well with it, or closes it. */
+export const indexSettled = (dir: string): Promise<void> => rm(join(dir, OPENING), { force: true });
+
+/** Has another process read all of the index, which may be the end of it. */
+async function canBeWalked(dir: string, mapBytes: number): Promise<boolean> {
+  const script = fileURLToPath(new URL('./check-index.ts', import.meta.url));
+  const child = spawn(process.execPath, [script, dir, String(mapBytes)], { stdio: 'ignore' });
+  const [code] = (await once(child, 'exit')) as [number | null];
+  return code === 0;
 }
 
 const SYSTEM_CODE = /^E[A-Z]+$/;
