@@ -1,3 +1,5 @@
+import { open, rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { getSystemErrorName } from 'node:util';
 import type { Clock } from '#core/clock.ts';
 
@@ -89,3 +91,23 @@ export class HealthWatch {
     this.#options.onChange(this.#health);
   }
 }
+
+/** Whether a file can be written in `dir`, and is flushed. */
+export async function canWriteTo(dir: string): Promise<boolean> {
+  const path = join(dir, 'probe');
+  try {
+    const handle = await open(path, 'w', 0o600);
+    try {
+      await handle.writeFile(Buffer.alloc(PROBE_BYTES));
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    await rm(path);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+const PROBE_BYTES = 64 * 1024;

@@ -1,4 +1,4 @@
-import { mkdir, open, rm, statfs } from 'node:fs/promises';
+import { mkdir, statfs } from 'node:fs/promises';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { join } from 'node:path';
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
@@ -9,10 +9,10 @@ import { Counts } from './counts.ts';
 import { advanceFence, raiseEpoch } from './durable-fence.ts';
 import { makeRoom, Sequence } from './eviction.ts';
 import { Grants } from './grants.ts';
-import { type Health, HealthWatch, indexFailure } from './health.ts';
+import { canWriteTo, type Health, HealthWatch, indexFailure } from './health.ts';
 import type { IndexDb } from './index-db.ts';
 import type { Ledger, Totals } from './ledger.ts';
-import { type Budget, Limits, type UnderWay } from './limits.ts';
+import { type Budget, indexMapBytes, Limits, rememberedKeys, type UnderWay } from './limits.ts';
 import type { Change, Commit, DiskPlace, FromKeeper, ToKeeper } from './messages.ts';
 import { indexSettled, openIndex, suspectIndex } from './open-index.ts';
 import { keyHash, shortHash } from './record.ts';
@@ -31,12 +31,6 @@ const SETTLED_MS = 60_000;
 /** Parts of the limits at which room is made ahead of need, and up to which. */
 const HIGH = 0.98;
 const LOW = 0.96;
-/** Keys whose uses are remembered, for each so many bytes of the budget. */
-const BYTES_A_KEY = 16 * 1024;
-const FEWEST_KEYS = 1 << 16;
-const MOST_KEYS = 1 << 24;
-/** Addresses of the index beyond the budget, for what one transaction needs. */
-const MAP_SLACK_BYTES = 1024 * 1024 * 1024;
 
 export interface KeeperOptions extends Budget {
   /** The store's own; made where it is missing. */
@@ -92,12 +86,12 @@ export class Keeper {
     this.#index = index;
     this.#files = files;
     this.#run = run;
-    this.#shared = new SharedState(keysFor(options.budgetBytes));
+    this.#shared = new SharedState(rememberedKeys(options.budgetBytes));
     this.#sequence = new Sequence(index);
     this.#limits = new Limits(options);
     this.#health = new HealthWatch({
       clock: options.clock,
-      probe: () => this.#probe(),
+      probe: () => this.#works(),
       onChange: (health) => this.#healthChanged(health),
     });
     this.swept = sweepFiles(index, files, run, () => this.#closed).then(
@@ -121,7 +115,11 @@ export class Keeper {
   static async open(options: KeeperOptions): Promise<Keeper> {
     await mkdir(options.dir, { recursive: true });
     const files = new Files(join(options.dir, 'files'));
-    const { index, run } = await openIndex({ ...options, files, mapBytes: mapBytes(options) });
+    const { index, run } = await openIndex({
+      ...options,
+      files,
+      mapBytes: indexMapBytes(options.budgetBytes),
+    });
     const keeper = new Keeper(options, index, files, run);
     await keeper.upkeep();
     return keeper;
@@ -147,7 +145,7 @@ export class Keeper {
       run: this.#run,
       budgetBytes,
       maxObjectBytes: this.#limits.maxObjectBytes,
-      mapBytes: mapBytes(this.#options),
+      mapBytes: indexMapBytes(budgetBytes),
       syncFiles,
       shared: this.#shared.buffer,
       slot,
@@ -379,6 +377,16 @@ export class Keeper {
     this.#degrade(indexFailure(error));
   }
 
+  async #works(): Promise<boolean> {
+    if (!(await canWriteTo(this.#options.dir))) return false;
+    try {
+      this.#index.set('probedAt', this.#options.clock.now());
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
   #degrade(code: string): void {
     if (code === 'index' && !this.#isSuspect) {
       this.#isSuspect = true;
@@ -398,29 +406,4 @@ export class Keeper {
     this.#owed = [];
     this.#schedule();
   }
-
-  async #probe(): Promise<boolean> {
-    const path = join(this.#options.dir, 'probe');
-    try {
-      const handle = await open(path, 'w', 0o600);
-      try {
-        await handle.writeFile(Buffer.alloc(64 * 1024));
-        await handle.sync();
-      } finally {
-        await handle.close();
-      }
-      await rm(path);
-      this.#index.set('probedAt', this.#options.clock.now());
-      return true;
-    } catch {
-      return false;
-    }
-  }
-}
-
-const mapBytes = ({ budgetBytes }: KeeperOptions): number => budgetBytes + MAP_SLACK_BYTES;
-
-function keysFor(budgetBytes: number): number {
-  const wanted = 2 ** Math.ceil(Math.log2(budgetBytes / BYTES_A_KEY));
-  return Math.min(MOST_KEYS, Math.max(FEWEST_KEYS, wanted));
 }

@@ -76,3 +76,17 @@ export class Limits {
     );
   }
 }
+
+/** Keys whose uses are remembered: one for each so many bytes of the budget. */
+const BYTES_A_KEY = 16 * 1024;
+const FEWEST_KEYS = 1 << 16;
+const MOST_KEYS = 1 << 24;
+
+/** How many keys to remember uses of: a power of two. */
+export function rememberedKeys(budgetBytes: number): number {
+  const wanted = 2 ** Math.ceil(Math.log2(budgetBytes / BYTES_A_KEY));
+  return Math.min(MOST_KEYS, Math.max(FEWEST_KEYS, wanted));
+}
+
+/** Addresses for the index: the budget, and what a transaction may need beyond it. */
+export const indexMapBytes = (budgetBytes: number): number => budgetBytes + 1024 * 1024 * 1024;
