@@ -4,7 +4,17 @@ import { hash32 } from '#core/hash.ts';
 import { BudgetedMap } from './eviction/budgeted-map.ts';
 import { DEFAULT_POLICY, policyOf, type PolicyName } from './eviction/policies.ts';
 import { sizeInMemory, type StoredObject } from './object.ts';
-import type { EvictionReason, ObjectStore, PurgeMark, StoreStats, Volume } from './store.ts';
+import { HeldWriters } from './held-writer.ts';
+import type {
+  Draft,
+  EvictionReason,
+  Keeping,
+  ObjectStore,
+  PurgeMark,
+  StoreStats,
+  Volume,
+  Writer,
+} from './store.ts';
 
 const SWEEP_BATCH = 1000;
 const NOTHING: Volume = { objects: 0, bytes: 0 };
@@ -17,6 +27,7 @@ export class MemoryStore implements ObjectStore {
   readonly #variants: BudgetedMap<string, readonly StoredObject[]>;
   readonly #maxKeyBytes: number;
   readonly #policy: PolicyName;
+  readonly #writers = new HeldWriters();
   readonly #bySite = new Map<string, Volume>();
   readonly #evicted: Record<EvictionReason, number> = {
     capacity: 0,
@@ -58,7 +69,9 @@ export class MemoryStore implements ObjectStore {
     return variants;
   }
 
-  put(object: StoredObject, maxVariants = DEFAULT_MAX_VARIANTS): boolean {
+  put(object: StoredObject, keeping: Keeping | number = {}): boolean {
+    const { maxVariants = DEFAULT_MAX_VARIANTS } =
+      typeof keeping === 'number' ? { maxVariants: keeping } : keeping;
     if (sizeInMemory(object) > this.#maxKeyBytes) {
       this.#refused++;
       return false;
@@ -76,19 +89,30 @@ export class MemoryStore implements ObjectStore {
     }
     this.#set(object.key, variants);
     this.#stored++;
-    this.#storedBytes += sizeInMemory(object);
+    this.#storedBytes += object.body.size;
     return true;
   }
 
-  drop({ key, selector }: StoredObject): void {
+  reserve({ key }: Draft, expectedBytes = 0, keeping: Keeping = {}): Writer | undefined {
+    if (expectedBytes > this.#maxKeyBytes) return undefined;
+    return this.#writers.open(key, (object) => this.put(object, keeping));
+  }
+
+  async settled(): Promise<void> {
+    // There is nothing to be written down.
+  }
+
+  drop({ key, selector }: Pick<StoredObject, 'key' | 'selector'>): void {
     this.#keep(key, (other) => other.selector !== selector, 'replaced');
   }
 
   delete(key: string, selector = ''): Volume {
+    this.#writers.fence(key);
     return this.#keep(key, (object) => !object.selector.startsWith(selector), 'purged');
   }
 
   purge(key: string, purge: PurgeMark): Volume {
+    this.#writers.fence(key);
     if (purge.mode === 'hard') {
       return this.#keep(key, (object) => object.asOf >= purge.sequence, 'purged');
     }

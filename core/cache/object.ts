@@ -5,16 +5,20 @@ import { liesWithin } from './policy/partial.ts';
 import type { ContentRange, Cut } from './policy/slicing.ts';
 import { variantSelector } from './policy/vary.ts';
 import type { Body } from './body.ts';
+import type { FileBody } from './disk/file-body.ts';
+
+/** A complete body: held in memory, or read from disk when it is asked for. */
+export type StoredBody = Body | FileBody;
 
 /** A stored response: one variant under a cache key. */
-export interface StoredObject extends StoredState {
+export interface StoredObject<B extends StoredBody = Body> extends StoredState {
   readonly key: string;
   readonly site: string;
   /** The request's values of the key's inputs, see `keySelector`, then of the fields in `facts.vary`, see `variantSelector`. */
   readonly selector: string;
   /** End-to-end fields as the parent sent them. */
   readonly fields: Fields;
-  readonly body: Body;
+  readonly body: B;
   /** The fence up to which its content is known to have heeded every purge. */
   readonly asOf: number;
   /** Its content is not in `body` but in slices, see `Manifest`. */
