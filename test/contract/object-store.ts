@@ -204,6 +204,7 @@ export function objectStoreContract(
       expect((await writer?.commit(object())) ?? false).toBe(false);
       expect(held([object().key, 'small'])).toEqual(['small']);
       expect(store.volume().objects).toBe(1);
+      for (const stats of store.stats().slice(-1)) expect(stats.refused).toBe(1);
     });
 
     test('deletes every variant under a key, and tells what it deleted', async () => {

@@ -100,6 +100,7 @@ export class DiskStore implements Store {
       files: this.#files,
       number: () => fileNumber(run, this.#shared.nextFile()),
       syncFiles,
+      onRefused: () => void this.#refused(),
     });
   }
 

@@ -28,6 +28,8 @@ export interface DiskWriterOptions {
   /** Gives the file its number. */
   readonly number: () => number;
   readonly syncFiles: boolean;
+  /** Told that there is no room for it. */
+  readonly onRefused: () => void;
 }
 
 interface OpenFile {
@@ -111,6 +113,7 @@ export class DiskWriter implements Writer {
 
   async #writeOut(chunks: readonly Buffer[]): Promise<void> {
     if (!(await this.#hasRoom())) {
+      this.#options.onRefused();
       this.#isBroken = true;
       return;
     }
