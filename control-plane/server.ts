@@ -9,6 +9,7 @@ import { TierKeyRotation } from './keys/rotation.ts';
 import { NodeLeases } from './journal/leases.ts';
 import { Purges } from './purge/purges.ts';
 import { digestOf, newSecret } from './secrets.ts';
+import { openRedisState } from './state/redis.ts';
 import { openSqliteState } from './state/sqlite.ts';
 import type { StateStore } from './state/store.ts';
 
@@ -18,8 +19,10 @@ const LEASE_MS = 10_000;
 const ADMIN = 'admin';
 
 export interface ControlPlaneOptions {
-  /** Where the state is kept; made if missing, held by one control plane at a time. */
+  /** Where the state is kept without `redisUrl`; made if missing, held by one control plane at a time. */
   readonly dir: string;
+  /** The Redis that keeps the state, for several control planes together. */
+  readonly redisUrl?: string;
   readonly host: string;
   /** 0: any free port. */
   readonly port: number;
@@ -41,7 +44,8 @@ export interface RunningControlPlane {
 
 /**
  * Starts the control plane.
- * @throws CanopyError `conflict` if the state or the address is in use, `internal-error` if the state is damaged
+ * @throws CanopyError `conflict` if the state or the address is in use, `internal-error` if the state is
+ * damaged, `unavailable` if Redis is
  */
 export async function startControlPlane(
   options: ControlPlaneOptions,
@@ -51,11 +55,16 @@ export async function startControlPlane(
     leaseMs = LEASE_MS,
     log = pino({ name: 'control-plane' }),
   } = options;
-  const store = openSqliteState(options.dir);
+  const store = await openState(options, log);
   try {
     const adminToken = await ensureAdminToken(store, clock, options.adminToken);
     const journal = await Journal.open(store, clock);
-    const leases = new NodeLeases({ clock, leaseMs, nodes: journal.config.nodes });
+    const leases = await NodeLeases.open({
+      clock,
+      leaseMs,
+      standings: store.standings,
+      nodes: () => journal.config.nodes,
+    });
     const purges = await Purges.open({ store, journal, leases, clock, log });
     const streams = new NodeStreams(journal, clock);
     const access = new Access(store, journal);
@@ -64,6 +73,7 @@ export async function startControlPlane(
       { access, clock, journal, leases, purges, store, streams, tierKeyRotation },
       log,
     );
+    followOthers({ store, journal, leases, purges, log });
     const url = await app.listen({ host: options.host, port: options.port }).catch(refuseAddress);
     const close = async (): Promise<void> => {
       streams.endAll();
@@ -79,6 +89,42 @@ export async function startControlPlane(
   }
 }
 
+/** The state that the options name. @throws CanopyError as `startControlPlane` */
+export const openState = async (
+  { dir, redisUrl }: Pick<ControlPlaneOptions, 'dir' | 'redisUrl'>,
+  log: Logger,
+): Promise<StateStore> =>
+  redisUrl === undefined ? openSqliteState(dir) : openRedisState(redisUrl, log);
+
+/** Heeds what other control planes on the same state do. */
+function followOthers({
+  store,
+  journal,
+  leases,
+  purges,
+  log,
+}: {
+  readonly store: StateStore;
+  readonly journal: Journal;
+  readonly leases: NodeLeases;
+  readonly purges: Purges;
+  readonly log: Logger;
+}): void {
+  const follow = (read: Promise<unknown>): void => {
+    read
+      .catch((error: unknown) => log.error(`Could not follow the journal: ${messageOf(error)}`))
+      .finally(() => purges.settleBehind());
+  };
+  store.watch({
+    // Leases that others grant are reckoned from when they are first seen here.
+    changed: () => follow(Promise.all([journal.catchUp(), leases.survey()])),
+    reconnected: () => {
+      leases.presumeAll();
+      follow(journal.verify());
+    },
+  });
+}
+
 async function ensureAdminToken(
   store: StateStore,
   clock: Clock,
@@ -90,14 +136,17 @@ async function ensureAdminToken(
   const administrable = tokens.some(({ scopes, sites }) => scopes.includes('admin') && !sites);
   if (given === undefined && administrable) return undefined;
   const secret = given ?? newSecret();
-  await store.deleteToken(ADMIN);
-  await store.addToken({
+  const token = {
     name: ADMIN,
     digest: digestOf(secret),
-    scopes: ['admin'],
+    scopes: ['admin' as const],
     sites: null,
     createdAt: clock.now(),
-  });
+  };
+  if (await store.addToken(token)) return secret;
+  // One that is none to administer with, or another than was given.
+  await store.deleteToken(ADMIN);
+  await store.addToken(token);
   return secret;
 }
 

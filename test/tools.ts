@@ -14,6 +14,11 @@ interface Tool {
 const TOOLS: readonly Tool[] = [
   { command: 'curl', aptPackage: 'curl', why: 'the end-to-end tests ask the way people do' },
   { command: 'chromium', aptPackage: 'chromium', why: 'a real browser plays a video' },
+  {
+    command: 'redis-server',
+    aptPackage: 'redis-server',
+    why: 'several control planes share one',
+  },
   { command: 'ffmpeg', aptPackage: 'ffmpeg', why: 'makes the video' },
 ];
 

@@ -187,6 +187,7 @@ async function startOrigin(): Promise<{
 }
 
 const configOf = (origin: string, midTier: string): Config => ({
+  journal: 'j',
   sequence: 1,
   network: { tierKey: 'a key for this test only' },
   sites: [

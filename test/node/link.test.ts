@@ -212,7 +212,13 @@ describe('outages', () => {
 
   test('a journal that does not reach to its fence resets the node', async () => {
     const { dir, link } = await network();
-    const ahead = { sequence: 99, network: { tierKey: 'a-key-of-16-chars' }, sites: [], nodes: [] };
+    const ahead = {
+      journal: 'another',
+      sequence: 99,
+      network: { tierKey: 'a-key-of-16-chars' },
+      sites: [],
+      nodes: [],
+    };
     await writeFile(join(dir, 'config.json'), JSON.stringify(ahead));
     const node = link();
     await node.link.start();
