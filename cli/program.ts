@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander';
 import { version } from '#core/node/version.ts';
+import { addBackup } from './commands/backup.ts';
 import { addNodes } from './commands/nodes.ts';
 import { addProcesses } from './commands/processes.ts';
 import { addPurge } from './commands/purge.ts';
@@ -27,7 +28,16 @@ export function createProgram(): Command {
     })
     .exitOverride();
   // Settings are inherited by the commands that are added after them.
-  for (const add of [addUp, addPut, addPurge, addSites, addNodes, addTierKey, addProcesses])
+  for (const add of [
+    addUp,
+    addPut,
+    addPurge,
+    addSites,
+    addNodes,
+    addTierKey,
+    addBackup,
+    addProcesses,
+  ])
     add(program);
   return program;
 }

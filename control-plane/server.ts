@@ -9,8 +9,7 @@ import { TierKeyRotation } from './keys/rotation.ts';
 import { NodeLeases } from './journal/leases.ts';
 import { Purges } from './purge/purges.ts';
 import { digestOf, newSecret } from './secrets.ts';
-import { openRedisState } from './state/redis.ts';
-import { openSqliteState } from './state/sqlite.ts';
+import { openState, type StatePlace } from './state/open.ts';
 import type { StateStore } from './state/store.ts';
 
 const LEASE_MS = 10_000;
@@ -18,11 +17,7 @@ const LEASE_MS = 10_000;
 /** The token that is made when there is none to administer with. */
 const ADMIN = 'admin';
 
-export interface ControlPlaneOptions {
-  /** Where the state is kept without `redisUrl`; made if missing, held by one control plane at a time. */
-  readonly dir: string;
-  /** The Redis that keeps the state, for several control planes together. */
-  readonly redisUrl?: string;
+export interface ControlPlaneOptions extends StatePlace {
   readonly host: string;
   /** 0: any free port. */
   readonly port: number;
@@ -88,13 +83,6 @@ export async function startControlPlane(
     throw error;
   }
 }
-
-/** The state that the options name. @throws CanopyError as `startControlPlane` */
-export const openState = async (
-  { dir, redisUrl }: Pick<ControlPlaneOptions, 'dir' | 'redisUrl'>,
-  log: Logger,
-): Promise<StateStore> =>
-  redisUrl === undefined ? openSqliteState(dir) : openRedisState(redisUrl, log);
 
 /** Heeds what other control planes on the same state do. */
 function followOthers({

@@ -50,7 +50,7 @@ export function addProcesses(program: Command): void {
     'control-plane',
     'run the control plane',
     controlPlaneSettings,
-    async ({ dir, listen, leaseMs, adminToken }) => {
+    async ({ dir, redisUrl, listen, leaseMs, adminToken }) => {
       const { startControlPlane } = await import('#control-plane/server.ts');
       const { host, port } = listen;
       const server = await startControlPlane({
@@ -58,6 +58,7 @@ export function addProcesses(program: Command): void {
         host,
         port,
         leaseMs,
+        ...(redisUrl !== undefined && { redisUrl }),
         ...(adminToken !== undefined && { adminToken }),
       });
       if (adminToken === undefined && server.adminToken !== undefined) {

@@ -3,8 +3,8 @@ import type { Clock } from '#core/clock.ts';
 import type { Location, Tier } from '#core/contract/node.ts';
 import type { Site } from '#core/contract/site.ts';
 import { ApiClient } from '../api-client.ts';
-import type { Children } from './children.ts';
-import { type Plan, type PlannedNode, registration } from './plan.ts';
+import type { Children, RunningChild } from './children.ts';
+import { type Plan, type PlannedNode, type PlannedProcess, registration } from './plan.ts';
 import { waitUntilServing } from './ready.ts';
 import type { Registry } from './registry.ts';
 import { uploadSample } from './sample.ts';
@@ -18,6 +18,8 @@ export interface NetworkOptions {
   /** Per edge and mid-tier. */
   readonly memoryBytes: number;
   readonly site: Site;
+  /** Keeps the state in place of `dir`. */
+  readonly redisUrl?: string;
 }
 
 export interface RunningPlace {
@@ -33,7 +35,9 @@ export interface RunningNetwork {
   readonly edges: readonly RunningPlace[];
   readonly midTiers: readonly RunningPlace[];
   readonly origins: readonly RunningPlace[];
-  readonly controlPlane: { readonly url: string; readonly token: string; readonly pid: number };
+  /** The first answers commands; nodes turn to any. */
+  readonly controlPlanes: readonly [RunningChild, ...RunningChild[]];
+  readonly token: string;
 }
 
 /** Starts every process of `plan` and resolves once the network serves. */
@@ -42,17 +46,21 @@ export async function startNetwork(
   options: NetworkOptions,
   { children, registry, clock }: { children: Children; registry: Registry; clock: Clock },
 ): Promise<RunningNetwork> {
-  const controlPlane = await children.start({
-    name: plan.controlPlane.name,
-    arguments: [
-      'control-plane',
-      ...flags({
-        dir: join(options.dir, 'control-plane'),
-        listen: `127.0.0.1:${plan.controlPlane.port}`,
-      }),
-    ],
-    environment: { CANOPY_ADMIN_TOKEN: registry.adminToken },
-  });
+  const startControlPlane = ({ name, port }: PlannedProcess): Promise<RunningChild> =>
+    children.start({
+      name,
+      arguments: [
+        'control-plane',
+        ...flags({ dir: join(options.dir, 'control-plane'), listen: `127.0.0.1:${port}` }),
+      ],
+      environment: {
+        CANOPY_ADMIN_TOKEN: registry.adminToken,
+        ...(options.redisUrl !== undefined && { CANOPY_REDIS: options.redisUrl }),
+      },
+    });
+  const [controlPlane, ...replicas] = await Promise.all(plan.controlPlanes.map(startControlPlane));
+  if (controlPlane === undefined) throw new Error('A network has at least one control plane');
+  const controlPlanes = [controlPlane, ...replicas] as const;
   await registry.controlPlaneAt(controlPlane.url);
   const api = new ApiClient({ url: controlPlane.url, token: registry.adminToken });
 
@@ -72,10 +80,11 @@ export async function startNetwork(
         node.tier,
         ...flags({
           name: node.name,
-          'control-plane': controlPlane.url,
           dir: join(options.dir, 'nodes', node.name),
           listen: `127.0.0.1:${node.port}`,
         }),
+        '--control-plane',
+        ...controlPlanes.map((replica) => replica.url),
         ...(node.tier === 'origin'
           ? []
           : flags({ workers: options.workers, memory: options.memoryBytes })),
@@ -105,8 +114,7 @@ export async function startNetwork(
     },
     clock,
   );
-  const { url, pid } = controlPlane;
-  return { site, edges, midTiers, origins, controlPlane: { url, token: registry.adminToken, pid } };
+  return { site, edges, midTiers, origins, controlPlanes, token: registry.adminToken };
 }
 
 const flags = (values: Readonly<Record<string, string | number>>): string[] =>

@@ -9,6 +9,8 @@ export interface Shape {
   readonly port: number;
   /** Whether the network has an origin of its own. */
   readonly withOrigin: boolean;
+  /** More than one share a Redis. */
+  readonly controlPlanes: number;
 }
 
 /** A process that `canopy up` starts. */
@@ -26,13 +28,14 @@ export interface Plan {
   readonly edges: readonly PlannedNode[];
   readonly midTiers: readonly PlannedNode[];
   readonly origins: readonly PlannedNode[];
-  readonly controlPlane: PlannedProcess;
+  readonly controlPlanes: readonly PlannedProcess[];
 }
 
 /** Which processes a network has, and where each listens. */
-export function planNetwork({ edges, midTiers, port, withOrigin }: Shape): Plan {
+export function planNetwork({ edges, midTiers, port, withOrigin, controlPlanes }: Shape): Plan {
   const origins = withOrigin ? 1 : 0;
-  const last = port === 0 ? 0 : port + edges + midTiers + origins;
+  const nodes = edges + midTiers + origins;
+  const last = port === 0 ? 0 : port + nodes + controlPlanes - 1;
   if (last > 65_535) {
     throw new CanopyError(
       'invalid-input',
@@ -53,7 +56,10 @@ export function planNetwork({ edges, midTiers, port, withOrigin }: Shape): Plan 
           },
         ]
       : [],
-    controlPlane: { name: 'control-plane', port: last },
+    controlPlanes: Array.from({ length: controlPlanes }, (_, place) => ({
+      name: place === 0 ? 'control-plane' : `control-plane-${place + 1}`,
+      port: portAt(nodes + place),
+    })),
   };
 }
 
@@ -61,7 +67,7 @@ export const allProcesses = (plan: Plan): readonly PlannedProcess[] => [
   ...plan.edges,
   ...plan.midTiers,
   ...plan.origins,
-  plan.controlPlane,
+  ...plan.controlPlanes,
 ];
 
 /** The address that `node` is registered under: the real one if known, else a port that refuses connections. */

@@ -3,7 +3,7 @@ import type { RunningNetwork } from './network.ts';
 
 /** What `up` says once everything serves: who is where, and what to try. */
 export function summary(network: RunningNetwork, dir: string): string {
-  const { edges, midTiers, origins, controlPlane } = network;
+  const { edges, midTiers, origins, controlPlanes } = network;
   const rows = [...edges, ...midTiers, ...origins].map((node) => [
     node.tier,
     node.name,
@@ -14,7 +14,10 @@ export function summary(network: RunningNetwork, dir: string): string {
   const lines = [
     table(
       ['tier', 'name', 'location', 'url', 'pid'],
-      [...rows, ['control-plane', 'control-plane', '-', controlPlane.url, controlPlane.pid]],
+      [
+        ...rows,
+        ...controlPlanes.map(({ name, url, pid }) => ['control-plane', name, '-', url, pid]),
+      ],
     ),
     '',
     ...curlLines(network).flatMap((line, index) => (index === 0 ? ['Try:', line] : [line])),

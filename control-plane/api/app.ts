@@ -1,5 +1,6 @@
 import { fastify, type FastifyInstance, LogController } from 'fastify';
 import type { Logger } from 'pino';
+import { backupRoutes } from './backup.ts';
 import { journalRoutes } from './journal.ts';
 import { networkRoutes } from './network.ts';
 import { nodeLinkRoutes } from './node-link.ts';
@@ -38,6 +39,7 @@ export function buildApp(services: Services, log: Logger): FastifyInstance {
     nodeRoutes,
     tokenRoutes,
     purgeRoutes,
+    backupRoutes,
   ]) {
     routes(app, services);
   }

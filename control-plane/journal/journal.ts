@@ -1,10 +1,10 @@
-import { randomUUID } from 'node:crypto';
 import { EventEmitter, once } from 'node:events';
 import { isDeepStrictEqual } from 'node:util';
 import type { Clock } from '#core/clock.ts';
 import type { Config, JournalEntry, JournalEvent } from '#core/contract/event.ts';
 import { CanopyError } from '#core/errors.ts';
 import { applyEvent } from '#core/node/config.ts';
+import { newHead } from './head.ts';
 import { newSecret } from '../secrets.ts';
 import type { Alongside, JournalHead, StateStore } from '../state/store.ts';
 
@@ -183,18 +183,6 @@ export class Journal {
     this.#changes.emit('change', events);
   }
 }
-
-/**
- * Where a journal goes on whose history is no longer what nodes may know: under a new name, and beyond
- * every sequence that the lost history can have reached, so that fences never go back. No journal
- * gets a thousand events a second for long, so the time in milliseconds is ahead of all of them.
- * @param sequence the last one known
- * @param now ms since the Unix epoch
- */
-export const newHead = (sequence: number, now: number): JournalHead => ({
-  journal: randomUUID(),
-  sequence: Math.max(sequence, Math.floor(now)) + 1,
-});
 
 async function configIn(store: StateStore): Promise<Config> {
   const config = await store.config();

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { allProcesses, planNetwork, registration } from '#cli/up/plan.ts';
 import { nodeSchema } from '#core/contract/node.ts';
 
-const shape = { edges: 3, midTiers: 2, port: 8080, withOrigin: true };
+const shape = { edges: 3, midTiers: 2, port: 8080, controlPlanes: 1, withOrigin: true };
 
 describe('planNetwork', () => {
   test('ports follow each other: edges, mid-tiers, origin, control plane', () => {
@@ -26,7 +26,7 @@ describe('planNetwork', () => {
   test('without an origin of its own the control plane moves up', () => {
     const plan = planNetwork({ ...shape, withOrigin: false });
     expect(plan.origins).toEqual([]);
-    expect(plan.controlPlane.port).toBe(8085);
+    expect(plan.controlPlanes[0]?.port).toBe(8085);
   });
 
   test('more nodes than cities: names stay unique and valid', () => {
@@ -39,12 +39,18 @@ describe('planNetwork', () => {
   });
 
   test('no nodes at all is a control plane', () => {
-    const plan = planNetwork({ edges: 0, midTiers: 0, port: 9000, withOrigin: false });
+    const plan = planNetwork({
+      edges: 0,
+      midTiers: 0,
+      port: 9000,
+      withOrigin: false,
+      controlPlanes: 1,
+    });
     expect(allProcesses(plan)).toEqual([{ name: 'control-plane', port: 9000 }]);
   });
 
   test('the last port must exist', () => {
-    expect(planNetwork({ ...shape, port: 65_529 }).controlPlane.port).toBe(65_535);
+    expect(planNetwork({ ...shape, port: 65_529 }).controlPlanes[0]?.port).toBe(65_535);
     expect(() => planNetwork({ ...shape, port: 65_530 })).toThrow('Ports 65530 to 65536');
   });
 });
