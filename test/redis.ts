@@ -1,8 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { createServer } from 'node:net';
-import type { AddressInfo } from 'node:net';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
@@ -22,18 +21,39 @@ export class RedisServer {
   readonly port: number;
   readonly #dir: string;
   readonly #options: readonly string[];
+  /** What it says once it serves. */
+  readonly #ready: string;
   #process: ChildProcess | undefined;
 
-  private constructor(port: number, dir: string, options: readonly string[]) {
+  private constructor(port: number, dir: string, options: readonly string[], ready: string) {
     this.port = port;
     this.#dir = dir;
     this.#options = options;
+    this.#ready = ready;
   }
 
   /** @param options as on the command line of redis-server */
   static async start(...options: string[]): Promise<RedisServer> {
-    const dir = await mkdtemp(join(tmpdir(), 'canopy-redis-'));
-    const server = new RedisServer(await freePort(), dir, options);
+    const dir = await temporaryDir();
+    const port = await freePort();
+    const own = ['--port', `${port}`, '--dir', dir, '--bind', '127.0.0.1'];
+    const durable = ['--appendonly', 'yes', '--save', ''];
+    const all = [...own, ...durable, ...options];
+    return RedisServer.#run(port, dir, all, 'Ready to accept connections');
+  }
+
+  /** A sentinel that watches `master` under `name`. */
+  static async startSentinel(name: string, master: RedisServer): Promise<RedisServer> {
+    const dir = await temporaryDir();
+    const port = await freePort();
+    const file = join(dir, 'sentinel.conf');
+    const watched = `sentinel monitor ${name} 127.0.0.1 ${master.port} 1`;
+    await writeFile(file, `port ${port}\nbind 127.0.0.1\ndir ${dir}\n${watched}\n`);
+    return RedisServer.#run(port, dir, [file, '--sentinel'], '+monitor');
+  }
+
+  static async #run(port: number, dir: string, options: readonly string[], ready: string) {
+    const server = new RedisServer(port, dir, options, ready);
     await server.start();
     return server;
   }
@@ -43,16 +63,12 @@ export class RedisServer {
   }
 
   async start(): Promise<void> {
-    const own = ['--port', `${this.port}`, '--dir', this.#dir, '--bind', '127.0.0.1'];
-    const durable = ['--appendonly', 'yes', '--save', ''];
-    const child = spawn('redis-server', [...own, ...durable, ...this.#options], {
-      stdio: ['ignore', 'pipe', 'inherit'],
-    });
+    const child = spawn('redis-server', this.#options, { stdio: ['ignore', 'pipe', 'inherit'] });
     this.#process = child;
     let said = '';
     for await (const chunk of child.stdout as AsyncIterable<Buffer>) {
       said += chunk.toString();
-      if (said.includes('Ready to accept connections')) break;
+      if (said.includes(this.#ready)) break;
     }
     if (child.exitCode !== null) throw new Error(`redis-server ended: ${said}`);
   }
@@ -81,3 +97,5 @@ export class RedisServer {
     await rm(this.#dir, { recursive: true, force: true });
   }
 }
+
+const temporaryDir = (): Promise<string> => mkdtemp(join(tmpdir(), 'canopy-redis-'));

@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { CanopyError, messageOf } from '#core/errors.ts';
 import {
+  COMMAND_TIMEOUT_MS,
   createClient,
   nameOf,
   parseRedisUrl,
@@ -122,7 +123,12 @@ export class RedisConnection {
     const remember = (error: unknown): void => void (reason = error);
     this.#client.on('error', remember);
     try {
-      await Promise.all([this.#client.connect(), this.#waiting.connect()]);
+      const connected = Promise.all([this.#client.connect(), this.#waiting.connect()]);
+      // Sentinels and clusters are asked for ever.
+      const timeUp = delay(COMMAND_TIMEOUT_MS, undefined, { ref: false }).then(() => {
+        throw new Error(`no answer within ${COMMAND_TIMEOUT_MS} ms`);
+      });
+      await Promise.race([connected, timeUp]);
     } catch (error) {
       throw translated(this.#address, reason ?? error);
     } finally {
