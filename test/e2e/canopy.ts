@@ -28,6 +28,8 @@ export interface ReadyFile {
   readonly origin: Place | null;
   readonly routers: readonly Place[];
   readonly controlPlane: { readonly url: string; readonly token: string; readonly pid: number };
+  /** All replicas, the one above among them. */
+  readonly controlPlanes: readonly { readonly url: string; readonly pid: number }[];
 }
 
 interface RunOptions {
