@@ -11,6 +11,9 @@ beforeAll(async () => void (redis = await RedisServer.start()));
 beforeEach(async () => void (await redis.command('FLUSHALL')));
 afterAll(() => redis.end());
 
+const reaches = (cp: TestControlPlane, sequence: number) =>
+  eventually(async () => expect(await cp.sequence()).toBe(sequence));
+
 async function replicas() {
   const clock = new FakeClock();
   const options = { redisUrl: redis.url, clock };
@@ -18,12 +21,10 @@ async function replicas() {
   const b = await TestControlPlane.start(options);
   await a.addSite('one', '*');
   const [edge, other] = [await a.addNode('edge'), await a.addNode('other')];
-  const reaches = (cp: TestControlPlane, sequence: number) =>
-    eventually(async () => expect(await cp.sequence()).toBe(sequence));
   await reaches(b, 4);
   // The leases that each presumes at its start are over.
   clock.advance('10s');
-  return { a, b, clock, edge, other, reaches };
+  return { a, b, clock, edge, other };
 }
 
 const report = (sequence: number) => ({ sequence, objects: 2, bytes: 100, fills: 1 });
@@ -73,7 +74,7 @@ describe('purges', () => {
   });
 
   test('ordered by one that is gone are followed by the other', async () => {
-    const { a, b, edge, reaches } = await replicas();
+    const { a, b, edge } = await replicas();
     await a.heartbeat(edge, 4);
     const purge = await a.purge({ site: 'one' });
     await a.stop();
@@ -88,11 +89,14 @@ describe('purges', () => {
   });
 });
 
+const put = (cp: TestControlPlane, name: string) =>
+  cp.call('PUT', `/v1/sites/${name}`, { hosts: ['same.example'], origin: { kind: 'push' } });
+
 describe('the journal', () => {
   test('takes what both write at once, each on what the other left', async () => {
-    const { a, b, reaches } = await replicas();
+    const { a, b } = await replicas();
     const names = Array.from({ length: 20 }, (_, i) => `s${i}`);
-    await Promise.all(names.map((name, i) => [a, b][i % 2]?.addSite(name, `${name}.example`)));
+    await Promise.all(names.map((name, i) => (i % 2 ? a : b).addSite(name, `${name}.example`)));
     await Promise.all([a, b].map((cp) => reaches(cp, 24)));
     const [fromA, fromB] = await Promise.all([a, b].map((cp) => cp.get('/v1/journal')));
     expect(fromA).toEqual(fromB);
@@ -101,10 +105,8 @@ describe('the journal', () => {
 
   test('gives a host to one of two who claim it at once', async () => {
     const { a, b } = await replicas();
-    const put = (cp: TestControlPlane, name: string) =>
-      cp.call('PUT', `/v1/sites/${name}`, { hosts: ['same.example'], origin: { kind: 'push' } });
     const answers = await Promise.all([put(a, 'two'), put(b, 'three')]);
-    expect(answers.map(({ status }) => status).toSorted()).toEqual([201, 409]);
+    expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([201, 409]));
   });
 
   test('is followed without loss or repetition by a node that turns to the other', async () => {
@@ -160,7 +162,7 @@ describe('the journal', () => {
 });
 
 test('a rotation that one began is ended by the other', async () => {
-  const { a, b, clock, reaches } = await replicas();
+  const { a, b, clock } = await replicas();
   await a.call('POST', '/v1/network/rotate-tier-key');
   await a.stop();
   await reaches(b, 5);
