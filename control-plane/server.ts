@@ -98,17 +98,17 @@ function followOthers({
   readonly purges: Purges;
   readonly log: Logger;
 }): void {
-  const follow = (read: Promise<unknown>): void => {
-    read
-      .catch((error: unknown) => log.error(`Could not follow the journal: ${messageOf(error)}`))
-      .finally(() => purges.settleBehind());
+  const follow = async (read: Promise<void>): Promise<void> => {
+    await read.catch((error: unknown) =>
+      log.error(`Could not follow the journal: ${messageOf(error)}`),
+    );
+    purges.settleBehind();
   };
   store.watch({
-    // Leases that others grant are reckoned from when they are first seen here.
-    changed: () => follow(Promise.all([journal.catchUp(), leases.survey()])),
+    changed: () => follow(journal.catchUp()),
     reconnected: () => {
       leases.presumeAll();
-      follow(journal.verify());
+      void follow(journal.verify());
     },
   });
 }
@@ -120,9 +120,7 @@ async function ensureAdminToken(
 ): Promise<string | undefined> {
   const known = given === undefined ? undefined : await store.tokenByDigest(digestOf(given));
   if (known?.name === ADMIN) return given;
-  const tokens = await store.tokens();
-  const administrable = tokens.some(({ scopes, sites }) => scopes.includes('admin') && !sites);
-  if (given === undefined && administrable) return undefined;
+  if (given === undefined && (await isAdministrable(store))) return undefined;
   const secret = given ?? newSecret();
   const token = {
     name: ADMIN,
@@ -132,11 +130,16 @@ async function ensureAdminToken(
     createdAt: clock.now(),
   };
   if (await store.addToken(token)) return secret;
+  // Another control plane, started at the same time, was faster.
+  if (given === undefined && (await isAdministrable(store))) return undefined;
   // One that is none to administer with, or another than was given.
   await store.deleteToken(ADMIN);
   await store.addToken(token);
   return secret;
 }
+
+const isAdministrable = async (store: StateStore): Promise<boolean> =>
+  (await store.tokens()).some(({ scopes, sites }) => scopes.includes('admin') && sites === null);
 
 function refuseAddress(cause: unknown): never {
   throw new CanopyError('conflict', `The control plane cannot listen: ${messageOf(cause)}`, {

@@ -2,12 +2,12 @@ import { randomUUID } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import type { Logger } from 'pino';
 import type { Cancel, Clock } from '#core/clock.ts';
-import type { JournalEvent, PurgeMode, PurgeTarget } from '#core/contract/event.ts';
+import type { Config, JournalEvent, PurgeMode, PurgeTarget } from '#core/contract/event.ts';
 import type { Node } from '#core/contract/node.ts';
 import type { Acknowledgement } from '#core/contract/report.ts';
 import { messageOf } from '#core/errors.ts';
 import { SiteDirectory } from '#core/sites.ts';
-import type { Journal } from '../journal/journal.ts';
+import type { Change, Journal } from '../journal/journal.ts';
 import type { NodeLeases, Survey } from '../journal/leases.ts';
 import type { Standings } from '../state/standings.ts';
 import type { PurgeRecord, StateStore } from '../state/store.ts';
@@ -73,7 +73,7 @@ export class Purges {
     const id = randomUUID();
     this.#own.set(id, true);
     let purge: PurgeRecord | undefined;
-    await this.#options.journal.change(({ sites }) => {
+    const plan = ({ sites }: Config): Change => {
       const targets = planPurge(request, new SiteDirectory(sites));
       check(targets);
       return {
@@ -86,6 +86,11 @@ export class Purges {
           return { purge };
         },
       };
+    };
+    await this.#options.journal.change(plan).catch((error: unknown) => {
+      // It may have been written all the same, and is then followed when the journal tells of it.
+      this.#own.delete(id);
+      throw error;
     });
     if (purge !== undefined) this.#follow(purge);
     await this.settle();
@@ -182,8 +187,8 @@ export class Purges {
 
   async #settleOnce(): Promise<void> {
     this.#cancelTimer?.();
-    if (this.#pending.size === 0) return;
     const { clock, leases } = this.#options;
+    // Also while nothing is pending: a lease that others grant counts from when it is first seen.
     const survey = await leases.survey();
     const states = survey.nodes.map((standing): NodeState => ({
       ...standing,

@@ -39,7 +39,7 @@ const SERVER = /^(\[[0-9a-f:.]+\]|[^\s:[\]]+)(?::(\d{1,5}))?$/i;
 /** @returns `undefined` if it is none of `REDIS_URL_FORMS` */
 export function parseRedisUrl(text: string): RedisAddress | undefined {
   const [, scheme = '', user, hosts = '', path = ''] = SHAPE.exec(text) ?? [];
-  if (!Object.hasOwn(KINDS, scheme)) return undefined;
+  if (!Object.hasOwn(KINDS, scheme) || /%(?![0-9a-f]{2})/i.test(text)) return undefined;
   const [kind, tls, defaultPort] = KINDS[scheme as keyof typeof KINDS];
   const [first, ...others] = hosts.split(',').map((host) => readServer(host, defaultPort));
   if (first === undefined || others.includes(undefined)) return undefined;

@@ -109,7 +109,7 @@ export class RedisConnection {
       try {
         const news = await this.#waiting.xread('BLOCK', NEWS_BLOCK_MS, 'STREAMS', key, last);
         last = news?.[0]?.[1].at(-1)?.[0] ?? last;
-        watcher.changed();
+        await watcher.changed();
       } catch {
         // Whatever happened meanwhile is news, even to a Redis that has forgotten some.
         last = '0';

@@ -74,8 +74,8 @@ export interface StateContent {
 
 /** Who wants to know what other control planes do to the state. */
 export interface StateWatcher {
-  /** Something may have changed. Called once for many changes, and every few seconds. */
-  changed(): void;
+  /** Something may have changed. Called once for what changes until it resolves, and every few seconds. */
+  changed(): Promise<void>;
   /** The connection was lost and is back, perhaps to another server: what was written last may be lost. */
   reconnected(): void;
 }

@@ -156,7 +156,7 @@ describe('a cut connection', () => {
     onTestFinished(() => store.close());
     await store.append([begin]);
     let reconnections = 0;
-    store.watch({ changed: () => undefined, reconnected: () => void reconnections++ });
+    store.watch({ changed: async () => undefined, reconnected: () => void reconnections++ });
     await other.kill();
     await expect(store.config()).rejects.toMatchObject({ code: 'unavailable' });
     await other.start();
@@ -202,6 +202,7 @@ test.for([
   ['redis://h/db', undefined],
   ['redis://h/1/2', undefined],
   ['redis://secret@h', undefined],
+  ['redis://:100%@h', undefined],
   ['redis+sentinel://a', undefined],
   ['redis+cluster://a/1', undefined],
 ] as const)('the Redis URL %s', ([url, expected]) => {
