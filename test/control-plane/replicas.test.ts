@@ -73,6 +73,22 @@ describe('purges', () => {
     expect((await a.heartbeat(edge, 5)).status).toBe(200);
   });
 
+  test('wait for leases that Redis may have lost with the connection', async () => {
+    const { a, b, edge } = await replicas();
+    await b.heartbeat(edge, 4);
+    await redis.command('DEL', '{canopy}:grants');
+    await redis.command('CLIENT', 'KILL', 'TYPE', 'normal');
+    const purge = await eventually(async () => {
+      const { status, body } = await a.call('POST', '/v1/purges', { site: 'one' });
+      expect(status).toBe(202);
+      return body;
+    });
+    expect(purge).toMatchObject({
+      status: 'pending',
+      nodes: [{ node: 'edge' }, { node: 'other' }],
+    });
+  });
+
   test('ordered by one that is gone are followed by the other', async () => {
     const { a, b, edge } = await replicas();
     await a.heartbeat(edge, 4);
