@@ -110,6 +110,11 @@ export class ApiClient {
     }
   }
 
+  /** All of the state, as it is to be kept. */
+  async backup(): Promise<string> {
+    return (await this.#exchange('GET', '/v1/backup')).text;
+  }
+
   /** @param path the object's URL path, from the first `/` */
   putObject(site: string, path: string, body: Body): Promise<StoredObject> {
     return this.#send(storedObjectSchema, 'PUT', `/v1/sites/${site}/objects${path}`, body);
@@ -121,14 +126,19 @@ export class ApiClient {
     path: string,
     body?: Body,
   ): Promise<z.output<T>> {
-    const { url, token } = this.#address;
-    const { statusCode, text } = await exchange(new URL(path, url), method, token, body);
-    if (statusCode >= 400) throw problemOf(statusCode, text, url);
+    const { text, url } = await this.#exchange(method, path, body);
     return validate(
       schema,
       text === '' ? undefined : parse(text, url),
       'answer of the control plane',
     );
+  }
+
+  async #exchange(method: string, path: string, body?: Body) {
+    const { url, token } = this.#address;
+    const { statusCode, text } = await exchange(new URL(path, url), method, token, body);
+    if (statusCode >= 400) throw problemOf(statusCode, text, url);
+    return { text, url };
   }
 }
 

@@ -79,8 +79,11 @@ export function describeConfig<S extends Settings>(
   });
 }
 
+/** A URL may have a password in it. */
 const plain = (value: unknown): string =>
-  typeof value === 'string' ? value : JSON.stringify(value);
+  typeof value === 'string'
+    ? value.replace(/(:\/\/[^/@:]*:)[^/@]*@/, '$1********@')
+    : JSON.stringify(value);
 
 /** `--listen` of `--listen <host:port>`; empty when there is no flag. */
 export const flagName = (setting: Setting): string => setting.flag?.split(' ')[0] ?? '';

@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander';
 import { version } from '#core/node/version.ts';
+import { addBackup } from './commands/backup.ts';
 import { addNodes } from './commands/nodes.ts';
 import { addProcesses } from './commands/processes.ts';
 import { addPurge } from './commands/purge.ts';
@@ -36,6 +37,7 @@ export function createProgram(): Command {
     addNodes,
     addTierKey,
     addSimulate,
+    addBackup,
     addProcesses,
   ])
     add(program);

@@ -155,8 +155,19 @@ export const originSettings = {
   admin: admin(8092),
 } as const satisfies Settings;
 
-export const controlPlaneSettings = {
+/** Where a control plane keeps its state. */
+export const stateSettings = {
   dir: dir('.canopy/control-plane'),
+  redisUrl: {
+    schema: z.string().min(1).optional(),
+    flag: '--redis <url>',
+    variable: 'CANOPY_REDIS',
+    description: 'Redis that keeps the state for several control planes, in place of --dir',
+  },
+} as const satisfies Settings;
+
+export const controlPlaneSettings = {
+  ...stateSettings,
   listen: listen(8083),
   admin: admin(8093),
   leaseMs: {

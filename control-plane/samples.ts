@@ -9,7 +9,7 @@ const MAX_NODES = 1_000;
 type NodeState = 'in-service' | 'lease-ended' | 'unseen';
 
 /** Adds how the network stands. */
-export function sampleControlPlane(services: Services, samples: Samples): void {
+export async function sampleControlPlane(services: Services, samples: Samples): Promise<void> {
   const { journal, leases, purges, streams } = services;
   const { nodes, sequence } = journal.config;
   samples.add('canopy_journal_sequence', sequence);
@@ -17,11 +17,14 @@ export function sampleControlPlane(services: Services, samples: Samples): void {
   samples.add('canopy_purges_pending', purges.pending);
   samples.add('canopy_purges_completed_total', purges.completed);
   const states: Record<NodeState, number> = { 'in-service': 0, 'lease-ended': 0, unseen: 0 };
+  const survey = await leases.survey();
+  const heartbeats = await leases.heartbeats();
+  const standings = new Map(survey.nodes.map((standing) => [standing.node, standing]));
   let othersLag = 0;
   for (const [i, { name }] of nodes.entries()) {
-    const standing = leases.of(name);
-    const inService = standing !== undefined && leases.remainingMs(standing) > 0;
-    const wasSeen = standing !== undefined && standing.lastHeartbeat !== null;
+    const standing = standings.get(name);
+    const inService = standing !== undefined && standing.remainingMs > 0;
+    const wasSeen = heartbeats.has(name);
     states[inService ? 'in-service' : wasSeen ? 'lease-ended' : 'unseen']++;
     const lag = sequence - (standing?.fence ?? 0);
     if (i < MAX_NODES) samples.add('canopy_node_journal_lag_events', lag, name);

@@ -12,7 +12,7 @@ import { NodeLeases } from './journal/leases.ts';
 import { Purges } from './purge/purges.ts';
 import { sampleControlPlane } from './samples.ts';
 import { digestOf, newSecret } from './secrets.ts';
-import { openSqliteState } from './state/sqlite.ts';
+import { openState, type StatePlace } from './state/open.ts';
 import type { StateStore } from './state/store.ts';
 
 const LEASE_MS = 10_000;
@@ -20,9 +20,7 @@ const LEASE_MS = 10_000;
 /** The token that is made when there is none to administer with. */
 const ADMIN = 'admin';
 
-export interface ControlPlaneOptions {
-  /** Where the state is kept; made if missing, held by one control plane at a time. */
-  readonly dir: string;
+export interface ControlPlaneOptions extends StatePlace {
   readonly host: string;
   /** 0: any free port. */
   readonly port: number;
@@ -48,7 +46,8 @@ export interface RunningControlPlane {
 
 /**
  * Starts the control plane.
- * @throws CanopyError `conflict` if the state or the address is in use, `internal-error` if the state is damaged
+ * @throws CanopyError `conflict` if the state or the address is in use, `internal-error` if the state is
+ * damaged, `unavailable` if Redis is
  */
 export async function startControlPlane(
   options: ControlPlaneOptions,
@@ -58,11 +57,16 @@ export async function startControlPlane(
     leaseMs = LEASE_MS,
     log = pino({ name: 'control-plane' }),
   } = options;
-  const store = openSqliteState(options.dir);
+  const store = await openState(options, log);
   try {
     const adminToken = await ensureAdminToken(store, clock, options.adminToken);
     const journal = await Journal.open(store, clock);
-    const leases = new NodeLeases({ clock, leaseMs, nodes: journal.config.nodes });
+    const leases = await NodeLeases.open({
+      clock,
+      leaseMs,
+      standings: store.standings,
+      nodes: () => journal.config.nodes,
+    });
     const purges = await Purges.open({ store, journal, leases, clock, log });
     const streams = new NodeStreams(journal, clock);
     const access = new Access(store, journal);
@@ -85,13 +89,14 @@ export async function startControlPlane(
       name: 'control-plane',
       tier: 'control-plane',
       groups: ['control-plane'],
-      sample: (samples) => {
-        sampleControlPlane(services, samples);
+      sample: async (samples) => {
+        await sampleControlPlane(services, samples);
         requests.sample(samples);
       },
       findings: async () => ({ stopping, 'state-unavailable': !(await isReadable(store)) }),
       facts: () => ({ sequence: journal.config.sequence }),
     });
+    followOthers({ store, journal, leases, purges, log });
     const close = async (): Promise<void> => {
       stopping = true;
       streams.endAll();
@@ -113,6 +118,35 @@ export async function startControlPlane(
   }
 }
 
+/** Heeds what other control planes on the same state do. */
+function followOthers({
+  store,
+  journal,
+  leases,
+  purges,
+  log,
+}: {
+  readonly store: StateStore;
+  readonly journal: Journal;
+  readonly leases: NodeLeases;
+  readonly purges: Purges;
+  readonly log: Logger;
+}): void {
+  const follow = async (read: Promise<void>): Promise<void> => {
+    await read.catch((error: unknown) =>
+      log.error(`Could not follow the journal: ${messageOf(error)}`),
+    );
+    purges.settleBehind();
+  };
+  store.watch({
+    changed: () => follow(journal.catchUp()),
+    reconnected: () => {
+      leases.presumeAll();
+      void follow(journal.verify());
+    },
+  });
+}
+
 async function ensureAdminToken(
   store: StateStore,
   clock: Clock,
@@ -120,26 +154,31 @@ async function ensureAdminToken(
 ): Promise<string | undefined> {
   const known = given === undefined ? undefined : await store.tokenByDigest(digestOf(given));
   if (known?.name === ADMIN) return given;
-  const tokens = await store.tokens();
-  const administrable = tokens.some(({ scopes, sites }) => scopes.includes('admin') && !sites);
-  if (given === undefined && administrable) return undefined;
+  if (given === undefined && (await isAdministrable(store))) return undefined;
   const secret = given ?? newSecret();
-  await store.deleteToken(ADMIN);
-  await store.addToken({
+  const token = {
     name: ADMIN,
     digest: digestOf(secret),
-    scopes: ['admin'],
+    scopes: ['admin' as const],
     sites: null,
     createdAt: clock.now(),
-  });
+  };
+  if (await store.addToken(token)) return secret;
+  // Another control plane, started at the same time, was faster.
+  if (given === undefined && (await isAdministrable(store))) return undefined;
+  // One that is none to administer with, or another than was given.
+  await store.deleteToken(ADMIN);
+  await store.addToken(token);
   return secret;
 }
 
 const isReadable = (store: StateStore): Promise<boolean> =>
-  store.completedFence().then(
+  store.tokens().then(
     () => true,
     () => false,
   );
+const isAdministrable = async (store: StateStore): Promise<boolean> =>
+  (await store.tokens()).some(({ scopes, sites }) => scopes.includes('admin') && sites === null);
 
 function refuseAddress(cause: unknown): never {
   throw new CanopyError('conflict', `The control plane cannot listen: ${messageOf(cause)}`, {

@@ -50,7 +50,7 @@ export function addProcesses(program: Command): void {
     'control-plane',
     'run the control plane',
     controlPlaneSettings,
-    async ({ dir, listen, admin, leaseMs, adminToken }) => {
+    async ({ dir, redisUrl, listen, admin, leaseMs, adminToken }) => {
       const { startControlPlane } = await import('#control-plane/server.ts');
       const { host, port } = listen;
       const server = await startControlPlane({
@@ -59,6 +59,7 @@ export function addProcesses(program: Command): void {
         port,
         admin,
         leaseMs,
+        ...(redisUrl !== undefined && { redisUrl }),
         ...(adminToken !== undefined && { adminToken }),
       });
       if (adminToken === undefined && server.adminToken !== undefined) {

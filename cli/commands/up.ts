@@ -1,6 +1,7 @@
 import { join, resolve } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { systemClock } from '#core/clock.ts';
+import { CanopyError } from '#core/errors.ts';
 import { baseUrlSchema } from '#core/contract/names.ts';
 import { makeDir, readDocument } from '../document.ts';
 import { onStop } from '../lifetime.ts';
@@ -28,6 +29,8 @@ interface UpOptions {
   readonly site?: string;
   readonly dir: string;
   readonly readyFile?: string;
+  readonly redis?: string;
+  readonly controlPlanes: number;
 }
 
 export function addUp(program: Command): void {
@@ -57,6 +60,17 @@ export function addUp(program: Command): void {
         .default(256 * 1024 ** 2, '256m'),
     )
     .option('--site <file>', 'site settings, JSON or YAML')
+    .addOption(
+      new Option('--redis <url>', 'Redis that keeps the state of the control plane').env(
+        'CANOPY_REDIS',
+      ),
+    )
+    .option(
+      '--control-planes <n>',
+      'replicas of the control plane; more than one need --redis',
+      numberBetween(1, 9),
+      1,
+    )
     .option('--dir <dir>', 'state, logs and secrets', '.canopy')
     .option('--ready-file <file>', 'where to write addresses and token once everything serves')
     .action(up);
@@ -66,6 +80,12 @@ async function up(options: UpOptions): Promise<void> {
   const dir = resolve(options.dir);
   const file = options.site === undefined ? undefined : await readDocument(options.site);
   // Checked before anything starts.
+  if (options.controlPlanes > 1 && options.redis === undefined) {
+    throw new CanopyError(
+      'invalid-request',
+      'Several control planes need a Redis: give --redis URL',
+    );
+  }
   const site = siteFor({ pull: options.pull ?? [], hosts: options.host ?? [], file });
   const { origin } = site;
   const plan = planNetwork({
@@ -91,7 +111,13 @@ async function up(options: UpOptions): Promise<void> {
     const registry = await Registry.open(dir);
     const network = await startNetwork(
       plan,
-      { dir, site, workers: options.workers, memoryBytes: options.memory },
+      {
+        dir,
+        site,
+        workers: options.workers,
+        memoryBytes: options.memory,
+        ...(options.redis !== undefined && { redisUrl: options.redis }),
+      },
       { children, registry, clock: systemClock },
     );
     if (options.readyFile !== undefined) await writeReadyFile(options.readyFile, network);
@@ -102,7 +128,7 @@ async function up(options: UpOptions): Promise<void> {
     await Promise.race([start().then(() => stopped), stopped]);
   } finally {
     // Edges first: a transfer under way still needs its parents.
-    for (const stage of [plan.edges, plan.midTiers, plan.origins, [plan.controlPlane]]) {
+    for (const stage of [plan.edges, plan.midTiers, plan.origins, plan.controlPlanes]) {
       await children.stop(stage.map((process) => process.name));
     }
     if (options.readyFile !== undefined) removeReadyFile(options.readyFile);

@@ -3,8 +3,8 @@ import type { Clock } from '#core/clock.ts';
 import type { Location, Tier } from '#core/contract/node.ts';
 import type { Site } from '#core/contract/site.ts';
 import { ApiClient } from '../api-client.ts';
-import type { Children } from './children.ts';
-import { type Plan, type PlannedNode, registration } from './plan.ts';
+import type { Children, RunningChild } from './children.ts';
+import { type Plan, type PlannedNode, type PlannedProcess, registration } from './plan.ts';
 import { waitUntilServing } from './ready.ts';
 import type { Registry } from './registry.ts';
 import { uploadSample } from './sample.ts';
@@ -18,6 +18,8 @@ export interface NetworkOptions {
   /** Per edge and mid-tier. */
   readonly memoryBytes: number;
   readonly site: Site;
+  /** Keeps the state in place of `dir`. */
+  readonly redisUrl?: string;
 }
 
 export interface RunningPlace {
@@ -34,12 +36,9 @@ export interface RunningNetwork {
   readonly edges: readonly RunningPlace[];
   readonly midTiers: readonly RunningPlace[];
   readonly origins: readonly RunningPlace[];
-  readonly controlPlane: {
-    readonly url: string;
-    readonly adminUrl: string;
-    readonly token: string;
-    readonly pid: number;
-  };
+  /** The first answers commands; nodes turn to any. */
+  readonly controlPlanes: readonly [RunningChild, ...RunningChild[]];
+  readonly token: string;
 }
 
 /** Starts every process of `plan` and resolves once the network serves. */
@@ -48,18 +47,25 @@ export async function startNetwork(
   options: NetworkOptions,
   { children, registry, clock }: { children: Children; registry: Registry; clock: Clock },
 ): Promise<RunningNetwork> {
-  const controlPlane = await children.start({
-    name: plan.controlPlane.name,
-    arguments: [
-      'control-plane',
-      ...flags({
-        dir: join(options.dir, 'control-plane'),
-        listen: `127.0.0.1:${plan.controlPlane.port}`,
-        admin: `127.0.0.1:${plan.controlPlane.adminPort}`,
-      }),
-    ],
-    environment: { CANOPY_ADMIN_TOKEN: registry.adminToken },
-  });
+  const startControlPlane = ({ name, port, adminPort }: PlannedProcess): Promise<RunningChild> =>
+    children.start({
+      name,
+      arguments: [
+        'control-plane',
+        ...flags({
+          dir: join(options.dir, 'control-plane'),
+          listen: `127.0.0.1:${port}`,
+          admin: `127.0.0.1:${adminPort}`,
+        }),
+      ],
+      environment: {
+        CANOPY_ADMIN_TOKEN: registry.adminToken,
+        ...(options.redisUrl !== undefined && { CANOPY_REDIS: options.redisUrl }),
+      },
+    });
+  const [controlPlane, ...replicas] = await Promise.all(plan.controlPlanes.map(startControlPlane));
+  if (controlPlane === undefined) throw new Error('A network has at least one control plane');
+  const controlPlanes = [controlPlane, ...replicas] as const;
   await registry.controlPlaneAt(controlPlane.url);
   const api = new ApiClient({ url: controlPlane.url, token: registry.adminToken });
 
@@ -79,11 +85,12 @@ export async function startNetwork(
         node.tier,
         ...flags({
           name: node.name,
-          'control-plane': controlPlane.url,
           dir: join(options.dir, 'nodes', node.name),
           listen: `127.0.0.1:${node.port}`,
           admin: `127.0.0.1:${node.adminPort}`,
         }),
+        '--control-plane',
+        ...controlPlanes.map((replica) => replica.url),
         ...(node.tier === 'origin'
           ? []
           : flags({ workers: options.workers, memory: options.memoryBytes })),
@@ -113,9 +120,7 @@ export async function startNetwork(
     },
     clock,
   );
-  const { url, adminUrl, pid } = controlPlane;
-  const token = registry.adminToken;
-  return { site, edges, midTiers, origins, controlPlane: { url, adminUrl, token, pid } };
+  return { site, edges, midTiers, origins, controlPlanes, token: registry.adminToken };
 }
 
 const flags = (values: Readonly<Record<string, string | number>>): string[] =>

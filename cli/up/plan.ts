@@ -9,6 +9,8 @@ export interface Shape {
   readonly port: number;
   /** Replicas of the network's own origin; 0: it has none. */
   readonly origins: number;
+  /** More than one share a Redis. */
+  readonly controlPlanes: number;
 }
 
 /** A process that `canopy up` starts. */
@@ -30,12 +32,13 @@ export interface Plan {
   readonly edges: readonly PlannedNode[];
   readonly midTiers: readonly PlannedNode[];
   readonly origins: readonly PlannedNode[];
-  readonly controlPlane: PlannedProcess;
+  readonly controlPlanes: readonly PlannedProcess[];
 }
 
 /** Which processes a network has, and where each listens. */
-export function planNetwork({ edges, midTiers, origins, port }: Shape): Plan {
-  const processes = edges + midTiers + origins + 1;
+export function planNetwork({ edges, midTiers, origins, port, controlPlanes }: Shape): Plan {
+  const nodes = edges + midTiers + origins;
+  const processes = nodes + controlPlanes;
   const last = port + 2 * processes - 1;
   if (port !== 0 && last > 65_535) {
     throw new CanopyError(
@@ -56,7 +59,10 @@ export function planNetwork({ edges, midTiers, origins, port }: Shape): Plan {
       location: ORIGIN_LOCATION,
       ...portsAt(edges + midTiers + place),
     })),
-    controlPlane: { name: 'control-plane', ...portsAt(processes - 1) },
+    controlPlanes: Array.from({ length: controlPlanes }, (_, place) => ({
+      name: place === 0 ? 'control-plane' : `control-plane-${place + 1}`,
+      ...portsAt(nodes + place),
+    })),
   };
 }
 
@@ -64,7 +70,7 @@ export const allProcesses = (plan: Plan): readonly PlannedProcess[] => [
   ...plan.edges,
   ...plan.midTiers,
   ...plan.origins,
-  plan.controlPlane,
+  ...plan.controlPlanes,
 ];
 
 /** The address that `node` is registered under: the real one if known, else a port that refuses connections. */

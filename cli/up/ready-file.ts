@@ -2,6 +2,7 @@ import { accessSync, constants, rmSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { CanopyError, messageOf } from '#core/errors.ts';
 import { writeSecretFile } from '../atomic-file.ts';
+import type { RunningChild } from './children.ts';
 import type { RunningNetwork, RunningPlace } from './network.ts';
 
 /** Writes what runs where, and the admin token, for the program that started `up`. */
@@ -12,7 +13,8 @@ export async function writeReadyFile(file: string, network: RunningNetwork): Pro
     origin: network.origins.map(entry)[0] ?? null,
     origins: network.origins.map(entry),
     routers: [],
-    controlPlane: network.controlPlane,
+    controlPlane: { ...entryOf(network.controlPlanes[0]), token: network.token },
+    controlPlanes: network.controlPlanes.map(entryOf),
   };
   await writeSecretFile(file, `${JSON.stringify(content)}\n`);
 }
@@ -29,6 +31,8 @@ export function removeReadyFile(file: string): void {
     throw new CanopyError('invalid-input', `Cannot write ${file}: ${messageOf(cause)}`, { cause });
   }
 }
+
+const entryOf = ({ url, adminUrl, pid }: RunningChild) => ({ url, adminUrl, pid });
 
 const entry = ({ name, url, adminUrl, pid, location }: RunningPlace) => ({
   name,

@@ -3,7 +3,7 @@ import type { RunningNetwork } from './network.ts';
 
 /** What `up` says once everything serves: who is where, and what to try. */
 export function summary(network: RunningNetwork, dir: string): string {
-  const { edges, midTiers, origins, controlPlane } = network;
+  const { edges, midTiers, origins, controlPlanes } = network;
   const rows = [...edges, ...midTiers, ...origins].map((node) => [
     node.tier,
     node.name,
@@ -12,11 +12,20 @@ export function summary(network: RunningNetwork, dir: string): string {
     node.adminUrl,
     node.pid,
   ]);
-  const { url, adminUrl, pid } = controlPlane;
   const lines = [
     table(
       ['tier', 'name', 'location', 'url', 'admin', 'pid'],
-      [...rows, ['control-plane', 'control-plane', '-', url, adminUrl, pid]],
+      [
+        ...rows,
+        ...controlPlanes.map(({ name, url, adminUrl, pid }) => [
+          'control-plane',
+          name,
+          '-',
+          url,
+          adminUrl,
+          pid,
+        ]),
+      ],
     ),
     '',
     ...curlLines(network).flatMap((line, index) => (index === 0 ? ['Try:', line] : [line])),

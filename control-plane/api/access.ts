@@ -56,7 +56,11 @@ export class Access {
     return async (request) => {
       const digest = digestOf(bearerOf(request));
       const found = await this.#store.credentialByDigest(digest);
-      const node = this.#journal.config.nodes.find(({ name }) => name === found?.node);
+      const named = (): Node | undefined =>
+        this.#journal.config.nodes.find(({ name }) => name === found?.node);
+      // Another control plane may have added it just now.
+      if (found !== undefined && named() === undefined) await this.#journal.catchUp();
+      const node = named();
       if (found === undefined || node === undefined || !sameDigest(found.digest, digest)) {
         throw new CanopyError('unauthenticated', 'The credential belongs to no node');
       }

@@ -1,5 +1,6 @@
 import { fastify, type FastifyInstance, LogController } from 'fastify';
 import type { Logger } from 'pino';
+import { backupRoutes } from './backup.ts';
 import type { ApiCounters } from './counters.ts';
 import { journalRoutes } from './journal.ts';
 import { networkRoutes } from './network.ts';
@@ -42,6 +43,7 @@ export function buildApp(services: Services, counters: ApiCounters, log: Logger)
     nodeRoutes,
     tokenRoutes,
     purgeRoutes,
+    backupRoutes,
   ]) {
     routes(app, services);
   }

@@ -1,6 +1,7 @@
 import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
 import { sequenceSchema } from '#core/contract/names.ts';
+import { JOURNAL_FIELD } from '#core/node/journal-stream.ts';
 import { acknowledgementSchema, heartbeatSchema } from '#core/contract/report.ts';
 import { validate } from '#core/contract/validate.ts';
 import { CanopyError, messageOf } from '#core/errors.ts';
@@ -26,8 +27,8 @@ export function nodeLinkRoutes(app: FastifyInstance, services: Services): void {
       const lastEventId = request.headers['last-event-id'];
       const input = lastEventId === undefined ? request.query : { after: lastEventId };
       const { after } = validate(resumeSchema, input, 'resume point');
-      const resumes = await streams.reaches(after);
-      leases.resumed(node, resumes ? (after ?? 0) : 0);
+      const resumes = await streams.reaches(request.headers[JOURNAL_FIELD]?.toString(), after);
+      await leases.resumed(node, resumes ? (after ?? 0) : 0);
       await purges.settle();
       reply.hijack();
       streams.serve(reply.raw, node, resumes ? after : undefined).catch((error: unknown) => {
@@ -53,7 +54,7 @@ export function nodeLinkRoutes(app: FastifyInstance, services: Services): void {
     url: '/v1/node/leave',
     onRequest,
     handler: async (request, reply) => {
-      leases.left(nodeOf(request));
+      await leases.left(nodeOf(request));
       await purges.settle();
       return reply.code(204).send();
     },
@@ -66,12 +67,10 @@ export function nodeLinkRoutes(app: FastifyInstance, services: Services): void {
     handler: async (request) => {
       const node = nodeOf(request);
       const heartbeat = validate(heartbeatSchema, request.body, 'heartbeat');
-      if (leases.heartbeat(node, heartbeat, purges.completedFence)) {
-        return { leaseMs: leases.leaseMs };
-      }
+      if (await leases.heartbeat(node, heartbeat)) return { leaseMs: leases.leaseMs };
       throw new CanopyError(
         'unavailable',
-        `No lease at fence ${heartbeat.fence}: a purge up to ${purges.completedFence} is complete without this node`,
+        `No lease at fence ${heartbeat.fence}: a later purge is complete without this node`,
       );
     },
   });

@@ -23,14 +23,23 @@ export class NodeStreams {
   constructor(journal: Journal, clock: Clock) {
     this.#journal = journal;
     this.#clock = clock;
+    journal.onChange((events) => {
+      if (events === undefined) return this.endAll();
+      for (const event of events) if (event.type === 'node.delete') this.end(event.name);
+    });
   }
 
   /**
    * Whether a node at `after` can go on with events alone.
+   * @param id of the journal that `after` belongs to, if it says
    * @param after `undefined`: the node has nothing yet
    */
-  async reaches(after: number | undefined): Promise<boolean> {
-    if (after === undefined || after > this.#journal.config.sequence) return false;
+  async reaches(id: string | undefined, after: number | undefined): Promise<boolean> {
+    if (after === undefined) return false;
+    // It may have been told so far by another control plane.
+    if (after > this.#journal.config.sequence) await this.#journal.catchUp();
+    const { journal, sequence } = this.#journal.config;
+    if ((id ?? journal) !== journal || after > sequence) return false;
     return (await this.#journal.events(after, 1)) !== undefined;
   }
 

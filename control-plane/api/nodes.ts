@@ -5,6 +5,8 @@ import { validate } from '#core/contract/validate.ts';
 import { CanopyError } from '#core/errors.ts';
 import { digestOf, newSecret } from '../secrets.ts';
 import { withName } from './named.ts';
+import type { Standing } from '../journal/leases.ts';
+import type { LastHeartbeat } from '../state/standings.ts';
 import type { Services } from './services.ts';
 
 interface Route {
@@ -12,13 +14,19 @@ interface Route {
 }
 
 export function nodeRoutes(app: FastifyInstance, services: Services): void {
-  const { access, journal, streams } = services;
+  const { access, journal, leases } = services;
 
   app.route({
     method: 'GET',
     url: '/v1/nodes',
     onRequest: access.toNetwork('read'),
-    handler: async () => journal.config.nodes.map((node) => statusOf(node, services)),
+    handler: async () => {
+      const [{ nodes }, heartbeats] = await Promise.all([leases.survey(), leases.heartbeats()]);
+      const byName = new Map(nodes.map((standing) => [standing.node, standing]));
+      return journal.config.nodes.map((node) =>
+        statusOf(node, byName.get(node.name), heartbeats.get(node.name)),
+      );
+    },
   });
 
   app.route<Route>({
@@ -72,7 +80,6 @@ export function nodeRoutes(app: FastifyInstance, services: Services): void {
         named(nodes, name);
         return { entries: [{ type: 'node.delete', name }] };
       });
-      streams.end(name);
       return { sequence: journal.config.sequence };
     },
   });
@@ -91,21 +98,25 @@ function named(nodes: readonly Node[], name: string): Node {
   return node;
 }
 
-function statusOf(node: Node, { leases }: Services): object {
-  const standing = leases.of(node.name);
-  const remainingMs = standing === undefined ? 0 : leases.remainingMs(standing);
-  const heartbeat = standing?.lastHeartbeat ?? null;
+function statusOf(
+  node: Node,
+  { fence, remainingMs }: Pick<Standing, 'fence' | 'remainingMs'> = { fence: 0, remainingMs: 0 },
+  heartbeat?: LastHeartbeat,
+): object {
   return {
     ...node,
-    fence: standing?.fence ?? 0,
+    fence,
     inService: remainingMs > 0,
     leaseRemainingMs: remainingMs > 0 ? Math.ceil(remainingMs) : null,
-    lastHeartbeat: heartbeat && {
-      pid: heartbeat.pid,
-      version: heartbeat.version,
-      load: heartbeat.load,
-      parents: heartbeat.parents,
-      at: heartbeat.at,
-    },
+    lastHeartbeat:
+      heartbeat === undefined
+        ? null
+        : {
+            pid: heartbeat.pid,
+            version: heartbeat.version,
+            load: heartbeat.load,
+            parents: heartbeat.parents,
+            at: heartbeat.at,
+          },
   };
 }

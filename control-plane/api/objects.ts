@@ -52,11 +52,12 @@ export function objectRoutes(
     return String(lastWriteMs);
   };
   /** An origin out of service takes over what it missed before it serves again. */
-  const written = (origins: readonly Node[]): readonly Node[] => {
-    const serving = origins.filter(({ name }) => {
-      const standing = leases.of(name);
-      return standing !== undefined && leases.remainingMs(standing) > 0;
-    });
+  const written = async (origins: readonly Node[]): Promise<readonly Node[]> => {
+    const { nodes } = await leases.survey();
+    const inService = new Set(
+      nodes.filter(({ remainingMs }) => remainingMs > 0).map(({ node }) => node),
+    );
+    const serving = origins.filter(({ name }) => inService.has(name));
     return serving.length > 0 ? serving : origins;
   };
 
@@ -80,7 +81,7 @@ export function objectRoutes(
     };
     const answer = await (reads
       ? readFromAny(urls(origins), exchange)
-      : writeToAll(urls(written(origins)), exchange, request.body as Readable | undefined));
+      : writeToAll(urls(await written(origins)), exchange, request.body as Readable | undefined));
     return pass(answer, request, reply);
   };
 

@@ -1,98 +1,150 @@
 import type { Clock } from '#core/clock.ts';
-import type { Node, Tier } from '#core/contract/node.ts';
+import type { Node } from '#core/contract/node.ts';
 import type { Heartbeat } from '#core/contract/report.ts';
+import type { Grant, LastHeartbeat, StandingRecord, Standings } from '../state/standings.ts';
 
 /** How a node stands: what it has applied, and whether it may be serving. */
-export interface Standing {
-  readonly node: string;
-  readonly tier: Tier;
-  /** Highest sequence that it is known to have applied; 0: none. */
-  readonly fence: number;
-  /** Time of `Clock.monotonicMs` from which it no longer serves without revalidation. */
-  readonly leaseEndsAtMonotonicMs: number;
-  readonly lastHeartbeat: (Heartbeat & { readonly at: number }) | null;
+export interface Standing extends StandingRecord {
+  /** What is left of its lease, 0 once it has ended. */
+  readonly remainingMs: number;
 }
 
-/** Fences and leases of the nodes. In memory only: a restarted control plane presumes every node in service. */
+/** How the nodes stand at one moment. */
+export interface Survey {
+  readonly completedFence: number;
+  /** Nodes that were deleted are among them until their lease has ended. */
+  readonly nodes: readonly Standing[];
+  /** See `NodeLeases.complete`. */
+  readonly generation: number;
+}
+
+export interface NodeLeasesOptions {
+  readonly clock: Clock;
+  /** Of the leases granted here. */
+  readonly leaseMs: number;
+  readonly standings: Standings;
+  /** Those that the configuration names. */
+  readonly nodes: () => readonly Node[];
+}
+
+interface SeenGrant {
+  readonly id: number;
+  /** Time of `Clock.monotonicMs` when it was there already. */
+  readonly sinceMonotonicMs: number;
+}
+
+/**
+ * Fences and leases of the nodes, and when the leases end as far as this control plane can know. After
+ * a start or a lost connection it presumes every node in service: a grant may have been lost.
+ */
 export class NodeLeases {
   readonly leaseMs: number;
   readonly #clock: Clock;
-  readonly #standings = new Map<string, Standing>();
+  readonly #standings: Standings;
+  readonly #nodes: () => readonly Node[];
+  /** By node. */
+  readonly #seen = new Map<string, SeenGrant>();
+  #generation = 0;
+  #presumedGeneration = -1;
 
-  /** @param nodes known from the state: each may hold a lease granted just before the restart */
-  constructor(options: {
-    readonly clock: Clock;
-    readonly leaseMs: number;
-    readonly nodes: readonly Node[];
-  }) {
+  private constructor(options: NodeLeasesOptions) {
     this.leaseMs = options.leaseMs;
     this.#clock = options.clock;
-    for (const { name, tier } of options.nodes) {
-      this.#update(name, tier, { leaseEndsAtMonotonicMs: this.#leaseEnd() });
+    this.#standings = options.standings;
+    this.#nodes = options.nodes;
+  }
+
+  static async open(options: NodeLeasesOptions): Promise<NodeLeases> {
+    const leases = new NodeLeases(options);
+    await leases.survey();
+    return leases;
+  }
+
+  /** Presumes from now on that any node may hold a lease that was given just now. */
+  presumeAll(): void {
+    this.#generation += 1;
+    this.#seen.clear();
+  }
+
+  /** How the nodes stand now; forgets deleted nodes whose lease has ended. */
+  async survey(): Promise<Survey> {
+    const generation = this.#generation;
+    if (this.#presumedGeneration !== generation) {
+      await this.#standings.presume(this.#nodes(), this.leaseMs);
+      this.#presumedGeneration = generation;
     }
+    const { completedFence, nodes } = await this.#standings.read();
+    // Of a time before the connection was lost, which says nothing about the time since.
+    if (generation !== this.#generation) return this.survey();
+    const standings = nodes.map((record) => ({
+      ...record,
+      remainingMs: this.#remainingMs(record),
+    }));
+    await this.#forgetDeleted(standings);
+    return { completedFence, generation, nodes: standings };
+  }
+
+  /** What each node said last. */
+  heartbeats(): Promise<ReadonlyMap<string, LastHeartbeat>> {
+    return this.#standings.heartbeats();
   }
 
   /** A node opened its stream after `fence`: where it stands, even if it stood further before it was restarted. */
-  resumed({ name, tier }: Node, fence: number): void {
-    this.#update(name, tier, { fence });
+  resumed(node: Node, fence: number): Promise<void> {
+    return this.#standings.resumed(node, fence);
   }
 
-  acknowledged({ name, tier }: Node, fence: number): void {
-    this.#update(name, tier, { fence: Math.max(fence, this.#standings.get(name)?.fence ?? 0) });
+  acknowledged(node: Node, fence: number): Promise<void> {
+    return this.#standings.acknowledged(node, fence);
   }
 
-  /**
-   * @param completedFence a node that has not applied this may hold what a completed purge has purged
-   * @returns whether the lease is granted
-   */
-  heartbeat({ name, tier }: Node, heartbeat: Heartbeat, completedFence: number): boolean {
-    const granted = heartbeat.fence >= completedFence;
-    this.#update(name, tier, {
-      lastHeartbeat: { ...heartbeat, at: this.#clock.now() },
-      ...(granted ? { leaseEndsAtMonotonicMs: this.#leaseEnd() } : {}),
-    });
-    return granted;
+  /** @returns whether the lease is granted: not to a node that may hold what a completed purge has purged */
+  async heartbeat(node: Node, heartbeat: Heartbeat): Promise<boolean> {
+    const { leaseMs } = this;
+    const now = this.#clock.now();
+    const grant = await this.#standings.heartbeat(node, heartbeat, now, leaseMs);
+    if (grant !== undefined) this.#firstSeen(node.name, grant, this.#clock.monotonicMs());
+    return grant !== undefined;
   }
 
   /** The node has stopped serving, and says so: nobody has to wait for its lease. */
-  left({ name, tier }: Node): void {
-    this.#update(name, tier, { leaseEndsAtMonotonicMs: -Infinity });
+  left(node: Node): Promise<void> {
+    return this.#standings.left(node);
   }
 
-  /** Nodes that were deleted are among them until their lease has ended. */
-  standings(): readonly Standing[] {
-    return [...this.#standings.values()];
+  /**
+   * From now on no node that has not reached `fence` is granted a lease.
+   * @param without those behind it whose lease has ended, or who hold no copies
+   * @returns false, and nothing is changed, if the nodes no longer stand as `survey` says
+   */
+  async complete(
+    fence: number,
+    without: readonly Standing[],
+    { generation }: Survey,
+  ): Promise<boolean> {
+    // Nothing is awaited between this look and the sending.
+    return generation === this.#generation && this.#standings.complete(fence, without);
   }
 
-  of(name: string): Standing | undefined {
-    return this.#standings.get(name);
+  #remainingMs({ node, grant }: StandingRecord): number {
+    if (grant === undefined) return 0;
+    const now = this.#clock.monotonicMs();
+    return Math.max(0, this.#firstSeen(node, grant, now) + grant.leaseMs - now);
   }
 
-  /** Forgets deleted nodes whose lease has ended. */
-  forgetAllBut(nodes: readonly Node[]): void {
-    const names = new Set(nodes.map((node) => node.name));
-    for (const standing of this.#standings.values()) {
-      if (!names.has(standing.node) && this.remainingMs(standing) === 0) {
-        this.#standings.delete(standing.node);
-      }
+  #firstSeen(node: string, { id }: Grant, nowMonotonicMs: number): number {
+    const seen = this.#seen.get(node);
+    if (seen?.id === id) return seen.sinceMonotonicMs;
+    this.#seen.set(node, { id, sinceMonotonicMs: nowMonotonicMs });
+    return nowMonotonicMs;
+  }
+
+  async #forgetDeleted(standings: readonly Standing[]): Promise<void> {
+    const names = new Set(this.#nodes().map(({ name }) => name));
+    for (const standing of standings) {
+      if (names.has(standing.node) || standing.remainingMs > 0) continue;
+      this.#seen.delete(standing.node);
+      await this.#standings.forget(standing);
     }
-  }
-
-  /** What is left of the lease, 0 once it has ended. */
-  remainingMs(standing: Standing): number {
-    return Math.max(0, standing.leaseEndsAtMonotonicMs - this.#clock.monotonicMs());
-  }
-
-  #leaseEnd(): number {
-    return this.#clock.monotonicMs() + this.leaseMs;
-  }
-
-  #update(node: string, tier: Tier, changes: Partial<Standing>): void {
-    const known = this.#standings.get(node) ?? {
-      fence: 0,
-      leaseEndsAtMonotonicMs: -Infinity,
-      lastHeartbeat: null,
-    };
-    this.#standings.set(node, { ...known, ...changes, node, tier });
   }
 }

@@ -1,6 +1,6 @@
 import type { Logger } from 'pino';
 import type { Cancel, Clock } from '#core/clock.ts';
-import type { Network } from '#core/contract/event.ts';
+import type { Config, Network } from '#core/contract/event.ts';
 import { CanopyError, messageOf } from '#core/errors.ts';
 import type { Journal } from '../journal/journal.ts';
 import type { NodeLeases } from '../journal/leases.ts';
@@ -44,16 +44,21 @@ export interface TierKeyRotationOptions {
  */
 export class TierKeyRotation {
   readonly #options: TierKeyRotationOptions;
+  /** The network in the phase that is looked at. */
+  #network: Network;
   /** The sequence that every node is to have heeded. */
   #sequence: number;
   #cancel: Cancel | undefined;
   #closed = false;
 
-  /** Goes on with a rotation that a restart has interrupted. */
+  /** Goes on with a rotation that a restart has interrupted, or that another control plane has begun. */
   constructor(options: TierKeyRotationOptions) {
+    const { config } = options.journal;
     this.#options = options;
+    this.#network = config.network;
     // The event of the phase is this one or an earlier one.
-    this.#sequence = options.journal.config.sequence;
+    this.#sequence = config.sequence;
+    options.journal.onChange(() => this.#notice());
     this.#lookLater();
   }
 
@@ -63,8 +68,9 @@ export class TierKeyRotation {
 
   /** @throws CanopyError `conflict` while one is under way */
   async begin(): Promise<void> {
-    await this.#advance((phase) => {
-      if (phase === 'none') return;
+    await this.#advance(({ network }) => {
+      const phase = rotationPhase(network);
+      if (phase === 'none') return true;
       throw new CanopyError('conflict', `A rotation of the tier key is under way: ${phase}`);
     });
   }
@@ -74,14 +80,22 @@ export class TierKeyRotation {
     this.#cancel?.();
   }
 
-  async #advance(check: (phase: RotationPhase) => void): Promise<void> {
-    const [event] = await this.#options.journal.change(({ network }) => {
-      check(rotationPhase(network));
-      return { entries: [{ type: 'network.put', network: nextPhase(network, newSecret()) }] };
-    });
-    this.#sequence = event?.sequence ?? this.#sequence;
+  #notice(): void {
+    const { network, sequence } = this.#options.journal.config;
+    if (network === this.#network) return;
+    this.#network = network;
+    this.#sequence = sequence;
     this.#options.log.info({ phase: this.phase }, 'Tier key rotation');
     this.#lookLater();
+  }
+
+  /** @param applies whether the next phase may begin, looked at anew if another control plane writes first */
+  async #advance(applies: (config: Config) => boolean): Promise<void> {
+    await this.#options.journal.change((config) => {
+      if (!applies(config)) return { entries: [] };
+      const network = nextPhase(config.network, newSecret());
+      return { entries: [{ type: 'network.put', network }] };
+    });
   }
 
   #lookLater(): void {
@@ -91,19 +105,18 @@ export class TierKeyRotation {
   }
 
   async #look(): Promise<void> {
+    const looked = this.#network;
     try {
-      if (this.#isHeeded()) await this.#advance(() => undefined);
-      else this.#lookLater();
+      if (await this.#isHeeded()) await this.#advance(({ network }) => network === looked);
     } catch (error) {
       this.#options.log.error(`Could not rotate the tier key: ${messageOf(error)}`);
-      this.#lookLater();
     }
+    this.#lookLater();
   }
 
-  #isHeeded(): boolean {
-    const { leases } = this.#options;
-    return leases
-      .standings()
-      .every((node) => node.fence >= this.#sequence || leases.remainingMs(node) === 0);
+  async #isHeeded(): Promise<boolean> {
+    const sequence = this.#sequence;
+    const { nodes } = await this.#options.leases.survey();
+    return nodes.every((node) => node.fence >= sequence || node.remainingMs === 0);
   }
 }

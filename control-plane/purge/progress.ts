@@ -1,5 +1,5 @@
 import type { Tier } from '#core/contract/node.ts';
-import type { PurgeReport } from '#core/contract/report.ts';
+import type { Counts } from '../state/standings.ts';
 import type { NodeProgress, PurgeRecord } from '../state/store.ts';
 
 /** Of a node, as far as a purge wants to know it. */
@@ -55,19 +55,11 @@ function statusOf(state: NodeState | undefined, fence: number): NodeProgress['st
   return state?.inService === true ? 'pending' : 'lease-ended';
 }
 
-/** The purge with what `node` reports of it added. */
-export function withReport(purge: PurgeRecord, node: string, report: PurgeReport): PurgeRecord {
-  return {
-    ...purge,
-    nodes: purge.nodes.map((progress) =>
-      progress.node === node
-        ? {
-            ...progress,
-            objects: progress.objects + report.objects,
-            bytes: progress.bytes + report.bytes,
-            fills: progress.fills + report.fills,
-          }
-        : progress,
-    ),
-  };
-}
+/** The purge with what its nodes have reported of it, by node. */
+export const withCounts = (
+  purge: PurgeRecord,
+  counts: ReadonlyMap<string, Counts>,
+): PurgeRecord => ({
+  ...purge,
+  nodes: purge.nodes.map((progress) => ({ ...progress, ...counts.get(progress.node) })),
+});

@@ -2,16 +2,17 @@ import { randomUUID } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import type { Logger } from 'pino';
 import type { Cancel, Clock } from '#core/clock.ts';
-import type { JournalEvent, PurgeMode, PurgeTarget } from '#core/contract/event.ts';
+import type { Config, JournalEvent, PurgeMode, PurgeTarget } from '#core/contract/event.ts';
 import type { Node } from '#core/contract/node.ts';
 import type { Acknowledgement } from '#core/contract/report.ts';
 import { messageOf } from '#core/errors.ts';
 import { SiteDirectory } from '#core/sites.ts';
-import type { Journal } from '../journal/journal.ts';
-import type { NodeLeases } from '../journal/leases.ts';
+import type { Change, Journal } from '../journal/journal.ts';
+import type { NodeLeases, Survey } from '../journal/leases.ts';
+import type { Standings } from '../state/standings.ts';
 import type { PurgeRecord, StateStore } from '../state/store.ts';
 import { planPurge, type PurgeRequest } from './plan.ts';
-import { fenceOf, type NodeState, settle, withReport } from './progress.ts';
+import { fenceOf, type NodeState, settle, withCounts } from './progress.ts';
 
 /** Completed purges that still take a report that was overtaken by the stream. */
 const RECENT_PURGES = 256;
@@ -24,36 +25,41 @@ export interface PurgesOptions {
   readonly log: Logger;
 }
 
-/** Orders purges and follows each until every node in service has heeded it. */
+/** How soon it is looked again after the state could not be reached. */
+const RETRY_MS = 1_000;
+
+/** Orders purges and follows each until every node in service has heeded it, whichever control plane took the order. */
 export class Purges {
   readonly #options: PurgesOptions;
   /** In the order of their sequences. Progress is written down on completion; a restart asks the nodes anew. */
   readonly #pending = new Map<string, PurgeRecord>();
   readonly #completed = new LRUCache<string, PurgeRecord>({ max: RECENT_PURGES });
   readonly #idBySequence = new LRUCache<number, string>({ max: 100_000 });
-  /** `node sequence` of the reports counted, for an acknowledgement may be sent twice. */
-  readonly #reported = new LRUCache<string, true>({ max: 100_000 });
+  /** Ordered here, so that they need not be read when the journal tells of them. */
+  readonly #own = new LRUCache<string, true>({ max: RECENT_PURGES });
   readonly #waiters = new Map<string, Set<() => void>>();
-  #completedFence: number;
   #completions = 0;
+  #reading: Promise<void> = Promise.resolve();
+  #settling: Promise<void> | undefined;
+  #settlingNext: Promise<void> | undefined;
   #cancelTimer: Cancel | undefined;
+  #closed = false;
 
-  private constructor(options: PurgesOptions, completedFence: number) {
+  private constructor(options: PurgesOptions) {
     this.#options = options;
-    this.#completedFence = completedFence;
+    options.journal.onChange((events) => {
+      this.#reading = this.#reading
+        .then(() => (events === undefined ? this.#followStored() : this.#followEvents(events)))
+        .catch((error: unknown) => this.#complain('follow purges', error));
+    });
   }
 
-  /** Goes on with the purges that were pending when the control plane ended. */
+  /** Goes on with the purges that are pending in the state. */
   static async open(options: PurgesOptions): Promise<Purges> {
-    const purges = new Purges(options, await options.store.completedFence());
-    for (const purge of await options.store.pendingPurges()) purges.#follow(purge);
+    const purges = new Purges(options);
+    await purges.#followStored();
     await purges.settle();
     return purges;
-  }
-
-  /** The highest sequence of a completed purge: a node short of it must not be in service. */
-  get completedFence(): number {
-    return this.#completedFence;
   }
 
   /** Purges that are not complete. */
@@ -61,7 +67,7 @@ export class Purges {
     return this.#pending.size;
   }
 
-  /** Purges completed since the start. */
+  /** Purges completed here since the start. */
   get completed(): number {
     return this.#completions;
   }
@@ -76,8 +82,9 @@ export class Purges {
     check: (targets: readonly PurgeTarget[]) => void,
   ): Promise<PurgeRecord> {
     const id = randomUUID();
+    this.#own.set(id, true);
     let purge: PurgeRecord | undefined;
-    await this.#options.journal.change(({ sites }) => {
+    const plan = ({ sites }: Config): Change => {
       const targets = planPurge(request, new SiteDirectory(sites));
       check(targets);
       return {
@@ -90,6 +97,11 @@ export class Purges {
           return { purge };
         },
       };
+    };
+    await this.#options.journal.change(plan).catch((error: unknown) => {
+      // It may have been written all the same, and is then followed when the journal tells of it.
+      this.#own.delete(id);
+      throw error;
     });
     if (purge !== undefined) this.#follow(purge);
     await this.settle();
@@ -97,17 +109,30 @@ export class Purges {
   }
 
   async find(id: string): Promise<PurgeRecord | undefined> {
-    return this.#live(id) ?? this.#options.store.purge(id);
+    const { standings, store } = this.#services;
+    const purge = this.#live(id) ?? (await store.purge(id));
+    return purge && withCounts(purge, await standings.reports(id));
   }
 
   /** The latest `limit`, newest first. */
   async latest(limit: number): Promise<readonly PurgeRecord[]> {
-    const stored = await this.#options.store.purges(limit);
-    return stored.map((purge) => this.#live(purge.id) ?? purge);
+    const { standings, store } = this.#services;
+    const stored = await store.purges(limit);
+    return Promise.all(
+      stored.map(async (purge) => {
+        const live = this.#live(purge.id);
+        return live === undefined ? purge : withCounts(live, await standings.reports(purge.id));
+      }),
+    );
   }
 
   /** The purge once it is complete, or as it stands after `waitMs`. */
   async wait(id: string, waitMs: number): Promise<PurgeRecord | undefined> {
+    if (waitMs > 0 && this.#live(id) === undefined) {
+      // Another control plane may have taken the order just now.
+      await this.#options.journal.catchUp();
+      await this.#reading;
+    }
     if (this.#pending.has(id) && waitMs > 0) {
       const { promise, resolve } = Promise.withResolvers<void>();
       const waiters = this.#waiters.get(id) ?? new Set();
@@ -121,85 +146,158 @@ export class Purges {
   }
 
   async acknowledge(node: Node, { fence, purges }: Acknowledgement): Promise<void> {
-    const late = purges.filter((report) => this.#count(node.name, report));
-    this.#options.leases.acknowledged(node, fence);
+    const { standings } = this.#services;
+    const late: string[] = [];
+    await Promise.all(
+      purges.map(async (report) => {
+        const id = this.#idBySequence.get(report.sequence);
+        if (id === undefined || !(await standings.report(id, node.name, report))) return;
+        if (this.#completed.has(id)) late.push(id);
+      }),
+    );
+    await this.#options.leases.acknowledged(node, fence);
     await this.settle();
-    await Promise.all(late.map(({ sequence }) => this.#rewrite(sequence)));
+    for (const id of new Set(late)) await this.#record(id);
   }
 
   /** Looks anew at how the nodes stand, and again when the next lease may have ended. */
-  async settle(): Promise<void> {
-    const { clock, journal, leases } = this.#options;
-    this.#cancelTimer?.();
-    leases.forgetAllBut(journal.config.nodes);
-    const standings = leases.standings();
-    const states = standings.map((standing): NodeState => ({
-      ...standing,
-      inService: leases.remainingMs(standing) > 0,
-    }));
-    const done: PurgeRecord[] = [];
-    for (const purge of this.#pending.values()) {
-      const settled = settle(purge, states, clock.now());
-      this.#pending.set(purge.id, settled);
-      if (settled.status === 'complete') done.push(settled);
+  settle(): Promise<void> {
+    if (this.#settling === undefined) {
+      this.#settling = this.#settleOnce().finally(() => (this.#settling = undefined));
+      return this.#settling;
     }
-    // Before anything is awaited: from now on no node that is behind may be granted a lease.
-    this.#completedFence = Math.max(this.#completedFence, ...done.map(fenceOf));
-    this.#completions += done.length;
-    for (const purge of done) {
-      this.#pending.delete(purge.id);
-      this.#completed.set(purge.id, purge);
-    }
-    if (this.#pending.size > 0) {
-      const ends = standings.map((standing) => leases.remainingMs(standing)).filter((ms) => ms > 0);
-      this.#cancelTimer = clock.after(Math.min(...ends, leases.leaseMs), () => void this.settle());
-    }
-    for (const purge of done) {
-      await this.#write(purge);
-      this.#wake(purge.id);
-    }
+    // What is under way may have looked too early; one more look is enough for all who ask meanwhile.
+    this.#settlingNext ??= this.#settling
+      .catch(() => undefined)
+      .then(() => {
+        this.#settlingNext = undefined;
+        return this.settle();
+      });
+    return this.#settlingNext;
+  }
+
+  /** Settles on no one's behalf: a state that cannot be reached is asked again later. */
+  settleBehind(): void {
+    this.settle().catch((error: unknown) => {
+      this.#complain('settle purges', error);
+      this.#settleAfter(RETRY_MS);
+    });
   }
 
   /** Answers those who wait, with purges as they stand. */
   close(): void {
+    this.#closed = true;
     this.#cancelTimer?.();
     for (const id of this.#waiters.keys()) this.#wake(id);
   }
 
+  get #services(): { readonly store: StateStore; readonly standings: Standings } {
+    const { store } = this.#options;
+    return { store, standings: store.standings };
+  }
+
+  async #settleOnce(): Promise<void> {
+    this.#cancelTimer?.();
+    const { clock, leases } = this.#options;
+    // Also while nothing is pending: a lease that others grant counts from when it is first seen.
+    const survey = await leases.survey();
+    const states = survey.nodes.map((standing): NodeState => ({
+      ...standing,
+      inService: standing.remainingMs > 0,
+    }));
+    const settled = [...this.#pending.values()].map((purge) => settle(purge, states, clock.now()));
+    const complete = settled.filter(({ status }) => status === 'complete');
+    if (complete.length > 0 && !(await this.#complete(complete, survey))) {
+      return this.#settleOnce();
+    }
+    for (const purge of settled) {
+      if (purge.status === 'complete') await this.#finish(purge);
+      // A purge may be gone since: with a restored state.
+      else if (this.#pending.has(purge.id)) this.#pending.set(purge.id, purge);
+      if (purge.status === 'pending' && fenceOf(purge) <= survey.completedFence) {
+        await this.#adopt(purge.id);
+      }
+    }
+    if (this.#pending.size === 0) return;
+    const ends = survey.nodes.map(({ remainingMs }) => remainingMs).filter((ms) => ms > 0);
+    this.#settleAfter(Math.min(...ends, leases.leaseMs));
+  }
+
+  /** From now on no node that is behind may be granted a lease. @returns false if one was meanwhile */
+  #complete(purges: readonly PurgeRecord[], survey: Survey): Promise<boolean> {
+    const fence = Math.max(...purges.map(fenceOf));
+    const behind = survey.nodes.filter((standing) => standing.fence < fence);
+    return this.#options.leases.complete(fence, behind, survey);
+  }
+
+  async #finish(purge: PurgeRecord): Promise<void> {
+    this.#completions++;
+    this.#pending.delete(purge.id);
+    this.#completed.set(purge.id, purge);
+    await this.#record(purge.id);
+    this.#wake(purge.id);
+  }
+
+  /** Takes over what another control plane has found complete. */
+  async #adopt(id: string): Promise<void> {
+    const purge = await this.#options.store.purge(id);
+    if (purge?.status === 'pending') return;
+    this.#pending.delete(id);
+    if (purge !== undefined) this.#completed.set(id, purge);
+    this.#wake(id);
+  }
+
+  #settleAfter(delayMs: number): void {
+    this.#cancelTimer?.();
+    if (this.#closed) return;
+    this.#cancelTimer = this.#options.clock.after(delayMs, () => this.settleBehind());
+  }
+
+  /** Everything may be different: only what is in the state is pending. */
+  async #followStored(): Promise<void> {
+    const stored = await this.#options.store.pendingPurges();
+    const ids = new Set(stored.map(({ id }) => id));
+    for (const id of this.#pending.keys()) if (!ids.has(id)) await this.#adopt(id);
+    for (const purge of stored) this.#follow(purge);
+  }
+
+  async #followEvents(events: readonly JournalEvent[]): Promise<void> {
+    const ids = new Set(events.flatMap((event) => (event.type === 'purge' ? event.purge.id : [])));
+    for (const id of ids) {
+      if (this.#own.has(id)) continue;
+      const purge = await this.#options.store.purge(id);
+      if (purge !== undefined) this.#follow(purge);
+    }
+  }
+
   #follow(purge: PurgeRecord): void {
-    this.#pending.set(purge.id, purge);
     for (const sequence of purge.sequences) this.#idBySequence.set(sequence, purge.id);
+    if (this.#live(purge.id) !== undefined) return;
+    if (purge.status === 'complete') this.#completed.set(purge.id, purge);
+    else this.#pending.set(purge.id, purge);
   }
 
   #live(id: string): PurgeRecord | undefined {
     return this.#pending.get(id) ?? this.#completed.get(id);
   }
 
-  /** @returns whether the report came after the purge was complete */
-  #count(node: string, report: Acknowledgement['purges'][number]): boolean {
-    const purge = this.#live(this.#idBySequence.get(report.sequence) ?? '');
-    const key = `${node} ${report.sequence}`;
-    if (purge === undefined || this.#reported.has(key)) return false;
-    this.#reported.set(key, true);
-    const complete = purge.status === 'complete';
-    const reported = withReport(purge, node, report);
-    if (complete) this.#completed.set(purge.id, reported);
-    else this.#pending.set(purge.id, reported);
-    return complete;
-  }
-
-  async #rewrite(sequence: number): Promise<void> {
-    const purge = this.#completed.get(this.#idBySequence.get(sequence) ?? '');
-    if (purge !== undefined) await this.#write(purge);
-  }
-
-  async #write(purge: PurgeRecord): Promise<void> {
+  /** Writes down a completed purge with all that was reported of it. */
+  async #record(id: string): Promise<void> {
+    const { standings, store } = this.#services;
+    const purge = this.#completed.get(id);
+    if (purge === undefined) return;
     try {
-      await this.#options.store.updatePurge(purge);
+      const counted = withCounts(purge, await standings.reports(id));
+      this.#completed.set(id, counted);
+      await store.updatePurge(counted);
     } catch (error) {
       // It stays complete; if it cannot be written before the next restart, it is settled once more then.
-      this.#options.log.error(`Could not record purge ${purge.id}: ${messageOf(error)}`);
+      this.#complain(`record purge ${id}`, error);
     }
+  }
+
+  #complain(what: string, error: unknown): void {
+    if (!this.#closed) this.#options.log.error(`Could not ${what}: ${messageOf(error)}`);
   }
 
   #wake(id: string): void {

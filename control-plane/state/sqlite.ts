@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync, type SQLOutputValue } from 'node:sqlite';
@@ -5,20 +6,36 @@ import type { Config, JournalEvent, Network } from '#core/contract/event.ts';
 import type { Node } from '#core/contract/node.ts';
 import type { Site } from '#core/contract/site.ts';
 import { CanopyError, messageOf } from '#core/errors.ts';
-import type { Alongside, NodeCredential, PurgeRecord, StateStore, TokenRecord } from './store.ts';
+import { MemoryStandings } from './memory-standings.ts';
+import type { Standings } from './standings.ts';
+import type {
+  Alongside,
+  JournalHead,
+  NodeCredential,
+  PurgeRecord,
+  StateContent,
+  StateStore,
+  TokenRecord,
+} from './store.ts';
 
 const FILE = 'state.sqlite';
-const SCHEMA_VERSION = 1;
+const SCHEMA_VERSION = 2;
 
 const SCHEMA = `
   CREATE TABLE journal (sequence INTEGER PRIMARY KEY, event TEXT NOT NULL) STRICT;
-  CREATE TABLE head (only INTEGER PRIMARY KEY CHECK (only = 1), sequence INTEGER NOT NULL, network TEXT NOT NULL) STRICT;
+  CREATE TABLE head (only INTEGER PRIMARY KEY CHECK (only = 1), sequence INTEGER NOT NULL, network TEXT NOT NULL, journal TEXT NOT NULL) STRICT;
   CREATE TABLE sites (name TEXT PRIMARY KEY, site TEXT NOT NULL) STRICT;
   CREATE TABLE nodes (name TEXT PRIMARY KEY, node TEXT NOT NULL) STRICT;
   CREATE TABLE credentials (node TEXT PRIMARY KEY REFERENCES nodes (name) ON DELETE CASCADE, digest BLOB NOT NULL UNIQUE) STRICT;
   CREATE TABLE tokens (name TEXT PRIMARY KEY, digest BLOB NOT NULL UNIQUE, token TEXT NOT NULL) STRICT;
   CREATE TABLE purges (id TEXT PRIMARY KEY, sequence INTEGER NOT NULL UNIQUE, status TEXT NOT NULL, purge TEXT NOT NULL) STRICT;
   CREATE INDEX purges_by_status ON purges (status, sequence);
+`;
+
+/** Version 1 knew no journal identity. */
+const FROM_VERSION_1 = `
+  ALTER TABLE head ADD COLUMN journal TEXT NOT NULL DEFAULT '';
+  UPDATE head SET journal = lower(hex(randomblob(16)));
 `;
 
 /** SQLite's primary result codes (sqlite.org/rescode.html) that mean something of their own here. */
@@ -61,7 +78,8 @@ function prepareDatabase(database: DatabaseSync): void {
   const damage = database.prepare('PRAGMA quick_check(1)').get()?.['quick_check'];
   if (damage !== 'ok') throw new Error(`the file is damaged: ${String(damage)}`);
   const version = database.prepare('PRAGMA user_version').get()?.['user_version'];
-  if (version === 0) database.exec(`${SCHEMA} PRAGMA user_version = ${SCHEMA_VERSION};`);
+  const steps = version === 0 ? SCHEMA : version === 1 ? FROM_VERSION_1 : undefined;
+  if (steps !== undefined) database.exec(`${steps} PRAGMA user_version = ${SCHEMA_VERSION};`);
   else if (version !== SCHEMA_VERSION) {
     throw new Error(`it has version ${String(version)}, this Canopy knows ${SCHEMA_VERSION}`);
   }
@@ -69,17 +87,31 @@ function prepareDatabase(database: DatabaseSync): void {
 }
 
 class SqliteState implements StateStore {
+  readonly standings: Standings;
   readonly #database: DatabaseSync;
   readonly #statements = new Map<string, ReturnType<DatabaseSync['prepare']>>();
 
   constructor(database: DatabaseSync) {
     this.#database = database;
+    const sql = "SELECT max(sequence) AS fence FROM purges WHERE status = 'complete'";
+    this.standings = new MemoryStandings(Number(this.#get(sql)?.['fence'] ?? 0));
+  }
+
+  async head(): Promise<JournalHead | undefined> {
+    const row = this.#get('SELECT journal, sequence FROM head');
+    if (row === undefined) return undefined;
+    return { journal: String(row['journal']), sequence: Number(row['sequence']) };
   }
 
   async config(): Promise<Config | undefined> {
-    const head = this.#get('SELECT sequence, network FROM head');
+    return this.#config();
+  }
+
+  #config(): Config | undefined {
+    const head = this.#get('SELECT journal, sequence, network FROM head');
     if (head === undefined) return undefined;
     return {
+      journal: String(head['journal']),
       sequence: Number(head['sequence']),
       network: parse(head['network']) as Network,
       sites: this.#all('SELECT site FROM sites ORDER BY name').map((r) => parse(r['site']) as Site),
@@ -100,23 +132,16 @@ class SqliteState implements StateStore {
       if (first === undefined || first.sequence !== this.#sequence() + 1) return false;
       for (const event of events) this.#write(event);
       const { credential, purge } = alongside;
-      if (credential !== undefined) {
-        this.#run(
-          'INSERT OR REPLACE INTO credentials (node, digest) VALUES (?, ?)',
-          credential.node,
-          credential.digest,
-        );
-      }
-      if (purge !== undefined) {
-        this.#run(
-          'INSERT INTO purges (id, sequence, status, purge) VALUES (?, ?, ?, ?)',
-          purge.id,
-          Math.max(...purge.sequences),
-          purge.status,
-          JSON.stringify(purge),
-        );
-      }
+      if (credential !== undefined) this.#insertCredential(credential);
+      if (purge !== undefined) this.#insertPurge(purge);
       return true;
+    });
+  }
+
+  async renewJournal(before: string, { journal, sequence }: JournalHead): Promise<void> {
+    this.#transaction(() => {
+      const sql = 'UPDATE head SET journal = ?, sequence = ? WHERE journal = ?';
+      if (this.#run(sql, journal, sequence, before) > 0) this.#run('DELETE FROM journal');
     });
   }
 
@@ -134,19 +159,21 @@ class SqliteState implements StateStore {
   }
 
   async tokens(): Promise<readonly TokenRecord[]> {
+    return this.#tokens();
+  }
+
+  #tokens(): readonly TokenRecord[] {
     return this.#all('SELECT token, digest FROM tokens ORDER BY name').map(toToken);
   }
 
   async addToken({ digest, ...token }: TokenRecord): Promise<boolean> {
-    return this.#transaction(() => {
-      const sql =
-        'INSERT INTO tokens (name, digest, token) VALUES (?, ?, ?) ON CONFLICT (name) DO NOTHING';
-      return this.#run(sql, token.name, digest, JSON.stringify(token)) > 0;
-    });
+    const sql =
+      'INSERT INTO tokens (name, digest, token) VALUES (?, ?, ?) ON CONFLICT (name) DO NOTHING';
+    return this.#run(sql, token.name, digest, JSON.stringify(token)) > 0;
   }
 
   async deleteToken(name: string): Promise<boolean> {
-    return this.#transaction(() => this.#run('DELETE FROM tokens WHERE name = ?', name) > 0);
+    return this.#run('DELETE FROM tokens WHERE name = ?', name) > 0;
   }
 
   async tokenByDigest(digest: Uint8Array): Promise<TokenRecord | undefined> {
@@ -157,7 +184,7 @@ class SqliteState implements StateStore {
   async credentialByDigest(digest: Uint8Array): Promise<NodeCredential | undefined> {
     const row = this.#get('SELECT node, digest FROM credentials WHERE digest = ?', digest);
     if (row === undefined) return undefined;
-    return { node: String(row['node']), digest: row['digest'] as Uint8Array };
+    return toCredential(row);
   }
 
   async purge(id: string): Promise<PurgeRecord | undefined> {
@@ -174,21 +201,43 @@ class SqliteState implements StateStore {
     return this.#all(sql).map(toPurge);
   }
 
-  async completedFence(): Promise<number> {
-    const sql = "SELECT max(sequence) AS fence FROM purges WHERE status = 'complete'";
-    return Number(this.#get(sql)?.['fence'] ?? 0);
+  async updatePurge(purge: PurgeRecord): Promise<void> {
+    const sql = 'UPDATE purges SET status = ?, purge = ? WHERE id = ?';
+    this.#run(sql, purge.status, JSON.stringify(purge), purge.id);
   }
 
-  async updatePurge(purge: PurgeRecord): Promise<void> {
-    this.#transaction(() =>
-      this.#run(
-        'UPDATE purges SET status = ?, purge = ? WHERE id = ?',
-        purge.status,
-        JSON.stringify(purge),
-        purge.id,
+  async content(): Promise<StateContent | undefined> {
+    // Read without a pause, in which something could be written.
+    const config = this.#config();
+    if (config === undefined) return undefined;
+    return {
+      config,
+      tokens: this.#tokens(),
+      credentials: this.#all('SELECT node, digest FROM credentials ORDER BY node').map(
+        toCredential,
       ),
-    );
+      purges: this.#all('SELECT purge FROM purges ORDER BY sequence').map(toPurge),
+    };
   }
+
+  async replace({ config, credentials, tokens, purges }: StateContent): Promise<void> {
+    this.#transaction(() => {
+      for (const table of TABLES) this.#run(`DELETE FROM ${table}`);
+      const { journal, sequence, network, sites, nodes } = config;
+      this.#run('INSERT INTO head VALUES (1, ?, ?, ?)', sequence, JSON.stringify(network), journal);
+      for (const site of sites) this.#run(PUT_SITE, site.name, JSON.stringify(site));
+      for (const node of nodes) this.#run(PUT_NODE, node.name, JSON.stringify(node));
+      for (const credential of credentials) this.#insertCredential(credential);
+      for (const { digest, ...token } of tokens) {
+        const sql = 'INSERT INTO tokens (name, digest, token) VALUES (?, ?, ?)';
+        this.#run(sql, token.name, digest, JSON.stringify(token));
+      }
+      for (const purge of purges) this.#insertPurge(purge);
+    });
+  }
+
+  /** Nobody else can change a state that is held exclusively. */
+  watch(): void {}
 
   async close(): Promise<void> {
     if (!this.#database.isOpen) return;
@@ -204,37 +253,38 @@ class SqliteState implements StateStore {
     this.#run('INSERT INTO journal VALUES (?, ?)', event.sequence, JSON.stringify(event));
     switch (event.type) {
       case 'site.put':
-        this.#run(
-          'INSERT OR REPLACE INTO sites VALUES (?, ?)',
-          event.site.name,
-          JSON.stringify(event.site),
-        );
+        this.#run(PUT_SITE, event.site.name, JSON.stringify(event.site));
         break;
       case 'site.delete':
         this.#run('DELETE FROM sites WHERE name = ?', event.name);
         break;
       case 'node.put':
-        // Not OR REPLACE: that deletes the row first, and with it the node's credential.
-        this.#run(
-          'INSERT INTO nodes VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET node = excluded.node',
-          event.node.name,
-          JSON.stringify(event.node),
-        );
+        this.#run(PUT_NODE, event.node.name, JSON.stringify(event.node));
         break;
       case 'node.delete':
         this.#run('DELETE FROM nodes WHERE name = ?', event.name);
         break;
       case 'network.put':
-        this.#run(
-          'INSERT OR REPLACE INTO head VALUES (1, ?, ?)',
-          event.sequence,
-          JSON.stringify(event.network),
-        );
+        this.#run(PUT_NETWORK, event.sequence, JSON.stringify(event.network), randomUUID());
         break;
       case 'purge':
         break;
     }
     this.#run('UPDATE head SET sequence = ?', event.sequence);
+  }
+
+  #insertCredential({ node, digest }: NodeCredential): void {
+    this.#run('INSERT OR REPLACE INTO credentials (node, digest) VALUES (?, ?)', node, digest);
+  }
+
+  #insertPurge(purge: PurgeRecord): void {
+    this.#run(
+      'INSERT INTO purges (id, sequence, status, purge) VALUES (?, ?, ?, ?)',
+      purge.id,
+      Math.max(...purge.sequences),
+      purge.status,
+      JSON.stringify(purge),
+    );
   }
 
   #transaction<T>(work: () => T): T {
@@ -272,6 +322,16 @@ class SqliteState implements StateStore {
   }
 }
 
+const TABLES = ['journal', 'head', 'credentials', 'nodes', 'sites', 'tokens', 'purges'] as const;
+
+const PUT_SITE = 'INSERT OR REPLACE INTO sites VALUES (?, ?)';
+// Not OR REPLACE: that deletes the row first, and with it the node's credential.
+const PUT_NODE =
+  'INSERT INTO nodes VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET node = excluded.node';
+/** The journal is named when it is begun. */
+const PUT_NETWORK = `INSERT INTO head VALUES (1, ?, ?, ?)
+  ON CONFLICT (only) DO UPDATE SET sequence = excluded.sequence, network = excluded.network`;
+
 type Parameter = string | number | Uint8Array;
 type Row = Record<string, SQLOutputValue>;
 
@@ -279,6 +339,11 @@ type Row = Record<string, SQLOutputValue>;
 const parse = (text: SQLOutputValue | undefined): unknown => JSON.parse(String(text));
 
 const toPurge = (row: Row): PurgeRecord => parse(row['purge']) as PurgeRecord;
+
+const toCredential = (row: Row): NodeCredential => ({
+  node: String(row['node']),
+  digest: row['digest'] as Uint8Array,
+});
 
 const toToken = (row: Row): TokenRecord => ({
   ...(parse(row['token']) as Omit<TokenRecord, 'digest'>),

@@ -1,6 +1,7 @@
 import type { Config, JournalEvent, PurgeMode, PurgeTarget } from '#core/contract/event.ts';
 import type { Tier } from '#core/contract/node.ts';
 import type { Scope } from './scopes.ts';
+import type { Standings } from './standings.ts';
 
 export interface TokenRecord {
   readonly name: string;
@@ -55,11 +56,40 @@ export interface Alongside {
   readonly purge?: PurgeRecord;
 }
 
+/** Where a journal stands. */
+export interface JournalHead {
+  /** Random, made with the journal, and made anew where its history is not what it was. */
+  readonly journal: string;
+  readonly sequence: number;
+}
+
+/** All that a state holds but the journal's events, as of one moment. */
+export interface StateContent {
+  readonly config: Config;
+  readonly credentials: readonly NodeCredential[];
+  readonly tokens: readonly TokenRecord[];
+  /** Oldest first. */
+  readonly purges: readonly PurgeRecord[];
+}
+
+/** Who wants to know what other control planes do to the state. */
+export interface StateWatcher {
+  /** Something may have changed. Called once for what changes until it resolves, and every few seconds. */
+  changed(): Promise<void>;
+  /** The connection was lost and is back, perhaps to another server: what was written last may be lost. */
+  reconnected(): void;
+}
+
 /**
  * What the control plane remembers. Every method rejects with a CanopyError: `insufficient-storage` when
- * the disk is full, `internal-error` otherwise; a method that rejects has changed nothing.
+ * there is no room, `unavailable` when the state cannot be reached, `internal-error` otherwise. A method
+ * that rejects has changed nothing, except that with `unavailable` it may have.
  */
 export interface StateStore {
+  readonly standings: Standings;
+
+  /** `undefined` while the journal is empty. */
+  head(): Promise<JournalHead | undefined>;
   /** The configuration as of the journal's last event; `undefined` while the journal is empty. */
   config(): Promise<Config | undefined>;
   /** At most `limit` events after sequence `after`, oldest first; `undefined` if the journal no longer reaches back so far. */
@@ -70,6 +100,11 @@ export interface StateStore {
    * @returns false, and nothing is written, if another writer came first
    */
   append(events: readonly JournalEvent[], alongside?: Alongside): Promise<boolean>;
+  /**
+   * Makes the journal a new one that goes on from `sequence`, with no event before it.
+   * @param before does nothing if the journal is no longer this one
+   */
+  renewJournal(before: string, head: JournalHead): Promise<void>;
   /** Forgets all but the last `keep` events and the purges completed before them; the configuration stays. */
   trimJournal(keep: number): Promise<void>;
 
@@ -85,10 +120,14 @@ export interface StateStore {
   /** The latest `limit`, newest first. */
   purges(limit: number): Promise<readonly PurgeRecord[]>;
   pendingPurges(): Promise<readonly PurgeRecord[]>;
-  /** The highest sequence of a completed purge; 0 if there is none. */
-  completedFence(): Promise<number>;
   /** Replaces the progress of a purge that `append` has written. */
   updatePurge(purge: PurgeRecord): Promise<void>;
 
+  /** `undefined` while the journal is empty. */
+  content(): Promise<StateContent | undefined>;
+  /** Puts `content` in the place of all there is, in one step. */
+  replace(content: StateContent): Promise<void>;
+
+  watch(watcher: StateWatcher): void;
   close(): Promise<void>;
 }

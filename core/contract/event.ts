@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { nameSchema, sequenceSchema, timestampSchema } from './names.ts';
+import { journalIdSchema, nameSchema, sequenceSchema, timestampSchema } from './names.ts';
 import { nodeSchema } from './node.ts';
 import { siteSchema } from './site.ts';
 
@@ -54,6 +54,7 @@ export const journalEventSchema = z.discriminatedUnion('type', [
 
 /** The whole configuration as of one sequence number: what a node runs on, and its last good config on disk. */
 export const configSchema = z.strictObject({
+  journal: journalIdSchema,
   sequence: sequenceSchema,
   network: networkSchema,
   sites: z.array(siteSchema),

@@ -26,6 +26,9 @@ function isBaseUrl(text: string): boolean {
 /** A journal sequence number; 0 is before the first event. */
 export const sequenceSchema = z.int().min(0);
 
+/** Tells one history from another that has the same sequence numbers: random, made with the journal. */
+export const journalIdSchema = z.string().min(1).max(64);
+
 /** Milliseconds since the Unix epoch. */
 export const timestampSchema = z.number().min(0);
 

@@ -13,6 +13,9 @@ const LONGEST_EVENT = 256 * 1024 * 1024;
 /** The field in which the control plane says how far the journal went when the stream was opened. */
 export const JOURNAL_SEQUENCE_FIELD = 'canopy-journal-sequence';
 
+/** The field in which a node says which journal its place belongs to. */
+export const JOURNAL_FIELD = 'canopy-journal';
+
 export type StreamMessage =
   /** The control plane took the stream; `sequence` is the journal's last at that moment. */
   | { readonly kind: 'open'; readonly sequence: number }
@@ -22,8 +25,8 @@ export type StreamMessage =
 export interface StreamOptions {
   readonly url: URL;
   readonly authorization: string;
-  /** Events after this sequence; without it a snapshot comes first. */
-  readonly after: number | undefined;
+  /** Events of this journal after this sequence; without it a snapshot comes first. */
+  readonly after: { readonly journal: string; readonly sequence: number } | undefined;
   readonly dispatcher: Dispatcher;
   readonly clock: Clock;
   readonly signal: AbortSignal;
@@ -55,7 +58,10 @@ export async function* readJournalStream(options: StreamOptions): AsyncGenerator
       headers: {
         authorization,
         accept: 'text/event-stream',
-        ...(after === undefined ? {} : { 'last-event-id': String(after) }),
+        ...(after !== undefined && {
+          [JOURNAL_FIELD]: after.journal,
+          'last-event-id': String(after.sequence),
+        }),
       },
     }),
   );

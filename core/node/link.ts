@@ -199,7 +199,7 @@ export class NodeLink {
     const stream = readJournalStream({
       url: new URL('/v1/node/stream', this.#client.url),
       authorization: this.#client.authorization,
-      after: this.#config?.sequence,
+      after: this.#config,
       dispatcher: this.#client.agent,
       clock,
       signal: this.#stopping.signal,

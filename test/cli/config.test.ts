@@ -109,6 +109,16 @@ test('described config masks secrets and tells sources', () => {
   expect(JSON.stringify(rows)).not.toContain('hush');
 });
 
+test('described config shows where Redis is, and not its password', () => {
+  const flags = { redisUrl: 'redis+sentinel://me:hush@10.0.0.1,10.0.0.2/main' };
+  const config = resolveConfig(controlPlaneSettings, sources({ flags }));
+  expect(describeConfig(controlPlaneSettings, config)).toContainEqual([
+    'redisUrl',
+    'redis+sentinel://me:********@10.0.0.1,10.0.0.2/main',
+    '--redis',
+  ]);
+});
+
 test.each([
   ['127.0.0.1:8080', { host: '127.0.0.1', port: 8080 }],
   ['localhost:0', { host: 'localhost', port: 0 }],

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { allProcesses, planNetwork, registration } from '#cli/up/plan.ts';
 import { nodeSchema } from '#core/contract/node.ts';
 
-const shape = { edges: 3, midTiers: 2, port: 8080, origins: 1 };
+const shape = { edges: 3, midTiers: 2, port: 8080, controlPlanes: 1, origins: 1 };
 
 describe('planNetwork', () => {
   test('ports follow each other: edges, mid-tiers, origin, control plane, then who watches them', () => {
@@ -27,7 +27,7 @@ describe('planNetwork', () => {
   test('without an origin of its own the control plane moves up', () => {
     const plan = planNetwork({ ...shape, origins: 0 });
     expect(plan.origins).toEqual([]);
-    expect(plan.controlPlane.port).toBe(8085);
+    expect(plan.controlPlanes[0]?.port).toBe(8085);
   });
 
   test('more nodes than cities: names stay unique and valid', () => {
@@ -40,12 +40,12 @@ describe('planNetwork', () => {
   });
 
   test('no nodes at all is a control plane', () => {
-    const plan = planNetwork({ edges: 0, midTiers: 0, port: 9000, origins: 0 });
+    const plan = planNetwork({ edges: 0, midTiers: 0, port: 9000, origins: 0, controlPlanes: 1 });
     expect(allProcesses(plan)).toEqual([{ name: 'control-plane', port: 9000, adminPort: 9001 }]);
   });
 
   test('the last port must exist', () => {
-    expect(planNetwork({ ...shape, port: 65_522 }).controlPlane.adminPort).toBe(65_535);
+    expect(planNetwork({ ...shape, port: 65_522 }).controlPlanes[0]?.adminPort).toBe(65_535);
     expect(() => planNetwork({ ...shape, port: 65_523 })).toThrow('Ports 65523 to 65536');
   });
 });

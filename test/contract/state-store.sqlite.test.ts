@@ -64,6 +64,24 @@ describe('openSqliteState', () => {
     expect(() => openSqliteState(dir)).toThrow(expect.objectContaining({ code: 'internal-error' }));
   });
 
+  test('takes over a state of version 1, whose journal had no identity', async () => {
+    await newDir();
+    const store = openSqliteState(dir);
+    const network = { tierKey: 'tier-key-of-the-network' };
+    await store.append([{ sequence: 1, at: 0, type: 'network.put', network }]);
+    await store.close();
+    const database = new DatabaseSync(join(dir, 'state.sqlite'));
+    database.exec('ALTER TABLE head DROP COLUMN journal; PRAGMA user_version = 1');
+    database.close();
+    const again = openSqliteState(dir);
+    const head = await again.head();
+    expect(head).toEqual({ journal: expect.stringMatching(/^[0-9a-f]{32}$/), sequence: 1 });
+    await again.close();
+    const reopened = openSqliteState(dir);
+    expect(await reopened.head()).toEqual(head);
+    await reopened.close();
+  });
+
   test('refuses a state of a later version', async () => {
     await newDir();
     await openSqliteState(dir).close();

@@ -35,6 +35,7 @@ const purgeOf = (id: string, sequence: number, status: 'pending' | 'complete' = 
   createdAt: 5,
   nodes: [],
 });
+const report = (sequence: number) => ({ sequence, objects: 1, bytes: 10, fills: 0 });
 const begin = at(1, { type: 'network.put', network });
 const putOne = at(2, { type: 'site.put', site: siteOf('one') });
 
@@ -80,7 +81,13 @@ export function stateStoreContract(
         at(10, { type: 'network.put', network: { ...network, tierKey: 'another-tier-key' } }),
       ];
       for (const event of events) expect(await store.append([event])).toBe(true);
-      const expected = events.reduce(applyEvent, { sequence: 0, network, sites: [], nodes: [] });
+      const expected = events.reduce(applyEvent, {
+        journal: expect.any(String) as string,
+        sequence: 0,
+        network,
+        sites: [],
+        nodes: [],
+      });
       expect(await store.config()).toEqual(expected);
       await reopen();
       expect(await store.config()).toEqual(expected);
@@ -181,13 +188,13 @@ export function stateStoreContract(
       await store.append([purgeEvent(3, 'q')], { purge: purgeOf('q', 3) });
       await reopen();
       expect((await store.pendingPurges()).map(({ id }) => id)).toEqual(['p', 'q']);
-      expect(await store.completedFence()).toBe(0);
+      expect((await store.standings.read()).completedFence).toBe(0);
       const complete = { ...purgeOf('p', 2, 'complete'), completedAt: 9 };
       await store.updatePurge(complete);
       await reopen();
       expect(await store.purge('p')).toEqual(complete);
       expect((await store.pendingPurges()).map(({ id }) => id)).toEqual(['q']);
-      expect(await store.completedFence()).toBe(2);
+      expect((await store.standings.read()).completedFence).toBe(2);
       expect((await store.purges(9)).map(({ id }) => id)).toEqual(['q', 'p']);
       expect((await store.purges(1)).map(({ id }) => id)).toEqual(['q']);
     });
@@ -203,8 +210,147 @@ export function stateStoreContract(
         await store.append([purgeEvent(sequence, id)], { purge: purgeOf(id, sequence, status) });
       }
       await store.trimJournal(0);
+      await reopen();
       expect((await store.purges(9)).map(({ id }) => id)).toEqual(['p4', 'p3']);
-      expect(await store.completedFence()).toBe(4);
+      expect((await store.standings.read()).completedFence).toBe(4);
+    });
+  });
+
+  describe('identity and content', () => {
+    const renewed = { journal: 'another', sequence: 1_000 };
+
+    test('a journal has an identity, which only who knows it can renew', async () => {
+      expect(await store.head()).toBeUndefined();
+      await store.append([begin, putOne]);
+      const head = await store.head();
+      expect(head).toEqual({ journal: expect.stringMatching(/.{16,}/) as string, sequence: 2 });
+      await reopen();
+      expect(await store.head()).toEqual(head);
+      await store.renewJournal('unknown', renewed);
+      expect(await store.head()).toEqual(head);
+      await store.renewJournal(head?.journal ?? '', renewed);
+      expect(await store.head()).toEqual(renewed);
+      expect(await store.events(2, 9)).toBeUndefined();
+      expect(await store.config()).toMatchObject({ ...renewed, sites: [{ name: 'one' }] });
+      expect(await store.append([purgeEvent(1_001, 'p')])).toBe(true);
+      expect(await store.events(1_000, 9)).toEqual([purgeEvent(1_001, 'p')]);
+    });
+
+    test('content put in place of other content is the same, and nothing else is left', async () => {
+      const credential = { node: 'edge-a', digest: Uint8Array.of(1, 2, 3) };
+      const token = { name: 't', scopes: ['admin' as const], sites: null, createdAt: 7 };
+      expect(await store.content()).toBeUndefined();
+      await store.append([begin, putOne, at(3, { type: 'node.put', node: nodeOf('edge-a') })], {
+        credential,
+      });
+      await store.append([purgeEvent(4, 'p')], { purge: purgeOf('p', 4, 'complete') });
+      await store.append([purgeEvent(5, 'q')], { purge: purgeOf('q', 5) });
+      await store.addToken({ ...token, digest: Uint8Array.of(4) });
+      const content = await store.content();
+      expect(content).toMatchObject({
+        config: { sequence: 5, sites: [{ name: 'one' }], nodes: [{ name: 'edge-a' }] },
+        credentials: [credential],
+        tokens: [token],
+        purges: [{ id: 'p' }, { id: 'q' }],
+      });
+      if (content === undefined) return;
+
+      await reset();
+      await reopen();
+      await store.append([begin, at(2, { type: 'site.put', site: siteOf('other') })]);
+      await store.append([purgeEvent(3, 'r')], { purge: purgeOf('r', 3) });
+      await store.addToken({ ...token, name: 'other', digest: Uint8Array.of(5) });
+      await store.replace(content);
+      await reopen();
+      expect(await store.content()).toEqual(content);
+      expect(await store.events(0, 9)).toBeUndefined();
+      expect(await store.events(5, 9)).toEqual([]);
+      expect((await store.pendingPurges()).map(({ id }) => id)).toEqual(['q']);
+      expect((await store.standings.read()).completedFence).toBe(4);
+      expect(await store.credentialByDigest(credential.digest)).toMatchObject({ node: 'edge-a' });
+      expect(await store.tokenByDigest(Uint8Array.of(5))).toBeUndefined();
+      expect(await store.append([purgeEvent(6, 's')], { purge: purgeOf('s', 6) })).toBe(true);
+    });
+  });
+
+  describe('standings', () => {
+    const node = nodeOf('edge-a');
+    const load = {
+      requests: 0,
+      hits: 0,
+      upstreamRequests: 0,
+      bytesSent: 0,
+      objects: 0,
+      storedBytes: 0,
+      hitBytes: 0,
+      connections: 0,
+      tunnels: 0,
+    };
+    const beat = (fence: number) =>
+      store.standings.heartbeat(node, { fence, pid: 1, version: '1', load, parents: [] }, 5, 100);
+
+    test('a fence only rises, until the node resumes from further behind', async () => {
+      await store.standings.acknowledged(node, 5);
+      await store.standings.acknowledged(node, 4);
+      expect((await store.standings.read()).nodes[0]).toMatchObject({
+        node: 'edge-a',
+        tier: 'edge',
+        fence: 5,
+      });
+      await store.standings.resumed(node, 3);
+      expect((await store.standings.read()).nodes[0]).toMatchObject({ fence: 3, grant: undefined });
+    });
+
+    test('every grant is another, until the node leaves', async () => {
+      const first = await beat(0);
+      const second = await beat(0);
+      expect(first?.id).not.toBe(second?.id);
+      expect((await store.standings.read()).nodes[0]).toMatchObject({ grant: second });
+      expect((await store.standings.heartbeats()).get('edge-a')).toMatchObject({ pid: 1, at: 5 });
+      await store.standings.left(node);
+      expect((await store.standings.read()).nodes[0]?.grant).toBeUndefined();
+      await store.standings.presume([node], 100);
+      expect((await store.standings.read()).nodes[0]?.grant).toMatchObject({ leaseMs: 100 });
+      const presumed = (await store.standings.read()).nodes[0];
+      await store.standings.presume([node], 100);
+      expect((await store.standings.read()).nodes[0]).toEqual(presumed);
+    });
+
+    test('a fence is completed only while nobody with a lease is behind it', async () => {
+      await beat(0);
+      expect(await store.standings.complete(5, [])).toBe(false);
+      const ended = (await store.standings.read()).nodes;
+      await beat(0);
+      expect(await store.standings.complete(5, ended)).toBe(false);
+      expect((await store.standings.read()).completedFence).toBe(0);
+      expect(await store.standings.complete(5, (await store.standings.read()).nodes)).toBe(true);
+      expect(await beat(4)).toBeUndefined();
+      expect(await beat(5)).toMatchObject({ leaseMs: 100 });
+      await store.standings.acknowledged(node, 7);
+      expect(await store.standings.complete(7, [])).toBe(true);
+      expect(await store.standings.complete(6, [])).toBe(true);
+      expect((await store.standings.read()).completedFence).toBe(7);
+    });
+
+    test('a node is forgotten unless it was granted a lease meanwhile', async () => {
+      await beat(0);
+      const [before] = (await store.standings.read()).nodes;
+      await beat(0);
+      if (before !== undefined) await store.standings.forget(before);
+      const [now] = (await store.standings.read()).nodes;
+      expect(now?.grant?.id).not.toBe(before?.grant?.id);
+      if (now !== undefined) await store.standings.forget(now);
+      expect((await store.standings.read()).nodes).toEqual([]);
+      expect((await store.standings.heartbeats()).size).toBe(0);
+    });
+
+    test('a report is counted once, and those of several events add up', async () => {
+      expect(await store.standings.report('p', 'edge-a', report(2))).toBe(true);
+      expect(await store.standings.report('p', 'edge-a', report(2))).toBe(false);
+      expect(await store.standings.report('p', 'edge-a', report(3))).toBe(true);
+      await store.standings.report('q', 'edge-a', report(4));
+      const reports = await store.standings.reports('p');
+      expect([...reports]).toEqual([['edge-a', { objects: 2, bytes: 20, fills: 0 }]]);
     });
   });
 }

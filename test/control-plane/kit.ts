@@ -47,19 +47,28 @@ export interface Answer {
   readonly body: Record<string, unknown>;
 }
 
+interface TestOptions {
+  /** Of a state shared with others; without it the state is in the directory. */
+  readonly redisUrl?: string;
+  readonly clock?: FakeClock;
+}
+
 /** A control plane on a clock that the test moves. */
 export class TestControlPlane {
   readonly dir: string;
-  readonly clock = new FakeClock();
+  readonly redisUrl: string | undefined;
+  readonly clock: FakeClock;
   #running: RunningControlPlane | undefined;
   #port = 0;
 
-  constructor(dir: string) {
+  constructor(dir: string, { redisUrl, clock = new FakeClock() }: TestOptions = {}) {
     this.dir = dir;
+    this.redisUrl = redisUrl;
+    this.clock = clock;
   }
 
-  static async start(): Promise<TestControlPlane> {
-    const controlPlane = new TestControlPlane(await temporaryDir());
+  static async start(options?: TestOptions): Promise<TestControlPlane> {
+    const controlPlane = new TestControlPlane(await temporaryDir(), options);
     await controlPlane.start();
     onTestFinished(() => controlPlane.stop());
     return controlPlane;
@@ -67,8 +76,9 @@ export class TestControlPlane {
 
   /** Starts on the port that it had before, as a restarted process does. */
   async start(): Promise<void> {
-    const { dir, clock } = this;
-    const at = { dir, clock, log: silent, host: '127.0.0.1', port: this.#port, admin: ADMIN };
+    const { dir, clock, redisUrl } = this;
+    const place = redisUrl === undefined ? { dir } : { dir, redisUrl };
+    const at = { ...place, clock, log: silent, host: '127.0.0.1', port: this.#port, admin: ADMIN };
     this.#running = await startControlPlane({ ...at, adminToken: 'admin-token' });
     this.#port = Number(new URL(this.#running.url).port);
   }

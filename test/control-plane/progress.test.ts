@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { type NodeState, settle, withReport } from '#control-plane/purge/progress.ts';
+import { type NodeState, settle, withCounts } from '#control-plane/purge/progress.ts';
 import type { NodeProgress, PurgeRecord } from '#control-plane/state/store.ts';
 
 const purge = (...nodes: NodeProgress[]): PurgeRecord => ({
@@ -91,15 +91,11 @@ test('the time that a node took is kept once it is settled', () => {
   expect(settled.nodes[0]?.tookMs).toBe(5);
 });
 
-test('reports of a node add up', () => {
-  const report = { sequence: 6, objects: 1, bytes: 2, fills: 3 };
-  const reported = withReport(
-    purge(progress('a', 'pending'), progress('b', 'pending')),
-    'a',
-    report,
-  );
-  expect(reported.nodes).toMatchObject([
-    { node: 'a', objects: 4, bytes: 32, fills: 4 },
+test('what nodes have reported is told of each', () => {
+  const counts = new Map([['a', { objects: 4, bytes: 32, fills: 4 }]]);
+  const counted = withCounts(purge(progress('a', 'pending'), progress('b', 'pending')), counts);
+  expect(counted.nodes).toMatchObject([
+    { node: 'a', status: 'pending', objects: 4, bytes: 32, fills: 4 },
     { node: 'b', objects: 3, bytes: 30, fills: 1 },
   ]);
 });

@@ -35,6 +35,12 @@ export interface ReadyFile {
     readonly token: string;
     readonly pid: number;
   };
+  /** All replicas, the one above among them. */
+  readonly controlPlanes: readonly {
+    readonly url: string;
+    readonly adminUrl: string;
+    readonly pid: number;
+  }[];
 }
 
 interface RunOptions {

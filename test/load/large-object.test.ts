@@ -224,6 +224,7 @@ async function startOrigin(): Promise<{
 }
 
 const configOf = (origin: string, midTierPort: number | undefined): Config => ({
+  journal: 'j',
   sequence: 1,
   network: { tierKey: 'a key for this test only' },
   sites: [

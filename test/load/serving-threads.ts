@@ -47,6 +47,7 @@ export class ThreadedNode {
 
 /** The nodes' configuration: one site, pulled from `originUrl`. */
 export const configOf = (originUrl: string, midTiers: readonly ThreadedNode[]): Config => ({
+  journal: 'j',
   sequence: 1,
   network: { tierKey: 'a key for tests only' },
   sites: [

@@ -9,7 +9,13 @@ const site = (name: string, host = 'a.example') =>
 const location = { name: 'oslo', latitude: 59.9, longitude: 10.7 };
 const node = nodeSchema.parse({ name: 'edge', tier: 'edge', location, url: 'http://[::1]:1' });
 const network = { tierKey: 'a-key-of-16-chars' };
-const config: Config = { sequence: 4, network, sites: [site('b'), site('d')], nodes: [node] };
+const config: Config = {
+  journal: 'j',
+  sequence: 4,
+  network,
+  sites: [site('b'), site('d')],
+  nodes: [node],
+};
 
 test.for<[what: string, entry: JournalEntry, change: Partial<Config>]>([
   [

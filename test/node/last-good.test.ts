@@ -7,6 +7,7 @@ import { FakeClock } from '#test/scenario/kit/clock.ts';
 import { eventually, silent, temporaryDir } from '#test/control-plane/kit.ts';
 
 const config = (sequence: number): Config => ({
+  journal: 'j',
   sequence,
   network: { tierKey: 'a-key-of-16-chars' },
   sites: [],

@@ -210,16 +210,20 @@ describe('outages', () => {
     await eventually(() => expect(node.link.lease.ended()).toBe(false));
   });
 
-  test('a journal that does not reach to its fence resets the node', async () => {
+  test.for([
+    ['does not reach to its fence', 99],
+    ['is another one of the same length', 3],
+  ])('a journal that %s resets the node', async ([, sequence = 0]) => {
     const { dir, link } = await network();
-    const ahead = { sequence: 99, network: { tierKey: 'a-key-of-16-chars' }, sites: [], nodes: [] };
-    await writeFile(join(dir, 'config.json'), JSON.stringify(ahead));
+    const keys = { tierKey: 'a-key-of-16-chars' };
+    const known = { journal: 'another', sequence, network: keys, sites: [], nodes: [] };
+    await writeFile(join(dir, 'config.json'), JSON.stringify(known));
     const node = link();
     await node.link.start();
-    await eventually(() => expect(node.link.fence).toBe(3));
+    await eventually(() => expect(node.applied).toHaveLength(2));
     expect(node.applied).toMatchObject([
-      { sequence: 99, reset: false },
-      { sequence: 3, reset: true },
+      { sequence, reset: false },
+      { sequence: 3, reset: true, config: { sites: [{ name: 'one' }] } },
     ]);
   });
 

@@ -53,6 +53,7 @@ async function scripted(...scripts: Script[]) {
 }
 
 const config: Config = {
+  journal: 'j',
   sequence: 1,
   network: { tierKey: 'a-key-of-16-chars' },
   sites: [],

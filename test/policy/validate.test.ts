@@ -162,7 +162,7 @@ test.each<[keyof typeof SCHEMAS, unknown, string]>([
   ['acknowledgement', {}, 'fence: expected number, received nothing'],
   [
     'config',
-    { sequence: 1, network: { tierKey: 'short' }, sites: [], nodes: [] },
+    { journal: 'j', sequence: 1, network: { tierKey: 'short' }, sites: [], nodes: [] },
     'network.tierKey: expected a length of at least 16, received "short"',
   ],
 ])('%s %#: names the field, what was expected and what came', (subject, input, message) => {

@@ -113,6 +113,7 @@ async function run(cast: Cast, play: (world: World) => Promise<void>): Promise<v
 }
 
 const firstConfig = (nodes: readonly ScenarioNode[]): Config => ({
+  journal: 'j',
   sequence: 1,
   network: { tierKey: 'a key for scenarios only' },
   sites: [],

@@ -1,0 +1,362 @@
+import { randomUUID } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Logger } from 'pino';
+import type { Config, JournalEvent, Network } from '#core/contract/event.ts';
+import type { Node } from '#core/contract/node.ts';
+import type { Site } from '#core/contract/site.ts';
+import { CanopyError, messageOf } from '#core/errors.ts';
+import { RedisConnection } from './redis-connection.ts';
+import {
+  ADD_TOKEN,
+  APPEND,
+  DELETE_TOKEN,
+  KEY_NAMES,
+  type KeyName,
+  keyOf,
+  RENEW,
+  TRIM,
+  UPDATE_PURGE,
+} from './redis-scripts.ts';
+import { RedisStandings } from './redis-standings.ts';
+import type {
+  Alongside,
+  JournalHead,
+  NodeCredential,
+  PurgeRecord,
+  StateContent,
+  StateStore,
+  StateWatcher,
+  TokenRecord,
+} from './store.ts';
+
+const VERSION = '1';
+
+/** How long an append whose answer was lost is tried again: a Redis that restarts is back by then. */
+const APPEND_ATTEMPTS = 50;
+const APPEND_PAUSE_MS = 100;
+
+/**
+ * Opens the state in the Redis at `url`, which several control planes may share.
+ * @throws CanopyError `invalid-input` if the URL is none, `unavailable` if Redis cannot be reached or refuses
+ * the user, `internal-error` if it holds something else
+ */
+export async function openRedisState(url: string, log: Logger): Promise<StateStore> {
+  const redis = await RedisConnection.open(url, log);
+  try {
+    const version = await redis.send((client) => client.hget(keyOf('head'), 'version'));
+    if (version !== null && version !== VERSION) {
+      throw new CanopyError(
+        'internal-error',
+        `The state in ${redis.name} has version ${version}, this Canopy knows ${VERSION}`,
+      );
+    }
+    const state = new RedisState(redis);
+    // What cannot be read is better known now.
+    await state.content();
+    return state;
+  } catch (error) {
+    redis.close();
+    throw error;
+  }
+}
+
+class RedisState implements StateStore {
+  readonly standings: RedisStandings;
+  readonly #redis: RedisConnection;
+
+  constructor(redis: RedisConnection) {
+    this.#redis = redis;
+    this.standings = new RedisStandings(redis);
+  }
+
+  async head(): Promise<JournalHead | undefined> {
+    const [journal, sequence] = await this.#redis.send((client) =>
+      client.hmget(keyOf('head'), 'journal', 'sequence'),
+    );
+    if (typeof journal !== 'string') return undefined;
+    return { journal, sequence: Number(sequence) };
+  }
+
+  async config(): Promise<Config | undefined> {
+    const [head, sites, nodes] = (await this.#redis.transaction([
+      ['hgetall', keyOf('head')],
+      ['hgetall', keyOf('sites')],
+      ['hgetall', keyOf('nodes')],
+    ])) as Hash[];
+    return toConfig(head, sites, nodes);
+  }
+
+  async events(after: number, limit: number): Promise<readonly JournalEvent[] | undefined> {
+    const [sequence, entries] = (await this.#redis.transaction([
+      ['hget', keyOf('head'), 'sequence'],
+      ['xrange', keyOf('journal'), `${after + 1}-0`, '+', 'COUNT', limit],
+    ])) as [string | null, readonly Entry[]];
+    const events = entries.map(([, fields]) => parse(fields[3] ?? '') as JournalEvent);
+    const first = events[0]?.sequence ?? Number(sequence ?? 0) + 1;
+    return first > after + 1 ? undefined : events;
+  }
+
+  async append(events: readonly JournalEvent[], alongside: Alongside = {}): Promise<boolean> {
+    const [first] = events;
+    if (first === undefined) return false;
+    // Tells this append, made again because its answer was lost, from one of another control plane.
+    const by = randomUUID();
+    const { credential, purge } = alongside;
+    for (let attempt = 1; ; attempt++) {
+      try {
+        const commands = [
+          ...events.flatMap((event) => commandsOf(event, by)),
+          ...(await this.#credentialCommands(events, credential)),
+          ...(purge === undefined ? [] : purgeCommands(purge)),
+        ];
+        const guard = [first.sequence, first.sequence - 1, by, purge?.id ?? ''];
+        return (await this.#redis.run(APPEND, ...guard, ...commands.flatMap(packed))) === 1;
+      } catch (error) {
+        const isLost = error instanceof CanopyError && error.code === 'unavailable';
+        if (!isLost || attempt === APPEND_ATTEMPTS || this.#redis.closed) throw error;
+        await delay(APPEND_PAUSE_MS);
+      }
+    }
+  }
+
+  async renewJournal(before: string, { journal, sequence }: JournalHead): Promise<void> {
+    await this.#redis.run(RENEW, before, journal, sequence);
+  }
+
+  async trimJournal(keep: number): Promise<void> {
+    const last = ((await this.head())?.sequence ?? 0) - keep;
+    if (last > 0) await this.#redis.run(TRIM, last, last + 1);
+  }
+
+  async tokens(): Promise<readonly TokenRecord[]> {
+    return toTokens(await this.#redis.send((client) => client.hgetall(keyOf('tokens'))));
+  }
+
+  async addToken({ digest, ...token }: TokenRecord): Promise<boolean> {
+    const added = await this.#redis.run(ADD_TOKEN, token.name, hex(digest), JSON.stringify(token));
+    return added === 1;
+  }
+
+  async deleteToken(name: string): Promise<boolean> {
+    return (await this.#redis.run(DELETE_TOKEN, name)) === 1;
+  }
+
+  async tokenByDigest(digest: Uint8Array): Promise<TokenRecord | undefined> {
+    const text = await this.#redis.send((client) => client.hget(keyOf('tokens'), hex(digest)));
+    return text === null ? undefined : toToken(hex(digest), text);
+  }
+
+  async credentialByDigest(digest: Uint8Array): Promise<NodeCredential | undefined> {
+    const node = await this.#redis.send((client) => client.hget(keyOf('credentials'), hex(digest)));
+    return node === null ? undefined : { node, digest };
+  }
+
+  async purge(id: string): Promise<PurgeRecord | undefined> {
+    const text = await this.#redis.send((client) => client.hget(keyOf('purges'), id));
+    return text === null ? undefined : (parse(text) as PurgeRecord);
+  }
+
+  async purges(limit: number): Promise<readonly PurgeRecord[]> {
+    return this.#purges(
+      await this.#redis.send((c) => c.zrange(keyOf('purge_order'), 0, String(limit - 1), 'REV')),
+    );
+  }
+
+  async pendingPurges(): Promise<readonly PurgeRecord[]> {
+    return this.#purges(
+      await this.#redis.send((client) => client.zrange(keyOf('pending'), 0, '-1')),
+    );
+  }
+
+  async updatePurge(purge: PurgeRecord): Promise<void> {
+    const { id, status } = purge;
+    await this.#redis.run(UPDATE_PURGE, id, sequenceOf(purge), status, JSON.stringify(purge));
+  }
+
+  async content(): Promise<StateContent | undefined> {
+    const [head, sites, nodes, credentials = {}, tokens = {}, purges = {}] =
+      (await this.#redis.transaction(
+        (['head', 'sites', 'nodes', 'credentials', 'tokens', 'purges'] as const).map((name) => [
+          'hgetall',
+          keyOf(name),
+        ]),
+      )) as Hash[];
+    const config = toConfig(head, sites, nodes);
+    if (config === undefined) return undefined;
+    return {
+      config,
+      credentials: Object.entries(credentials)
+        .map(([digest, node]) => ({ node, digest: bytes(digest) }))
+        .toSorted((a, b) => (a.node < b.node ? -1 : 1)),
+      tokens: toTokens(tokens),
+      purges: Object.values(purges)
+        .map((text) => parse(text) as PurgeRecord)
+        .toSorted((a, b) => sequenceOf(a) - sequenceOf(b)),
+    };
+  }
+
+  async replace({ config, credentials, tokens, purges }: StateContent): Promise<void> {
+    const { journal, sequence, network, sites, nodes } = config;
+    const commands: Command[] = [
+      ...KEY_NAMES.filter((name) => !KEPT.has(name)).map((name): Command => ['DEL', name]),
+      ['HDEL', 'head', 'completed'],
+      put('head', 'version', VERSION),
+      put('head', 'journal', journal),
+      put('head', 'sequence', sequence),
+      put('head', 'network', JSON.stringify(network)),
+      ...sites.map((site) => put('sites', site.name, JSON.stringify(site))),
+      ...nodes.map((node) => put('nodes', node.name, JSON.stringify(node))),
+      ...credentials.flatMap(credentialCommands),
+      ...tokens.flatMap(({ digest, ...token }) => [
+        put('tokens', hex(digest), JSON.stringify(token)),
+        put('token_of', token.name, hex(digest)),
+      ]),
+      ...purges.flatMap(purgeCommands),
+      ['XADD', 'news', '*', 'of', 'state'],
+    ];
+    await this.#redis.transaction(
+      commands.map(([command, key, ...rest]) => [command.toLowerCase(), keyOf(key), ...rest]),
+    );
+  }
+
+  watch(watcher: StateWatcher): void {
+    this.#redis.watch(keyOf('news'), watcher);
+  }
+
+  async close(): Promise<void> {
+    this.#redis.close();
+  }
+
+  /** What `events` do to the credentials of the nodes they name. Nobody changes them without an event in between. */
+  async #credentialCommands(
+    events: readonly JournalEvent[],
+    credential: NodeCredential | undefined,
+  ): Promise<readonly Command[]> {
+    const nodes = events.flatMap((event) => (event.type === 'node.delete' ? [event.name] : []));
+    if (credential !== undefined) nodes.push(credential.node);
+    if (nodes.length === 0) return [];
+    const digests = await this.#redis.send((c) => c.hmget(keyOf('credential_of'), ...nodes));
+    return [
+      ...digests.flatMap((digest): Command[] =>
+        digest === null ? [] : [['HDEL', 'credentials', digest]],
+      ),
+      ...nodes.map((node): Command => ['HDEL', 'credential_of', node]),
+      ...(credential === undefined ? [] : credentialCommands(credential)),
+    ];
+  }
+
+  async #purges(ids: readonly string[]): Promise<readonly PurgeRecord[]> {
+    if (ids.length === 0) return [];
+    const texts = await this.#redis.send((client) => client.hmget(keyOf('purges'), ...ids));
+    // One may have been trimmed away since.
+    return texts.flatMap((text) => (text === null ? [] : [parse(text) as PurgeRecord]));
+  }
+}
+
+type Hash = Readonly<Record<string, string>>;
+type Entry = readonly [id: string, fields: readonly string[]];
+type Command = readonly [command: string, key: KeyName, ...rest: (string | number)[]];
+
+/** Not part of a state's content: leases that may still hold, and how many there were; `head` is overwritten. */
+const KEPT: ReadonlySet<KeyName> = new Set(['head', 'grants', 'tiers', 'news']);
+
+const put = (name: KeyName, field: string, value: string | number): Command => [
+  'HSET',
+  name,
+  field,
+  value,
+];
+
+/** A command as the script takes it: its length, its name, the number of its key, its arguments. */
+const packed = ([command, key, ...rest]: Command): (string | number)[] => [
+  rest.length + 2,
+  command,
+  KEY_NAMES.indexOf(key) + 1,
+  ...rest,
+];
+
+function commandsOf(event: JournalEvent, by: string): readonly Command[] {
+  return [
+    ['XADD', 'journal', `${event.sequence}-0`, 'by', by, 'event', JSON.stringify(event)],
+    put('head', 'sequence', event.sequence),
+    ...changesOf(event),
+  ];
+}
+
+function changesOf(event: JournalEvent): readonly Command[] {
+  switch (event.type) {
+    case 'site.put':
+      return [put('sites', event.site.name, JSON.stringify(event.site))];
+    case 'site.delete':
+      return [['HDEL', 'sites', event.name]];
+    case 'node.put':
+      return [put('nodes', event.node.name, JSON.stringify(event.node))];
+    case 'node.delete':
+      return [['HDEL', 'nodes', event.name]];
+    case 'network.put':
+      return [
+        // The first of all names the journal; later ones find it named.
+        ['HSETNX', 'head', 'journal', randomUUID()],
+        ['HSETNX', 'head', 'version', VERSION],
+        put('head', 'network', JSON.stringify(event.network)),
+      ];
+    case 'purge':
+      return [];
+  }
+}
+
+const credentialCommands = ({ node, digest }: NodeCredential): readonly Command[] => [
+  put('credentials', hex(digest), node),
+  put('credential_of', node, hex(digest)),
+];
+
+const purgeCommands = (purge: PurgeRecord): readonly Command[] => [
+  put('purges', purge.id, JSON.stringify(purge)),
+  ['ZADD', 'purge_order', sequenceOf(purge), purge.id],
+  purge.status === 'pending'
+    ? ['ZADD', 'pending', sequenceOf(purge), purge.id]
+    : // Purges come in the order of their sequences.
+      put('head', 'completed', sequenceOf(purge)),
+];
+
+const sequenceOf = (purge: PurgeRecord): number => Math.max(...purge.sequences);
+
+const bytes = (text: string): Uint8Array => new Uint8Array(Buffer.from(text, 'hex'));
+
+const hex = (digest: Uint8Array): string => Buffer.from(digest).toString('hex');
+
+function toConfig(head: Hash = {}, sites: Hash = {}, nodes: Hash = {}): Config | undefined {
+  const { journal, sequence, network } = head;
+  if (journal === undefined || network === undefined) return undefined;
+  const byName = (hash: Hash): unknown[] =>
+    Object.keys(hash)
+      .toSorted()
+      .map((name) => parse(hash[name] ?? ''));
+  return {
+    journal,
+    sequence: Number(sequence),
+    network: parse(network) as Network,
+    sites: byName(sites) as Site[],
+    nodes: byName(nodes) as Node[],
+  };
+}
+
+const toToken = (digest: string, text: string): TokenRecord => ({
+  ...(parse(text) as Omit<TokenRecord, 'digest'>),
+  digest: bytes(digest),
+});
+
+const toTokens = (tokens: Hash): TokenRecord[] =>
+  Object.entries(tokens)
+    .map(([digest, text]) => toToken(digest, text))
+    .toSorted((a, b) => (a.name < b.name ? -1 : 1));
+
+/** @throws CanopyError `internal-error` if somebody else wrote there */
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    const message = `Redis holds what Canopy did not write: ${messageOf(cause)}`;
+    throw new CanopyError('internal-error', message, { cause });
+  }
+}
