@@ -44,7 +44,8 @@ afterAll(async () => {
   await redis.end();
   server.closeAllConnections();
   server.close();
-  await rm(root, { recursive: true, force: true });
+  // A node that was killed with the network may still be writing.
+  await rm(root, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
 });
 
 /** Asks the control planes in turn until one answers. */
