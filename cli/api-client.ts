@@ -1,8 +1,8 @@
 import type { Readable } from 'node:stream';
 import { request } from 'undici';
 import { z } from 'zod';
-import type { PurgeMode } from '#core/contract/event.ts';
 import type { NodeInput } from '#core/contract/node.ts';
+import type { PurgeMode } from '#core/contract/purge.ts';
 import { type Site, siteSchema } from '#core/contract/site.ts';
 import { validate } from '#core/contract/validate.ts';
 import { CanopyError, ERRORS, type ErrorCode, messageOf } from '#core/errors.ts';

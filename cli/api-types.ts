@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { purgeModeSchema } from '#core/contract/event.ts';
 import { nodeSchema, tierSchema } from '#core/contract/node.ts';
+import { purgeModeSchema } from '#core/contract/purge.ts';
 import { loadSchema } from '#core/contract/report.ts';
 import { siteSchema } from '#core/contract/site.ts';
 

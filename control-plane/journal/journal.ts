@@ -50,6 +50,7 @@ export class Journal {
       network,
       sites: [],
       nodes: [],
+      bans: [],
     });
     await journal.change(() => ({ entries: [{ type: 'network.put', network }] }));
     return journal;

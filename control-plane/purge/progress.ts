@@ -1,5 +1,5 @@
 import type { Tier } from '#core/contract/node.ts';
-import type { PurgeReport } from '#core/contract/report.ts';
+import { addCounts, type PurgeReport } from '#core/contract/report.ts';
 import type { NodeProgress, PurgeRecord } from '../state/store.ts';
 
 /** Of a node, as far as a purge wants to know it. */
@@ -38,8 +38,8 @@ export function settle(purge: PurgeRecord, states: readonly NodeState[], now: nu
       node,
       tier: state?.tier ?? known?.tier ?? 'edge',
       status,
-      objects: known?.objects ?? 0,
-      bytes: known?.bytes ?? 0,
+      objects: known === undefined ? 0 : known.objects,
+      bytes: known === undefined ? 0 : known.bytes,
       fills: known?.fills ?? 0,
       tookMs: status === 'pending' ? null : settledMs,
     });
@@ -63,8 +63,8 @@ export function withReport(purge: PurgeRecord, node: string, report: PurgeReport
       progress.node === node
         ? {
             ...progress,
-            objects: progress.objects + report.objects,
-            bytes: progress.bytes + report.bytes,
+            objects: addCounts(progress.objects, report.objects),
+            bytes: addCounts(progress.bytes, report.bytes),
             fills: progress.fills + report.fills,
           }
         : progress,

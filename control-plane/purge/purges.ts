@@ -2,14 +2,16 @@ import { randomUUID } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import type { Logger } from 'pino';
 import type { Cancel, Clock } from '#core/clock.ts';
-import type { JournalEvent, PurgeMode, PurgeTarget } from '#core/contract/event.ts';
+import type { JournalEvent } from '#core/contract/event.ts';
 import type { Node } from '#core/contract/node.ts';
+import type { PurgeTarget } from '#core/contract/purge.ts';
 import type { Acknowledgement } from '#core/contract/report.ts';
-import { messageOf } from '#core/errors.ts';
-import { SiteDirectory } from '#core/sites.ts';
+import { CanopyError, messageOf } from '#core/errors.ts';
 import type { Journal } from '../journal/journal.ts';
 import type { NodeLeases } from '../journal/leases.ts';
-import type { PurgeRecord, StateStore } from '../state/store.ts';
+import type { IdentifiedRequest, PurgeRecord, StateStore } from '../state/store.ts';
+import { assertRoom } from './bans.ts';
+import { assertSame } from './identity.ts';
 import { planPurge, type PurgeRequest } from './plan.ts';
 import { fenceOf, type NodeState, settle, withReport } from './progress.ts';
 
@@ -24,6 +26,16 @@ export interface PurgesOptions {
   readonly log: Logger;
 }
 
+/** Who orders a purge, and as what. */
+export interface Orderer {
+  /** The name of the token. */
+  readonly by: string;
+  /** Sites that it is limited to; `null`: none. */
+  readonly sites: readonly string[] | null;
+  /** Where the order may be sent again. */
+  readonly request?: IdentifiedRequest | undefined;
+}
+
 /** Orders purges and follows each until every node in service has heeded it. */
 export class Purges {
   readonly #options: PurgesOptions;
@@ -34,6 +46,8 @@ export class Purges {
   /** `node sequence` of the reports counted, for an acknowledgement may be sent twice. */
   readonly #reported = new LRUCache<string, true>({ max: 100_000 });
   readonly #waiters = new Map<string, Set<() => void>>();
+  /** Of the latest request under a key, while it is being written. */
+  readonly #ordering = new Map<string, Promise<PurgeRecord>>();
   #completedFence: number;
   #cancelTimer: Cancel | undefined;
 
@@ -56,26 +70,59 @@ export class Purges {
   }
 
   /**
+   * Orders a purge; one that was ordered before under the same key is found again.
    * @param check called with the targets before anything is written; may throw
    * @returns the purge, pending unless no node is in service
-   * @throws InvalidInput, CanopyError `not-found`
+   * @throws InvalidInput, CanopyError `not-found`, `conflict`, `idempotency-mismatch`
    */
   async order(
     request: PurgeRequest,
+    orderer: Orderer,
+    check: (targets: readonly PurgeTarget[]) => void,
+  ): Promise<PurgeRecord> {
+    const { request: identified } = orderer;
+    if (identified === undefined) return this.#order(request, orderer, check);
+    const { key } = identified;
+    const before = this.#ordering.get(key)?.catch(() => undefined) ?? Promise.resolve();
+    const ordering = before.then(async () => {
+      const known = await this.#options.store.purgeByKey(key);
+      if (known === undefined) return this.#order(request, orderer, check);
+      assertSame(known, identified);
+      return this.#live(known.id) ?? known;
+    });
+    this.#ordering.set(key, ordering);
+    try {
+      return await ordering;
+    } finally {
+      if (this.#ordering.get(key) === ordering) this.#ordering.delete(key);
+    }
+  }
+
+  async #order(
+    request: PurgeRequest,
+    { by, sites: reach, request: identified }: Orderer,
     check: (targets: readonly PurgeTarget[]) => void,
   ): Promise<PurgeRecord> {
     const id = randomUUID();
+    const { mode, reason } = request;
     let purge: PurgeRecord | undefined;
-    await this.#options.journal.change(({ sites }) => {
-      const targets = planPurge(request, new SiteDirectory(sites));
+    await this.#options.journal.change((config) => {
+      const targets = planPurge(request, config, reach);
+      if (targets.length === 0) throw new CanopyError('not-found', 'There is no site to purge');
       check(targets);
+      if (mode === 'ban') assertRoom(config, targets);
+      const ordered = {
+        id,
+        mode,
+        by,
+        ...(reason !== undefined && { reason }),
+        targets,
+        ...(identified !== undefined && { request: identified }),
+      };
       return {
-        entries: targets.map((target) => ({
-          type: 'purge',
-          purge: { id, mode: request.mode, target },
-        })),
+        entries: targets.map((target) => ({ type: 'purge', purge: { id, mode, target } })),
         alongside: (events) => {
-          purge = newPurge(id, request.mode, targets, events);
+          purge = newPurge(ordered, events);
           return { purge };
         },
       };
@@ -89,9 +136,9 @@ export class Purges {
     return this.#live(id) ?? this.#options.store.purge(id);
   }
 
-  /** The latest `limit`, newest first. */
-  async latest(limit: number): Promise<readonly PurgeRecord[]> {
-    const stored = await this.#options.store.purges(limit);
+  /** The latest `limit` of those before a sequence, newest first. */
+  async latest(limit: number, before?: number): Promise<readonly PurgeRecord[]> {
+    const stored = await this.#options.store.purges(limit, before);
     return stored.map((purge) => this.#live(purge.id) ?? purge);
   }
 
@@ -197,15 +244,11 @@ export class Purges {
 }
 
 function newPurge(
-  id: string,
-  mode: PurgeMode,
-  targets: readonly PurgeTarget[],
+  ordered: Pick<PurgeRecord, 'id' | 'mode' | 'by' | 'targets' | 'request'>,
   events: readonly JournalEvent[],
 ): PurgeRecord {
   return {
-    id,
-    mode,
-    targets,
+    ...ordered,
     sequences: events.map((event) => event.sequence),
     status: 'pending',
     createdAt: events[0]?.at ?? 0,

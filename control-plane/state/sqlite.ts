@@ -3,14 +3,15 @@ import { join } from 'node:path';
 import { DatabaseSync, type SQLOutputValue } from 'node:sqlite';
 import type { Config, JournalEvent, Network } from '#core/contract/event.ts';
 import type { Node } from '#core/contract/node.ts';
+import { type Ban, siteOfTarget } from '#core/contract/purge.ts';
 import type { Site } from '#core/contract/site.ts';
 import { CanopyError, messageOf } from '#core/errors.ts';
 import type { Alongside, NodeCredential, PurgeRecord, StateStore, TokenRecord } from './store.ts';
 
 const FILE = 'state.sqlite';
-const SCHEMA_VERSION = 1;
-
-const SCHEMA = `
+/** Each brings the state of one version to the next; the first makes a new one. */
+const MIGRATIONS = [
+  `
   CREATE TABLE journal (sequence INTEGER PRIMARY KEY, event TEXT NOT NULL) STRICT;
   CREATE TABLE head (only INTEGER PRIMARY KEY CHECK (only = 1), sequence INTEGER NOT NULL, network TEXT NOT NULL) STRICT;
   CREATE TABLE sites (name TEXT PRIMARY KEY, site TEXT NOT NULL) STRICT;
@@ -19,7 +20,13 @@ const SCHEMA = `
   CREATE TABLE tokens (name TEXT PRIMARY KEY, digest BLOB NOT NULL UNIQUE, token TEXT NOT NULL) STRICT;
   CREATE TABLE purges (id TEXT PRIMARY KEY, sequence INTEGER NOT NULL UNIQUE, status TEXT NOT NULL, purge TEXT NOT NULL) STRICT;
   CREATE INDEX purges_by_status ON purges (status, sequence);
-`;
+  `,
+  `
+  ALTER TABLE purges ADD COLUMN key TEXT;
+  CREATE UNIQUE INDEX purges_by_key ON purges (key);
+  CREATE TABLE bans (sequence INTEGER PRIMARY KEY, id TEXT NOT NULL, site TEXT, ban TEXT NOT NULL) STRICT;
+  `,
+];
 
 /** SQLite's primary result codes (sqlite.org/rescode.html) that mean something of their own here. */
 const BUSY = 5;
@@ -60,11 +67,12 @@ function prepareDatabase(database: DatabaseSync): void {
   `);
   const damage = database.prepare('PRAGMA quick_check(1)').get()?.['quick_check'];
   if (damage !== 'ok') throw new Error(`the file is damaged: ${String(damage)}`);
-  const version = database.prepare('PRAGMA user_version').get()?.['user_version'];
-  if (version === 0) database.exec(`${SCHEMA} PRAGMA user_version = ${SCHEMA_VERSION};`);
-  else if (version !== SCHEMA_VERSION) {
-    throw new Error(`it has version ${String(version)}, this Canopy knows ${SCHEMA_VERSION}`);
+  const version = Number(database.prepare('PRAGMA user_version').get()?.['user_version']);
+  if (version > MIGRATIONS.length) {
+    throw new Error(`it has version ${version}, this Canopy knows ${MIGRATIONS.length}`);
   }
+  for (const migration of MIGRATIONS.slice(version)) database.exec(migration);
+  database.exec(`PRAGMA user_version = ${MIGRATIONS.length}`);
   database.exec('COMMIT');
 }
 
@@ -84,6 +92,7 @@ class SqliteState implements StateStore {
       network: parse(head['network']) as Network,
       sites: this.#all('SELECT site FROM sites ORDER BY name').map((r) => parse(r['site']) as Site),
       nodes: this.#all('SELECT node FROM nodes ORDER BY name').map((r) => parse(r['node']) as Node),
+      bans: this.#all('SELECT ban FROM bans ORDER BY sequence').map((r) => parse(r['ban']) as Ban),
     };
   }
 
@@ -109,11 +118,12 @@ class SqliteState implements StateStore {
       }
       if (purge !== undefined) {
         this.#run(
-          'INSERT INTO purges (id, sequence, status, purge) VALUES (?, ?, ?, ?)',
+          'INSERT INTO purges (id, sequence, status, purge, key) VALUES (?, ?, ?, ?, ?)',
           purge.id,
           Math.max(...purge.sequences),
           purge.status,
           JSON.stringify(purge),
+          purge.request?.key ?? null,
         );
       }
       return true;
@@ -165,8 +175,14 @@ class SqliteState implements StateStore {
     return row === undefined ? undefined : toPurge(row);
   }
 
-  async purges(limit: number): Promise<readonly PurgeRecord[]> {
-    return this.#all('SELECT purge FROM purges ORDER BY sequence DESC LIMIT ?', limit).map(toPurge);
+  async purgeByKey(key: string): Promise<PurgeRecord | undefined> {
+    const row = this.#get('SELECT purge FROM purges WHERE key = ?', key);
+    return row === undefined ? undefined : toPurge(row);
+  }
+
+  async purges(limit: number, before = Number.MAX_SAFE_INTEGER): Promise<readonly PurgeRecord[]> {
+    const sql = 'SELECT purge FROM purges WHERE sequence < ? ORDER BY sequence DESC LIMIT ?';
+    return this.#all(sql, before, limit).map(toPurge);
   }
 
   async pendingPurges(): Promise<readonly PurgeRecord[]> {
@@ -212,6 +228,7 @@ class SqliteState implements StateStore {
         break;
       case 'site.delete':
         this.#run('DELETE FROM sites WHERE name = ?', event.name);
+        this.#run('DELETE FROM bans WHERE site = ?', event.name);
         break;
       case 'node.put':
         // Not OR REPLACE: that deletes the row first, and with it the node's credential.
@@ -231,7 +248,21 @@ class SqliteState implements StateStore {
           JSON.stringify(event.network),
         );
         break;
-      case 'purge':
+      case 'purge': {
+        const { id, mode, target } = event.purge;
+        const ban: Ban = { id, sequence: event.sequence, target };
+        if (mode !== 'ban') break;
+        this.#run(
+          'INSERT INTO bans (sequence, id, site, ban) VALUES (?, ?, ?, ?)',
+          event.sequence,
+          id,
+          siteOfTarget(target) ?? null,
+          JSON.stringify(ban),
+        );
+        break;
+      }
+      case 'ban.lift':
+        this.#run('DELETE FROM bans WHERE id = ?', event.id);
         break;
     }
     this.#run('UPDATE head SET sequence = ?', event.sequence);
@@ -272,7 +303,7 @@ class SqliteState implements StateStore {
   }
 }
 
-type Parameter = string | number | Uint8Array;
+type Parameter = string | number | Uint8Array | null;
 type Row = Record<string, SQLOutputValue>;
 
 // The store wrote these values itself, checked: they are not checked again.

@@ -22,7 +22,7 @@ import { keptFields } from './kept-fields.ts';
 import type { Marks } from './marks.ts';
 import type { Manifest, StoredObject } from './object.ts';
 import { freshness, initialAgeMs } from './policy/freshness.ts';
-import { responseFacts } from './policy/response.ts';
+import { type ResponseFacts, responseFacts } from './policy/response.ts';
 import {
   contentRange,
   fieldsOfWhole,
@@ -30,7 +30,7 @@ import {
   type Probe,
   probeFor,
 } from './policy/slicing.ts';
-import { storability } from './policy/storability.ts';
+import { type Storability, storability } from './policy/storability.ts';
 import { freshenedFields } from './policy/update.ts';
 import { validationFields } from './policy/validation.ts';
 import { variantSelector } from './policy/vary.ts';
@@ -38,6 +38,7 @@ import type { SpillRoom } from './spill-room.ts';
 import { newManifest } from './slices/manifest.ts';
 import type { Slices } from './slices/slices.ts';
 import type { ObjectStore } from './store.ts';
+import type { Targeted } from './targets.ts';
 
 /** Where a fill gets its object from: the tree, or what stands before it. */
 export interface FillSource {
@@ -59,6 +60,8 @@ export interface FillerOptions {
   readonly spillRoom: SpillRoom | undefined;
   /** Keys that parents are to be told have changed. */
   readonly changed: Marks;
+  /** Whether what matches is not to be stored. */
+  readonly isBanned: (targeted: Targeted) => boolean;
 }
 
 /** A fill, and whether the one who asked for it found it under way. */
@@ -151,6 +154,7 @@ export class Filler {
     const fail = (failure: number | CanopyError): FillResult | undefined => {
       refreshFailing.fail(fill.key);
       if (fallback === undefined) return undefined;
+      this.#learn(fill, fallback.facts);
       fills.remove(fill);
       return { kind: 'stale-if-error', object: fallback, failure };
     };
@@ -233,6 +237,35 @@ export class Filler {
     if (vouched !== undefined) fill.asOf = Math.max(fill.asOf, vouched);
   }
 
+  /**
+   * The tags of what a fill brings, so that purges by tag are known to concern it: those that came
+   * while they were not known, and those to come.
+   */
+  #learn(fill: Fill, facts: ResponseFacts): void {
+    const { fence, fills } = this.#options;
+    const { site, key, asOf } = fill;
+    fill.tags = facts.tags;
+    const verdict = fence.verdict({ site, key, asOf, facts });
+    // Which of several purges came first is not known.
+    if (verdict !== undefined) fills.mark(fill, { ...verdict, sequence: asOf + 1 });
+  }
+
+  /** Why the answer may be stored, or why not. */
+  #storability(
+    fill: Fill,
+    lookup: Lookup,
+    facts: ResponseFacts,
+    bytes: number | undefined,
+  ): Storability {
+    const { site, request } = lookup;
+    if (this.#options.isBanned({ site: site.name, key: fill.key, tags: facts.tags })) {
+      return 'banned';
+    }
+    const authorized = hasField(request.fields, 'authorization');
+    const cache = site.cacheFor(request.target, facts);
+    return storability({ method: 'GET', authorized }, facts, bytes, cache);
+  }
+
   #freshen(
     fill: Fill,
     lookup: Lookup,
@@ -255,13 +288,9 @@ export class Filler {
       asOf: fill.asOf,
       softPurgedAt: undefined,
     };
-    const verdict = storability(
-      { method: 'GET', authorized: hasField(lookup.request.fields, 'authorization') },
-      facts,
-      stored.body.size,
-      lookup.site.cacheFor(lookup.request.target, facts),
-    );
-    const shared = verdict === 'storable';
+    const shared = this.#storability(fill, lookup, facts, stored.body.size) === 'storable';
+    // It may have had tags that it has no longer.
+    for (const known of [stored.facts, facts]) this.#learn(fill, known);
     if (fill.purge === undefined) {
       // Under its old selector it no longer counts.
       if (!shared || object.selector !== stored.selector) store.drop(stored);
@@ -281,9 +310,8 @@ export class Filler {
     const size = contentLength(fields);
     const cache = lookup.site.cacheFor(lookup.request.target, facts);
     const sliceable = isSliceable(facts, size, cache);
-    const authorized = hasField(lookup.request.fields, 'authorization');
-    const limited = sliceable ? undefined : size;
-    const verdict = storability({ method: 'GET', authorized }, facts, limited, cache);
+    const verdict = this.#storability(fill, lookup, facts, sliceable ? undefined : size);
+    this.#learn(fill, facts);
     const storable = verdict === 'storable';
     if (!storable) {
       // It takes the place of what was stored; but a 5xx or 429 tells nothing of the object itself,
@@ -339,12 +367,10 @@ export class Filler {
     const fields = fieldsOfWhole(withoutFields(response.fields, isTierField), range.size);
     const facts = responseFacts(200, fields, response.receivedAt);
     const cache = lookup.site.cacheFor(lookup.request.target, facts);
-    const authorized = hasField(lookup.request.fields, 'authorization');
     if (!isSliceable(facts, range.size, cache)) return undefined;
-    if (storability({ method: 'GET', authorized }, facts, undefined, cache) !== 'storable') {
-      return undefined;
-    }
+    if (this.#storability(fill, lookup, facts, undefined) !== 'storable') return undefined;
     this.#vouch(fill, response);
+    this.#learn(fill, facts);
     const manifest = newManifest(fill, fields, facts, response, range.size, cache.sliceBytes);
     const result = this.#sliced(fill, lookup, manifest, response);
     if (range.start === (probe.index ?? NaN) * cache.sliceBytes) {

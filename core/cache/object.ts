@@ -1,10 +1,11 @@
 import type { Fields } from '#core/http/fields.ts';
+import type { Fenced } from './fence.ts';
 import type { StoredState } from './policy/decide.ts';
 import type { Cut } from './policy/slicing.ts';
 import type { Body } from './body.ts';
 
 /** A stored response: one variant under a cache key. */
-export interface StoredObject extends StoredState {
+export interface StoredObject extends StoredState, Pick<Fenced, 'checked'> {
   readonly key: string;
   readonly site: string;
   /** The request's values of the key's inputs, see `keySelector`, then of the fields in `facts.vary`, see `variantSelector`. */

@@ -1,8 +1,9 @@
 import type { Config, JournalEvent } from '#core/contract/event.ts';
+import { siteOfTarget } from '#core/contract/purge.ts';
 
 /**
  * The configuration after `event`. Sites and nodes stay ordered by name, so that a configuration built
- * from events equals the snapshot of the same sequence. Purges only move the sequence.
+ * from events equals the snapshot of the same sequence. A purge that bans nothing only moves it.
  */
 export function applyEvent(config: Config, event: JournalEvent): Config {
   const next: Config = { ...config, sequence: event.sequence };
@@ -10,13 +11,24 @@ export function applyEvent(config: Config, event: JournalEvent): Config {
     case 'site.put':
       return { ...next, sites: withNamed(config.sites, event.site) };
     case 'site.delete':
-      return { ...next, sites: withoutNamed(config.sites, event.name) };
+      return {
+        ...next,
+        sites: withoutNamed(config.sites, event.name),
+        bans: config.bans.filter(({ target }) => siteOfTarget(target) !== event.name),
+      };
     case 'node.put':
       return { ...next, nodes: withNamed(config.nodes, event.node) };
     case 'node.delete':
       return { ...next, nodes: withoutNamed(config.nodes, event.name) };
     case 'network.put':
       return { ...next, network: event.network };
+    case 'purge': {
+      const { id, mode, target } = event.purge;
+      if (mode !== 'ban') return next;
+      return { ...next, bans: [...config.bans, { id, sequence: event.sequence, target }] };
+    }
+    case 'ban.lift':
+      return { ...next, bans: config.bans.filter(({ id }) => id !== event.id) };
     default:
       return next;
   }

@@ -1,6 +1,6 @@
 import { MessageChannel, Worker } from 'node:worker_threads';
 import type { Config, JournalEvent } from '#core/contract/event.ts';
-import type { Load, PurgeReport } from '#core/contract/report.ts';
+import { addCounts, type Load, type PurgeReport } from '#core/contract/report.ts';
 import { CanopyError } from '#core/errors.ts';
 import type { FromThread, ThreadData, ThreadPlace, ToThread } from './thread-messages.ts';
 
@@ -203,8 +203,8 @@ function addReports(
   if (a === undefined || b === undefined) return a ?? b;
   return {
     sequence: a.sequence,
-    objects: a.objects + b.objects,
-    bytes: a.bytes + b.bytes,
+    objects: addCounts(a.objects, b.objects),
+    bytes: addCounts(a.bytes, b.bytes),
     fills: a.fills + b.fills,
   };
 }

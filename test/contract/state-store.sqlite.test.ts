@@ -72,4 +72,20 @@ describe('openSqliteState', () => {
     database.close();
     expect(() => openSqliteState(dir)).toThrow(/version 99/);
   });
+
+  test('brings a state of the first version up to date', async () => {
+    await newDir();
+    await openSqliteState(dir).close();
+    const database = new DatabaseSync(join(dir, 'state.sqlite'));
+    database.exec(`
+      DROP INDEX purges_by_key;
+      ALTER TABLE purges DROP COLUMN key;
+      DROP TABLE bans;
+      PRAGMA user_version = 1;
+    `);
+    database.close();
+    const store = openSqliteState(dir);
+    expect(await store.purgeByKey('k')).toBeUndefined();
+    await store.close();
+  });
 });

@@ -26,9 +26,12 @@ const purgeEvent = (sequence: number, id: string): JournalEvent =>
     type: 'purge',
     purge: { id, mode: 'hard', target: { kind: 'site', site: 'one' } },
   });
+const banEvent = (sequence: number, id: string, site: string): JournalEvent =>
+  at(sequence, { type: 'purge', purge: { id, mode: 'ban', target: { kind: 'site', site } } });
 const purgeOf = (id: string, sequence: number, status: 'pending' | 'complete' = 'pending') => ({
   id,
   mode: 'hard' as const,
+  by: 'admin',
   targets: [{ kind: 'site' as const, site: 'one' }],
   sequences: [sequence],
   status,
@@ -76,11 +79,21 @@ export function stateStoreContract(
         at(6, { type: 'site.put', site: siteOf('one', 'other.example') }),
         at(7, { type: 'node.delete', name: 'edge-b' }),
         purgeEvent(8, 'p'),
-        at(9, { type: 'site.delete', name: 'two' }),
-        at(10, { type: 'network.put', network: { ...network, tierKey: 'another-tier-key' } }),
+        banEvent(9, 'p', 'two'),
+        banEvent(10, 'q', 'one'),
+        banEvent(11, 'r', 'one'),
+        at(12, { type: 'ban.lift', id: 'q' }),
+        at(13, { type: 'site.delete', name: 'two' }),
+        at(14, { type: 'network.put', network: { ...network, tierKey: 'another-tier-key' } }),
       ];
       for (const event of events) expect(await store.append([event])).toBe(true);
-      const expected = events.reduce(applyEvent, { sequence: 0, network, sites: [], nodes: [] });
+      const expected = events.reduce(applyEvent, {
+        sequence: 0,
+        network,
+        sites: [],
+        nodes: [],
+        bans: [],
+      });
       expect(await store.config()).toEqual(expected);
       await reopen();
       expect(await store.config()).toEqual(expected);
@@ -190,6 +203,19 @@ export function stateStoreContract(
       expect(await store.completedFence()).toBe(2);
       expect((await store.purges(9)).map(({ id }) => id)).toEqual(['q', 'p']);
       expect((await store.purges(1)).map(({ id }) => id)).toEqual(['q']);
+      expect((await store.purges(9, 3)).map(({ id }) => id)).toEqual(['p']);
+    });
+
+    test('a purge is found by the key of its request, which no other can have', async () => {
+      const request = { key: 'k', digest: 'd' };
+      await store.append([begin, purgeEvent(2, 'p')], { purge: { ...purgeOf('p', 2), request } });
+      await store.append([purgeEvent(3, 'q')], { purge: purgeOf('q', 3) });
+      await store.append([purgeEvent(4, 'r')], { purge: purgeOf('r', 4) });
+      expect(await store.purgeByKey('k')).toMatchObject({ id: 'p', request });
+      expect(await store.purgeByKey('other')).toBeUndefined();
+      const again = store.append([purgeEvent(5, 's')], { purge: { ...purgeOf('s', 5), request } });
+      await expect(again).rejects.toThrow(expect.objectContaining({ name: 'CanopyError' }));
+      expect(await store.events(4, 9)).toEqual([]);
     });
 
     test('trimming forgets old completed purges, but never the latest nor a pending one', async () => {

@@ -189,6 +189,7 @@ async function startOrigin(): Promise<{
 const configOf = (origin: string, midTier: string): Config => ({
   sequence: 1,
   network: { tierKey: 'a key for this test only' },
+  bans: [],
   sites: [
     siteSchema.parse({
       name: 'site',

@@ -49,6 +49,7 @@ export class ThreadedNode {
 export const configOf = (originUrl: string, midTiers: readonly ThreadedNode[]): Config => ({
   sequence: 1,
   network: { tierKey: 'a key for tests only' },
+  bans: [],
   sites: [
     siteSchema.parse({
       name: 'site',

@@ -58,7 +58,8 @@ test('what one thread has seen changed, all have forgotten when the answer goes 
   });
   try {
     const network = { tierKey: 'a key for this test only' };
-    await threads.apply({ sequence: 1, network, sites: [site], nodes: [] }, undefined, false);
+    const config = { sequence: 1, network, sites: [site], nodes: [], bans: [] };
+    await threads.apply(config, undefined, false);
     const url = await threads.listen('127.0.0.1', 0);
     expect([...(await bodies(url))]).toEqual(['old']);
     await send(url, 'POST');
