@@ -7,7 +7,11 @@ import { type Site, siteSchema } from '#core/contract/site.ts';
 import { validate } from '#core/contract/validate.ts';
 import { CanopyError, ERRORS, type ErrorCode, messageOf } from '#core/errors.ts';
 import {
+  type Ban,
+  banSchema,
   healthSchema,
+  type ListedPurge,
+  listedPurgeSchema,
   networkSchema,
   type NodeStatus,
   nodeAnswerSchema,
@@ -29,9 +33,17 @@ export interface ControlPlaneAddress {
   readonly token: string;
 }
 
-export type PurgeRequest = { readonly mode: PurgeMode } & (
-  { readonly urls: readonly string[] } | { readonly site: string }
-);
+/** What to purge; tags without a site are those of every site. */
+export type PurgeTargets =
+  | { readonly urls: readonly string[] }
+  | { readonly prefixes: readonly string[] }
+  | { readonly tags: readonly string[]; readonly site?: string }
+  | { readonly hosts: readonly string[] }
+  | { readonly site: string }
+  | { readonly everything: true };
+
+/** Without a mode, that which the control plane has for what is purged. */
+export type PurgeRequest = PurgeTargets & { readonly mode?: PurgeMode; readonly reason?: string };
 
 interface Body {
   readonly content: string | Readable | Uint8Array;
@@ -108,6 +120,20 @@ export class ApiClient {
       const purge = await this.#send(purgeSchema, 'GET', path);
       if (purge.status === 'complete' || leftMs === waitMs) return purge;
     }
+  }
+
+  /** The latest `limit`, newest first. @param before those of an earlier sequence */
+  purges(limit: number, before?: number): Promise<ListedPurge[]> {
+    const page = before === undefined ? '' : `&before=${before}`;
+    return this.#send(z.array(listedPurgeSchema), 'GET', `/v1/purges?limit=${limit}${page}`);
+  }
+
+  bans(): Promise<Ban[]> {
+    return this.#send(z.array(banSchema), 'GET', '/v1/bans');
+  }
+
+  liftBan(id: string): Promise<unknown> {
+    return this.#send(z.unknown(), 'DELETE', `/v1/bans/${encodeURIComponent(id)}`);
   }
 
   /** @param path the object's URL path, from the first `/` */

@@ -3,6 +3,7 @@ import { version } from '#core/node/version.ts';
 import { addNodes } from './commands/nodes.ts';
 import { addProcesses } from './commands/processes.ts';
 import { addPurge } from './commands/purge.ts';
+import { addPurges } from './commands/purges.ts';
 import { addPut } from './commands/put.ts';
 import { addSites } from './commands/sites.ts';
 import { addTierKey } from './commands/tier-key.ts';
@@ -27,7 +28,16 @@ export function createProgram(): Command {
     })
     .exitOverride();
   // Settings are inherited by the commands that are added after them.
-  for (const add of [addUp, addPut, addPurge, addSites, addNodes, addTierKey, addProcesses])
+  for (const add of [
+    addUp,
+    addPut,
+    addPurge,
+    addPurges,
+    addSites,
+    addNodes,
+    addTierKey,
+    addProcesses,
+  ])
     add(program);
   return program;
 }
