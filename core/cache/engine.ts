@@ -119,6 +119,7 @@ export class CacheEngine {
       store: options.store,
       source: options.source ?? { fetch: (_, request) => options.tree.fetch(request) },
       fence: this.fence,
+      lease: options.lease,
       fills: this.#fills,
       slices: this.slices,
       hitForMiss: this.#hitForMiss,

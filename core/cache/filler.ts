@@ -51,6 +51,7 @@ export interface FillerOptions {
   readonly store: ObjectStore;
   readonly source: FillSource;
   readonly fence: Fence;
+  readonly lease: { ended(): boolean };
   readonly fills: FillTable;
   readonly slices: Slices;
   readonly hitForMiss: HitForMiss;
@@ -90,14 +91,17 @@ export class Filler {
     learntVary?: readonly string[],
     refreshesBehind = false,
   ): Joined {
-    const { fills, fence, clock } = this.#options;
+    const { fills, fence, clock, lease } = this.#options;
     const { key, keySelector, site, request, askingFence } = lookup;
     const known = stored ?? this.#options.store.lookup(key)[0];
     const vary = learntVary ?? known?.facts.vary ?? [];
     const selector = keySelector + variantSelector(vary, request.fields);
     const behind = askingFence > fence.sequence;
     let underWay = fills.find(key, selector, behind ? askingFence : 0);
-    if (underWay?.staleAt !== undefined && this.#options.clock.now() > underWay.staleAt) {
+    const isStale = underWay?.staleAt !== undefined && clock.now() > underWay.staleAt;
+    // What began before this request may be from before a purge of which this node hears nothing.
+    const isBlind = site.onLeaseEnd === 'revalidate' && lease.ended();
+    if (underWay !== undefined && (isStale || isBlind)) {
       fills.closeToOthers(underWay);
       underWay = undefined;
     }

@@ -215,6 +215,21 @@ test.each<[string, Given, string]>([
     { leaseEnded: true, onLeaseEnd: 'revalidate' },
     'revalidate: lease-ended (stale on error)',
   ],
+  [
+    'lease ended, the site revalidates what is stale as well',
+    {
+      stored: 'max-age=60, stale-while-revalidate=30',
+      heldSeconds: 70,
+      leaseEnded: true,
+      onLeaseEnd: 'revalidate',
+    },
+    'revalidate: lease-ended (stale on error)',
+  ],
+  [
+    'lease ended, the site serves on what is stale as well',
+    { stored: 'max-age=60, stale-while-revalidate=30', heldSeconds: 70, leaseEnded: true },
+    'refresh-behind: stale-while-revalidate (stale on error)',
+  ],
 ])('%s', (_, given, expected) => {
   expect(decision(given)).toBe(expected);
 });

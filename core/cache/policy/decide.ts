@@ -146,6 +146,8 @@ function decideFromStored(input: DecisionInput): Decision {
   const { noCache } = stored.facts.directives;
   // A stored error is no better than the one that a parent has just given.
   const good = stored.facts.status < 500;
+  // It may have been purged for good, for all that this node has heard.
+  const mustValidate = input.leaseEnded && input.onLeaseEnd === 'revalidate';
   const valid = good && !noCache && !input.knownChanged;
   const staleOnError = mayTravel && valid && staleForMs < windows.ifErrorMs;
   const decision = (action: Action, reason: Reason): Decision => ({
@@ -167,12 +169,13 @@ function decideFromStored(input: DecisionInput): Decision {
         ? decision('refresh-behind', 'refresh-ahead')
         : decision('serve', 'fresh');
     }
-    return input.onLeaseEnd === 'serve'
-      ? decision('serve', 'fresh-lease-ended')
-      : decision('revalidate', 'lease-ended');
+    return mustValidate
+      ? decision('revalidate', 'lease-ended')
+      : decision('serve', 'fresh-lease-ended');
   }
   if (mayTravel) {
     if (input.refreshFailing && staleOnError) return decision('serve', 'stale-if-error');
+    if (mustValidate) return decision('revalidate', 'lease-ended');
     if (staleForMs < windows.whileRevalidateMs) {
       return decision('refresh-behind', 'stale-while-revalidate');
     }
