@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { text } from 'node:stream/consumers';
+import { text as textOf } from 'node:stream/consumers';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { PurgeMode } from '#core/contract/purge.ts';
 import { CanopyError, messageOf } from '#core/errors.ts';
@@ -100,7 +100,7 @@ async function orderOf(given: readonly string[], options: PurgeOptions): Promise
 /** The lines that are neither empty nor comments. */
 async function linesOf(file: string): Promise<readonly string[]> {
   try {
-    const content = await (file === '-' ? text(process.stdin) : readFile(file, 'utf8'));
+    const content = await (file === '-' ? textOf(process.stdin) : readFile(file, 'utf8'));
     const lines = content.split('\n').map((line) => line.trim());
     return lines.filter((line) => line !== '' && !line.startsWith('#'));
   } catch (cause) {

@@ -36,7 +36,7 @@ export function readPrefix(text: string): Spelled | undefined {
   const found = readUrl(url);
   if (found === undefined) return undefined;
   const target = requestFor(found.name)?.target.replace(/\/$/, '') ?? '';
-  if (target.split('/').length > MAX_PREFIX_SEGMENTS) return undefined;
+  if (target.split('/').length - 1 > MAX_PREFIX_SEGMENTS) return undefined;
   return { host: found.host, name: found.host + target };
 }
 

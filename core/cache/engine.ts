@@ -19,6 +19,7 @@ import { decide, type Decision, type DecisionInput } from './policy/decide.ts';
 import { jitter } from './policy/jitter.ts';
 import { variantSelector } from './policy/vary.ts';
 import { Purger } from './purger.ts';
+import { RefillBudget } from './refill-budget.ts';
 import type { ServedSite } from './served-site.ts';
 import type { SpillRoom } from './spill-room.ts';
 import { Slices } from './slices/slices.ts';
@@ -97,6 +98,8 @@ export class CacheEngine {
   /** Asked for lately; and refreshed ahead lately. */
   readonly #demand: Marks;
   readonly #ahead: Marks;
+  /** For what purges have made stale. */
+  readonly refills: RefillBudget;
   /** What the limits on fills have done. */
   readonly counters: FillCounters;
   readonly #changed: Marks;
@@ -109,6 +112,7 @@ export class CacheEngine {
     this.counters = options.counters ?? new FillCounters();
     this.#hitForMiss = new HitForMiss(options.clock);
     this.#refreshFailing = new Backoffs(options.clock);
+    this.refills = new RefillBudget(options.clock);
     this.#demand = new Marks(options.clock);
     this.#ahead = new Marks(options.clock);
     const { store, tree } = options;
@@ -145,6 +149,10 @@ export class CacheEngine {
   /** Requests that wait for a fill, and fills under way. */
   get underWay(): { readonly waiters: number; readonly fills: number } {
     return { waiters: this.#fills.waiters, fills: this.#fills.size };
+  }
+  /** Refreshes behind of a site that are under way. */
+  refreshes(site: string): number {
+    return this.#fills.refreshes(site);
   }
   get clock(): Clock {
     return this.#options.clock;
@@ -192,9 +200,21 @@ export class CacheEngine {
     };
     const decision = decide(input);
     if (decision.reason === 'refresh-ahead') this.#ahead.set(key, AHEAD_AGAIN_MS);
+    if (!fromTier && this.#isRefill(found, decision) && this.refills.take(site) > 0) {
+      const bridged = decide({ ...input, refillsSpent: true });
+      if (bridged.reason === 'refill-limited') this.counters.refillsLimited++;
+      return bridged;
+    }
     if (decision.reason !== 'hit-for-miss' || !this.#hitForMiss.probe(key, keySelector))
       return decision;
     return decide({ ...input, hitForMiss: false });
+  }
+
+  /** Whether a parent would be asked for what a purge has made stale. */
+  #isRefill(found: Found, { action, reason }: Decision): boolean {
+    if (typeof found === 'string' || found.softPurgedAt === undefined) return false;
+    const asks = action === 'refresh-behind' || reason === 'soft-purged';
+    return asks && this.#fills.find(found.key, found.selector, 0) === undefined;
   }
 
   /** Whether this request is not the only one lately, and a refresh ahead has not just been. */

@@ -5,6 +5,7 @@ import { CacheEngine, type Changed, type Lookup } from '#core/cache/engine.ts';
 import { MemoryStore } from '#core/cache/memory.ts';
 import { UNKNOWN_COUNTRY } from '#core/cache/policy/keying.ts';
 import { type ServedSite, servedSite } from '#core/cache/served-site.ts';
+import { Refresher } from '#core/cache/refresher.ts';
 import { SpillRoom } from '#core/cache/spill-room.ts';
 import type { Asked } from '#core/cache/siblings/messages.ts';
 import { Siblings } from '#core/cache/siblings/siblings.ts';
@@ -18,7 +19,7 @@ import type { Site } from '#core/contract/site.ts';
 import { SiteDirectory } from '#core/sites.ts';
 import { Counters } from '#core/telemetry/counters.ts';
 import { FillCounters } from '#core/telemetry/fill-counters.ts';
-import type { ForwardedBy } from '#core/tree/forward.ts';
+import { type ForwardedBy, forwardedFields } from '#core/tree/forward.ts';
 import { Tree } from '#core/tree/tree.ts';
 import { TrustedProxies } from './client-address.ts';
 
@@ -56,6 +57,7 @@ export class TierNode {
   /** The other threads of the node. */
   readonly siblings: Siblings;
   readonly #tree: Tree;
+  readonly #refresher: Refresher;
   readonly #fenceWaits = new Set<() => void>();
   #config: Config | undefined;
   #sites = new SiteDirectory<ServedSite>([]);
@@ -99,6 +101,12 @@ export class TierNode {
       ...(spill !== undefined && { spillRoom: new SpillRoom(spill.dir, spill.bytes) }),
     });
     this.#by = { node: name, network: '' };
+    this.#refresher = new Refresher({
+      clock,
+      engine: this.engine,
+      siteOf: (site) => this.#sites.byName(site),
+      upstreamFields: (request) => forwardedFields(request, this.#by),
+    });
   }
 
   /** Set before the node serves. */
@@ -130,6 +138,9 @@ export class TierNode {
     if (event?.type === 'purge') {
       const site = this.#sites.byName(siteOfTarget(event.purge.target) ?? '');
       report = engine.purge(event.purge, site, event.sequence, event.at);
+      if (event.purge.mode === 'refresh') {
+        this.#refresher.refresh(new Targets([event.purge.target], () => site), event.sequence);
+      }
     } else {
       this.#renewSites(config, event?.at ?? this.clock.now());
       this.#by = { node: this.name, network: networkPseudonym(config.network.tierKey) };
@@ -217,6 +228,7 @@ export class TierNode {
   }
 
   close(): Promise<void> {
+    this.#refresher.close();
     this.siblings.close();
     return this.#tree.close();
   }

@@ -66,7 +66,7 @@ test.each([
   '/a',
   'ftp://www.example.org/a',
   'example.net/a',
-  `www.example.org${'/a'.repeat(64)}`,
+  `www.example.org${'/a'.repeat(65)}`,
 ])('what names no prefix of a site is refused: %s', (prefix) => {
   expect(() => planOf({ prefixes: [prefix] })).toThrow('prefixes.0: expected');
 });

@@ -184,7 +184,7 @@ test.for([
 });
 
 test('a path has as many prefixes as can be purged', () => {
-  expect(prefixesOf(`site http://h${'/a'.repeat(63)}`)).toHaveLength(64);
+  expect(prefixesOf(`site http://h${'/a'.repeat(64)}`)).toHaveLength(65);
   expect(prefixesOf(`site http://h${'/'.repeat(8000)}`)).toHaveLength(65);
 });
 

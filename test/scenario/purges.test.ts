@@ -214,3 +214,77 @@ scenario(
     await edge().get('/a').sees({ body: 'new' });
   },
 );
+
+scenario(
+  'after a purge of everything a site is asked for as much per second as it allows',
+  { site: { cache: { refillsPerSecond: 2 } } },
+  async ({ origin, edge, purge, clock }) => {
+    const old = { ...fresh, etag: '"1"', body: 'old' };
+    const paths = ['/1', '/2', '/3', '/4'];
+    for (const path of paths) {
+      origin.answers(path, old);
+      await edge().get(path).sees({ body: 'old' });
+    }
+    const strict = { ...old, cacheControl: 'max-age=3600, must-revalidate' };
+    origin.answers('/strict', strict);
+    await edge().get('/strict').sees({ body: 'old' });
+    purge(everything, 'soft');
+    for (const path of paths) origin.answers(path, { ...fresh, body: 'new' });
+    origin.answers('/strict', { ...strict, etag: '"2"', body: 'new' });
+    const all = () =>
+      Promise.all(paths.map(async (path) => (await edge().get(path)).body.toString()));
+    expect((await all()).filter((body) => body === 'new')).toHaveLength(2);
+    await edge().get('/strict').sees({ body: 'new' });
+    expect((await all()).filter((body) => body === 'new')).toHaveLength(2);
+    clock.advance('1s');
+    expect(await all()).toEqual(['new', 'new', 'new', 'new']);
+    expect(edge().node.engine.counters.refillsLimited).toBe(4);
+  },
+);
+
+scenario(
+  'a purge that refreshes fetches what is stored anew, with nobody asking',
+  { site: { key: { headers: ['x-tenant'] }, cache: { refillsPerSecond: 2 } } },
+  async ({ origin, edge, midTier, purge, clock }) => {
+    const variant = (body: string) => ({ ...fresh, fields: { Vary: 'Accept-Language' }, body });
+    const requests = [{ 'X-Tenant': 'a' }, { 'X-Tenant': 'b', 'Accept-Language': 'no' }];
+    origin.answers('/a?b', variant('old'));
+    origin.answers('/c', { ...fresh, body: 'old' });
+    for (const headers of requests) await edge().get('/a?b', headers).sees({ body: 'old' });
+    await edge().get('/c').sees({ body: 'old' });
+    origin.answers('/a?b', variant('new'));
+    origin.answers('/c', { ...fresh, body: 'new' });
+    origin.saw('GET /a?b', 'GET /a?b', 'GET /c');
+    purge({ kind: 'site', site: 'site' }, 'refresh');
+    const { sequence } = edge().node.engine.fence;
+    const isNew = (node: ReturnType<typeof edge>, key: string, count: number) => {
+      const stored = node.node.engine.store.lookup(`site http://${HOST}${key}`);
+      return stored.filter(({ asOf }) => asOf >= sequence).length === count;
+    };
+    const areNew = () =>
+      [edge(), midTier()].every((node) => isNew(node, '/a?b', 2) && isNew(node, '/c', 1));
+    await until(() => {
+      clock.advance('100ms');
+      return areNew();
+    });
+    for (const headers of requests) {
+      await edge().get('/a?b', headers).sees({ edge: 'fresh', body: 'new' });
+    }
+    await edge().get('/c').sees({ edge: 'fresh', body: 'new' });
+  },
+);
+
+scenario(
+  'a node that has lost its lease does not answer from a fetch begun before',
+  { midTiers: [], site: { onLeaseEnd: 'revalidate' } },
+  async ({ origin, edge, gate }) => {
+    const slow = gate();
+    origin.answers('/a', { ...fresh, body: 'old', waitsFor: slow }, { ...fresh, body: 'new' });
+    const early = edge().get('/a');
+    await slow.reached();
+    edge().losesLease();
+    await edge().get('/a').sees({ body: 'new' });
+    slow.open();
+    await early.sees({ body: 'old' });
+  },
+);

@@ -30,6 +30,8 @@ export type Reason =
   | 'stale-while-revalidate'
   /** A parent has just failed, and the window of RFC 5861 §4 is open. */
   | 'stale-if-error'
+  /** Purged softly, and renewed when the site's budget for that allows. */
+  | 'refill-limited'
   /** The client takes it this stale, RFC 9111 §5.2.1.2. */
   | 'max-stale'
   /** Nothing is stored under the key. */
@@ -103,6 +105,8 @@ export interface DecisionInput {
   readonly hitForMiss: boolean;
   /** A refresh of this object failed so lately that the next is not due yet. */
   readonly refreshFailing: boolean;
+  /** What purges have made stale is renewed as often as the site allows already. */
+  readonly refillsSpent?: boolean;
   /** The part of its freshness that the object gives up; see `jitter`. */
   readonly jitter: number;
   /** Asked for often enough to be renewed ahead of its expiry, where the site wants that. */
@@ -176,7 +180,11 @@ function decideFromStored(input: DecisionInput): Decision {
   if (mayTravel) {
     if (input.refreshFailing && staleOnError) return decision('serve', 'stale-if-error');
     if (mustValidate) return decision('revalidate', 'lease-ended');
-    if (staleForMs < windows.whileRevalidateMs) {
+    const mayBridge = staleForMs < windows.whileRevalidateMs;
+    if (input.refillsSpent && softPurged && (mayBridge || staleOnError)) {
+      return decision('serve', 'refill-limited');
+    }
+    if (mayBridge) {
       return decision('refresh-behind', 'stale-while-revalidate');
     }
     if (takesStale(clientDirectives, staleForMs, stored.facts)) {
