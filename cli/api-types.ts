@@ -21,7 +21,12 @@ export const nodeStatusSchema = z.looseObject({
   leaseRemainingMs: z.number().nullable(),
   inService: z.boolean(),
   lastHeartbeat: z
-    .looseObject({ pid: z.int(), version: z.string(), load: loadSchema, at: z.number() })
+    .looseObject({
+      pid: z.int(),
+      version: z.string(),
+      load: z.looseObject(loadSchema.shape),
+      at: z.number(),
+    })
     .nullable(),
 });
 

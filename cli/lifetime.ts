@@ -4,10 +4,12 @@ import { messageOf } from '#core/errors.ts';
 export interface ReadyMessage {
   readonly ready: true;
   readonly url: string;
+  readonly adminUrl: string;
 }
 
 interface Server {
   readonly url: string;
+  readonly adminUrl: string;
   close(): Promise<void>;
 }
 
@@ -65,6 +67,7 @@ export async function runUntilStopped(start: () => Promise<Server>): Promise<voi
 
   const server = await start();
   close = () => server.close();
-  console.log(`serving on ${server.url}`);
-  process.send?.({ ready: true, url: server.url } satisfies ReadyMessage);
+  const { url, adminUrl } = server;
+  console.log(`serving on ${url}\nadmin on ${adminUrl}`);
+  process.send?.({ ready: true, url, adminUrl } satisfies ReadyMessage);
 }

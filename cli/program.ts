@@ -5,6 +5,7 @@ import { addProcesses } from './commands/processes.ts';
 import { addPurge } from './commands/purge.ts';
 import { addPurges } from './commands/purges.ts';
 import { addPut } from './commands/put.ts';
+import { addSimulate } from './commands/simulate.ts';
 import { addSites } from './commands/sites.ts';
 import { addTierKey } from './commands/tier-key.ts';
 import { addUp } from './commands/up.ts';
@@ -36,6 +37,7 @@ export function createProgram(): Command {
     addSites,
     addNodes,
     addTierKey,
+    addSimulate,
     addProcesses,
   ])
     add(program);

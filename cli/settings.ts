@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { z } from 'zod';
+import { DEFAULT_POLICY, POLICY_NAMES } from '#core/cache/eviction/policies.ts';
 import { baseUrlSchema, nameSchema } from '#core/contract/names.ts';
 import type { Setting, Settings } from './config.ts';
 import { sizeSchema } from './size.ts';
@@ -35,6 +36,15 @@ const listen = (port: number) =>
     flag: '--listen <host:port>',
     variable: 'CANOPY_LISTEN',
     description: 'address to serve on; port 0 takes any free one',
+    default: `127.0.0.1:${port}`,
+  }) satisfies Setting;
+
+const admin = (port: number) =>
+  ({
+    schema: listenSchema,
+    flag: '--admin <host:port>',
+    variable: 'CANOPY_ADMIN',
+    description: 'address for /metrics and /healthz, open to whoever reaches it',
     default: `127.0.0.1:${port}`,
   }) satisfies Setting;
 
@@ -92,6 +102,13 @@ const cache = {
     description: 'memory for stored objects, all threads together',
     default: '256m',
   },
+  memoryPolicy: {
+    schema: z.enum(POLICY_NAMES),
+    flag: '--memory-policy <name>',
+    variable: 'CANOPY_MEMORY_POLICY',
+    description: `what leaves memory when it is full: ${POLICY_NAMES.join(', ')}`,
+    default: DEFAULT_POLICY,
+  },
   spillBytes: {
     schema: sizeSchema,
     flag: '--spill <size>',
@@ -112,6 +129,7 @@ export const edgeSettings = {
   ...node,
   dir: dir('.canopy/edge'),
   listen: listen(8080),
+  admin: admin(8090),
   ...cache,
   trustedProxies: {
     schema: z.array(networkSchema).default([]),
@@ -126,6 +144,7 @@ export const midTierSettings = {
   ...node,
   dir: dir('.canopy/mid-tier'),
   listen: listen(8081),
+  admin: admin(8091),
   ...cache,
 } as const satisfies Settings;
 
@@ -133,11 +152,13 @@ export const originSettings = {
   ...node,
   dir: dir('.canopy/origin'),
   listen: listen(8082),
+  admin: admin(8092),
 } as const satisfies Settings;
 
 export const controlPlaneSettings = {
   dir: dir('.canopy/control-plane'),
   listen: listen(8083),
+  admin: admin(8093),
   leaseMs: {
     schema: wholeNumber(100, 3_600_000),
     flag: '--lease-ms <ms>',

@@ -1,3 +1,4 @@
+import { InvalidArgumentError } from 'commander';
 import { z } from 'zod';
 
 const UNITS: Readonly<Record<string, number>> = {
@@ -28,6 +29,13 @@ export const sizeSchema = z
       message: 'a size of at least 1m, such as 256m or 1.5g',
     },
   );
+
+/** A size as the argument of an option. */
+export function sizeArgument(text: string): number {
+  const result = sizeSchema.safeParse(text);
+  if (result.success) return result.data;
+  throw new InvalidArgumentError('Expected a size of at least 1m, such as 256m or 1.5g.');
+}
 
 /** `268435456` as `256 MiB`, for people. */
 export function formatSize(bytes: number): string {

@@ -1,13 +1,16 @@
 import { type Logger, pino } from 'pino';
 import { type Clock, systemClock } from '#core/clock.ts';
 import { CanopyError, messageOf } from '#core/errors.ts';
+import { openAdmin } from '#core/serving/admin.ts';
 import { Access } from './api/access.ts';
 import { buildApp } from './api/app.ts';
+import { ApiCounters } from './api/counters.ts';
 import { NodeStreams } from './api/node-streams.ts';
 import { Journal } from './journal/journal.ts';
 import { TierKeyRotation } from './keys/rotation.ts';
 import { NodeLeases } from './journal/leases.ts';
 import { Purges } from './purge/purges.ts';
+import { sampleControlPlane } from './samples.ts';
 import { digestOf, newSecret } from './secrets.ts';
 import { openSqliteState } from './state/sqlite.ts';
 import type { StateStore } from './state/store.ts';
@@ -23,6 +26,8 @@ export interface ControlPlaneOptions {
   readonly host: string;
   /** 0: any free port. */
   readonly port: number;
+  /** Where `/metrics` and `/healthz` are served. */
+  readonly admin: { readonly host: string; readonly port: number };
   readonly clock?: Clock;
   /** How long a node is in service after a heartbeat. Default 10 s. */
   readonly leaseMs?: number;
@@ -33,6 +38,8 @@ export interface ControlPlaneOptions {
 
 export interface RunningControlPlane {
   readonly url: string;
+  /** Base URL of `/metrics` and `/healthz`. */
+  readonly adminUrl: string;
   /** The admin token given, or made at the first start; `undefined` later, for only its digest is kept. */
   readonly adminToken: string | undefined;
   /** Ends the streams, finishes what is under way and gives up the state. */
@@ -60,19 +67,46 @@ export async function startControlPlane(
     const streams = new NodeStreams(journal, clock);
     const access = new Access(store, journal);
     const tierKeyRotation = new TierKeyRotation({ journal, leases, clock, log });
-    const app = buildApp(
-      { access, clock, journal, leases, purges, store, streams, tierKeyRotation },
-      log,
-    );
-    const url = await app.listen({ host: options.host, port: options.port }).catch(refuseAddress);
+    const services = {
+      access,
+      clock,
+      journal,
+      leases,
+      purges,
+      store,
+      streams,
+      tierKeyRotation,
+    };
+    const requests = new ApiCounters();
+    const app = buildApp(services, requests, log);
+    let stopping = false;
+    const admin = await openAdmin({
+      ...options.admin,
+      name: 'control-plane',
+      tier: 'control-plane',
+      groups: ['control-plane'],
+      sample: (samples) => {
+        sampleControlPlane(services, samples);
+        requests.sample(samples);
+      },
+      findings: async () => ({ stopping, 'state-unavailable': !(await isReadable(store)) }),
+      facts: () => ({ sequence: journal.config.sequence }),
+    });
     const close = async (): Promise<void> => {
+      stopping = true;
       streams.endAll();
       purges.close();
       tierKeyRotation.close();
       await app.close();
       await store.close();
+      await admin.close();
     };
-    return { url, adminToken, close };
+    const { host, port } = options;
+    const url = await app.listen({ host, port }).catch(async (cause: unknown) => {
+      await admin.close();
+      return refuseAddress(cause);
+    });
+    return { url, adminUrl: admin.url, adminToken, close };
   } catch (error) {
     await store.close();
     throw error;
@@ -100,6 +134,12 @@ async function ensureAdminToken(
   });
   return secret;
 }
+
+const isReadable = (store: StateStore): Promise<boolean> =>
+  store.completedFence().then(
+    () => true,
+    () => false,
+  );
 
 function refuseAddress(cause: unknown): never {
   throw new CanopyError('conflict', `The control plane cannot listen: ${messageOf(cause)}`, {

@@ -14,10 +14,12 @@ export interface Clock {
   after(delayMs: number, callback: () => void): Cancel;
 }
 
+/** performance.now() starts anew in each worker thread, hrtime does not, but makes an object each time. */
+const threadStartMs = Number(process.hrtime.bigint()) / 1e6 - performance.now();
+
 export const systemClock: Clock = {
   now: Date.now,
-  // hrtime, for performance.now() starts anew in each worker thread.
-  monotonicMs: () => Number(process.hrtime.bigint()) / 1e6,
+  monotonicMs: () => threadStartMs + performance.now(),
   after(delayMs, callback) {
     const timer = setTimeout(callback, delayMs);
     timer.unref();

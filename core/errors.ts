@@ -43,6 +43,7 @@ export const ERRORS = {
   'not-implemented': kind(501, 'client', false, 'The transfer coding is not understood'),
   'upstream-invalid': kind(502, 'upstream', true, 'A parent sent an invalid answer'),
   'upstream-unreachable': kind(502, 'upstream', true, 'No parent could be reached'),
+  'upstream-busy': kind(503, 'upstream', true, 'Parents have as much to do as they may be given'),
   unavailable: kind(503, 'canopy', true, 'Canopy cannot take this request now'),
   'upstream-timeout': kind(504, 'upstream', true, 'No parent answered in time'),
   'only-if-cached': kind(504, 'client', true, 'Nothing stored can satisfy only-if-cached'),

@@ -16,12 +16,14 @@ import { forwardedFields, isLoop, withClient } from '#core/tree/forward.ts';
 
 /** A client's request, from its arrival to its record. */
 export async function handleRequest(edge: TierNode, exchange: Exchange): Promise<void> {
+  const arrivedAtMs = edge.clock.monotonicMs();
+  let site: ServedSite | undefined;
   let decision: Decision | undefined;
   let answer: Answer;
   try {
     const client = edge.trustedProxies.client(exchange.peerAddress, exchange.received.fields);
     const request = withClient(readRequest(exchange.received), client); // accept
-    const site = siteOf(edge, request);
+    site = siteOf(edge, request);
     guard(edge, request);
     const own = ownAnswer(request);
     if (own !== undefined) answer = own;
@@ -36,12 +38,13 @@ export async function handleRequest(edge: TierNode, exchange: Exchange): Promise
   } catch (error) {
     answer = failureAnswer(error, decidedOutcome(decision), false);
   }
+  const firstByteMs = edge.clock.monotonicMs() - arrivedAtMs;
   const sent = await deliver(exchange, answer, {
     node: edge.name,
     toTier: false,
     now: edge.clock.now(),
   });
-  edge.counters.record(answer.outcome, sent.bytes);
+  edge.counters.record(site?.name, answer.outcome, answer.status, sent.bytes, firstByteMs);
 }
 
 function siteOf({ sites }: TierNode, { host }: ClientRequest): ServedSite {

@@ -11,6 +11,7 @@ import { fieldValue } from '#core/http/fields.ts';
 import { type ClientRequest, readRequest } from '#core/http/request.ts';
 import { deliver, failureAnswer, ownAnswer } from '#core/serving/deliver.ts';
 import type { Exchange } from '#core/serving/exchange.ts';
+import { answerHealth } from '#core/serving/health.ts';
 import type { TierNode } from '#core/serving/tier-node.ts';
 import { decidedOutcome } from '#core/telemetry/cache-status.ts';
 import { forwardedFields, isLoop } from '#core/tree/forward.ts';
@@ -22,12 +23,16 @@ const FENCE_WAIT_MS = 250;
 
 /** An edge's request, from its arrival to its record. */
 export async function handleRequest(midTier: TierNode, exchange: Exchange): Promise<void> {
+  const health = answerHealth(exchange);
+  if (health !== undefined) return void (await health);
+  const arrivedAtMs = midTier.clock.monotonicMs();
+  let site: ServedSite | undefined;
   let decision: Decision | undefined;
   let answer: Answer;
   try {
     const request = fromEdge(readRequest(exchange.received)); // accept
     guard(midTier, request);
-    const site = siteOf(midTier, request);
+    site = siteOf(midTier, request);
     const own = ownAnswer(request);
     if (own !== undefined) answer = own;
     else {
@@ -40,12 +45,13 @@ export async function handleRequest(midTier: TierNode, exchange: Exchange): Prom
   } catch (error) {
     answer = failureAnswer(error, decidedOutcome(decision), true);
   }
+  const firstByteMs = midTier.clock.monotonicMs() - arrivedAtMs;
   const sent = await deliver(exchange, answer, {
     node: midTier.name,
     toTier: true,
     now: midTier.clock.now(),
   });
-  midTier.counters.record(answer.outcome, sent.bytes);
+  midTier.counters.record(site?.name, answer.outcome, answer.status, sent.bytes, firstByteMs);
 }
 
 /** Between tiers the connection says nothing of the client's: the edge tells what scheme it used. */

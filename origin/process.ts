@@ -5,6 +5,9 @@ import type { Network } from '#core/contract/event.ts';
 import { CanopyError } from '#core/errors.ts';
 import { NodeLink } from '#core/node/link.ts';
 import type { NodeOptions, RunningNode } from '#core/node/process.ts';
+import { type NodeAdmin, openNodeAdmin } from '#core/serving/node-admin.ts';
+import { sampleActivity } from '#core/serving/node-samples.ts';
+import type { Samples } from '#core/telemetry/samples.ts';
 import { DiskStore } from './disk-store.ts';
 import { Replicas } from './replicas.ts';
 import { createOriginServer, type OriginServer } from './server.ts';
@@ -44,20 +47,39 @@ export async function startOrigin(options: NodeOptions): Promise<RunningNode> {
       return {
         requests: server?.traffic.requests ?? 0,
         hits: 0,
+        hitBytes: 0,
         upstreamRequests: 0,
         bytesSent: server?.traffic.bytesSent ?? 0,
         objects: store.totals.objects,
         storedBytes: store.totals.bytes,
+        connections: server?.activity().connections ?? 0,
+        tunnels: 0,
       };
     },
   });
+  let admin: NodeAdmin | undefined;
   const close = async (): Promise<void> => {
+    if (admin !== undefined) admin.phase = 'stopping';
     await server?.close(CLOSE_GRACE_MS);
     await link.stop();
     await replicas.close();
     await store.close();
+    await admin?.close();
   };
   try {
+    admin = await openNodeAdmin({
+      address: options.admin,
+      name,
+      tier: 'origin',
+      clock,
+      link,
+      group: 'origin',
+      sample: (samples) => {
+        samples.add('canopy_origin_objects', store.totals.objects);
+        samples.add('canopy_origin_bytes', store.totals.bytes);
+        if (server !== undefined) sampleTraffic(server, samples);
+      },
+    });
     await link.start();
     server = await createOriginServer({
       store,
@@ -78,5 +100,14 @@ export async function startOrigin(options: NodeOptions): Promise<RunningNode> {
     await close();
     throw error;
   }
-  return { url: server.url, close };
+  admin.phase = 'serving';
+  return { url: server.url, adminUrl: admin.url, close };
+}
+
+function sampleTraffic({ traffic, activity }: OriginServer, samples: Samples): void {
+  sampleActivity(activity(), samples);
+  samples.add('canopy_origin_sent_bytes_total', traffic.bytesSent);
+  for (const [i, count] of traffic.byStatus.entries()) {
+    if (count > 0) samples.add('canopy_origin_requests_total', count, `${i + 1}xx`);
+  }
 }

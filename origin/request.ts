@@ -12,7 +12,7 @@ import { normalizePath } from '#core/http/target.ts';
 import type { Exchange } from '#core/serving/exchange.ts';
 import { TIER_FIELDS } from '#core/tree/tier-fields.ts';
 import { isSecret, isTierKey } from '#core/tree/tier-key.ts';
-import { type Answer, jsonAnswer, problemAnswer } from './answer.ts';
+import { type Answer, problemAnswer } from './answer.ts';
 import { contentAnswer } from './content.ts';
 import { apiAnswer } from './object-api.ts';
 import type { ObjectStore } from './object-store.ts';
@@ -36,10 +36,12 @@ const FENCE_WAIT_MS = 250;
 const TIER_KEY = TIER_FIELDS.key.toLowerCase();
 const FENCE = TIER_FIELDS.fence.toLowerCase();
 const SITE = TIER_FIELDS.site.toLowerCase();
-const HEALTH_TARGET = '/.canopy/health';
 
-/** Answers one request. @returns bytes of content sent */
-export async function handleRequest(origin: OriginOptions, exchange: Exchange): Promise<number> {
+/** Answers one request. @returns the answer's status, and bytes of content sent */
+export async function handleRequest(
+  origin: OriginOptions,
+  exchange: Exchange,
+): Promise<{ status: number; bytes: number }> {
   const fromTier = hasField(exchange.received.fields, TIER_KEY);
   let answer: Answer;
   try {
@@ -55,7 +57,7 @@ export async function handleRequest(origin: OriginOptions, exchange: Exchange): 
   const isHead = exchange.received.method === 'HEAD';
   const sent = await exchange.respond(status, dated, isHead ? [] : content);
   if (sent.end === 'broken') origin.log.error(`Content broke off: ${exchange.received.target}`);
-  return sent.bytes;
+  return { status, bytes: sent.bytes };
 }
 
 /** Content, for nodes of this network. */
@@ -79,9 +81,6 @@ async function tierAnswer(origin: OriginOptions, { received }: Exchange) {
 
 async function otherAnswer(origin: OriginOptions, { received, content }: Exchange) {
   const { method, target, fields } = received;
-  if (target === HEALTH_TARGET && (method === 'GET' || method === 'HEAD')) {
-    return jsonAnswer(200, { status: 'ok' });
-  }
   const token = /^bearer +(\S+)$/i.exec(fieldValue(fields, 'authorization') ?? '')?.[1];
   if (!isSecret(token, origin.network().publishKey)) throw notServed();
   checkLength(target);

@@ -14,6 +14,7 @@ interface Tool {
 const TOOLS: readonly Tool[] = [
   { command: 'curl', aptPackage: 'curl', why: 'the end-to-end tests ask the way people do' },
   { command: 'chromium', aptPackage: 'chromium', why: 'a real browser plays a video' },
+  { command: 'openssl', aptPackage: 'openssl', why: 'makes certificates for servers of the tests' },
   { command: 'ffmpeg', aptPackage: 'ffmpeg', why: 'makes the video' },
 ];
 

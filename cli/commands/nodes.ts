@@ -35,6 +35,7 @@ const HEADINGS = [
   'fence',
   'requests',
   'hits',
+  'connections',
   'stored',
 ] as const;
 
@@ -52,6 +53,7 @@ function row(node: NodeStatus): readonly (string | number)[] {
     node.fence,
     load?.requests ?? '-',
     load?.hits ?? '-',
+    load?.connections ?? '-',
     load === undefined ? '-' : formatSize(load.storedBytes),
   ];
 }

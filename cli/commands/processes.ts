@@ -50,13 +50,14 @@ export function addProcesses(program: Command): void {
     'control-plane',
     'run the control plane',
     controlPlaneSettings,
-    async ({ dir, listen, leaseMs, adminToken }) => {
+    async ({ dir, listen, admin, leaseMs, adminToken }) => {
       const { startControlPlane } = await import('#control-plane/server.ts');
       const { host, port } = listen;
       const server = await startControlPlane({
         dir: resolve(dir),
         host,
         port,
+        admin,
         leaseMs,
         ...(adminToken !== undefined && { adminToken }),
       });
@@ -73,7 +74,7 @@ function addProcess<S extends Settings>(
   name: string,
   description: string,
   settings: S,
-  start: (values: Values<S>) => Promise<{ url: string; close(): Promise<void> }>,
+  start: (values: Values<S>) => Promise<{ url: string; adminUrl: string; close(): Promise<void> }>,
 ): void {
   const command = program.command(name).description(description);
   for (const setting of Object.values(settings)) {
@@ -123,12 +124,20 @@ async function nodeOptions(values: NodeValues): Promise<NodeOptions> {
     dir,
     host: values.listen.host,
     port: values.listen.port,
+    admin: values.admin,
   };
 }
 
-const cacheOptions = ({ workers, memoryBytes, spillBytes, drainMs }: CacheValues) => ({
+const cacheOptions = ({
   workers,
   memoryBytes,
+  memoryPolicy,
+  spillBytes,
+  drainMs,
+}: CacheValues) => ({
+  workers,
+  memoryBytes,
+  memoryPolicy,
   spillBytes,
   drainMs,
 });

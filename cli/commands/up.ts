@@ -4,7 +4,7 @@ import { systemClock } from '#core/clock.ts';
 import { baseUrlSchema } from '#core/contract/names.ts';
 import { makeDir, readDocument } from '../document.ts';
 import { onStop } from '../lifetime.ts';
-import { sizeSchema } from '../size.ts';
+import { sizeArgument } from '../size.ts';
 import { Children } from '../up/children.ts';
 import { lockDir } from '../lock.ts';
 import { startNetwork } from '../up/network.ts';
@@ -53,7 +53,7 @@ export function addUp(program: Command): void {
     .option('--workers <n>', 'threads per edge and mid-tier', numberBetween(1, 256), 1)
     .addOption(
       new Option('--memory <size>', 'memory for stored objects, per node')
-        .argParser(size)
+        .argParser(sizeArgument)
         .default(256 * 1024 ** 2, '256m'),
     )
     .option('--site <file>', 'site settings, JSON or YAML')
@@ -132,12 +132,6 @@ function addUrl(text: string, previous: readonly string[] = []): string[] {
     throw new InvalidArgumentError('Expected an http:// or https:// URL without a path.');
   }
   return [...previous, new URL(text).origin];
-}
-
-function size(text: string): number {
-  const result = sizeSchema.safeParse(text);
-  if (result.success) return result.data;
-  throw new InvalidArgumentError('Expected a size of at least 1m, such as 256m or 1.5g.');
 }
 
 const numberBetween =

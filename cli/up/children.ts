@@ -12,7 +12,7 @@ const START_LIMIT_MS = 30_000;
 const STOP_LIMIT_MS = 10_000;
 const LOG_LINES_SHOWN = 10;
 
-const readySchema = z.object({ ready: z.literal(true), url: z.string() });
+const readySchema = z.object({ ready: z.literal(true), url: z.string(), adminUrl: z.string() });
 
 /** What to run: a `canopy` command, and secrets by environment. */
 export interface ChildCommand {
@@ -25,6 +25,7 @@ export interface RunningChild {
   readonly name: string;
   readonly pid: number;
   readonly url: string;
+  readonly adminUrl: string;
 }
 
 /** The child processes of one `canopy up`, each a `canopy` command of its own. */
@@ -78,7 +79,8 @@ export class Children {
     void ending(child).then((how) => {
       if (!this.#stopping) this.#report(`${name} (pid ${child.pid}) ${how}`);
     });
-    return { name, pid: child.pid ?? 0, url: answer.url };
+    const { url, adminUrl } = answer;
+    return { name, pid: child.pid ?? 0, url, adminUrl };
   }
 
   /** Stops the named children together: SIGTERM, and after a limit SIGKILL. Resolves once they are gone. */

@@ -25,6 +25,7 @@ export interface RunningPlace {
   readonly tier: Tier;
   readonly location: Location;
   readonly url: string;
+  readonly adminUrl: string;
   readonly pid: number;
 }
 
@@ -33,7 +34,12 @@ export interface RunningNetwork {
   readonly edges: readonly RunningPlace[];
   readonly midTiers: readonly RunningPlace[];
   readonly origins: readonly RunningPlace[];
-  readonly controlPlane: { readonly url: string; readonly token: string; readonly pid: number };
+  readonly controlPlane: {
+    readonly url: string;
+    readonly adminUrl: string;
+    readonly token: string;
+    readonly pid: number;
+  };
 }
 
 /** Starts every process of `plan` and resolves once the network serves. */
@@ -49,6 +55,7 @@ export async function startNetwork(
       ...flags({
         dir: join(options.dir, 'control-plane'),
         listen: `127.0.0.1:${plan.controlPlane.port}`,
+        admin: `127.0.0.1:${plan.controlPlane.adminPort}`,
       }),
     ],
     environment: { CANOPY_ADMIN_TOKEN: registry.adminToken },
@@ -66,7 +73,7 @@ export async function startNetwork(
   }
 
   const startNode = async (node: PlannedNode): Promise<RunningPlace> => {
-    const { url, pid } = await children.start({
+    const { url, adminUrl, pid } = await children.start({
       name: node.name,
       arguments: [
         node.tier,
@@ -75,6 +82,7 @@ export async function startNetwork(
           'control-plane': controlPlane.url,
           dir: join(options.dir, 'nodes', node.name),
           listen: `127.0.0.1:${node.port}`,
+          admin: `127.0.0.1:${node.adminPort}`,
         }),
         ...(node.tier === 'origin'
           ? []
@@ -83,7 +91,7 @@ export async function startNetwork(
       environment: { CANOPY_CREDENTIAL: credentials.get(node.name) ?? '' },
     });
     await registry.add(api, registration(node, url));
-    return { name: node.name, tier: node.tier, location: node.location, url, pid };
+    return { name: node.name, tier: node.tier, location: node.location, url, adminUrl, pid };
   };
 
   // Parents first, so that no node finds its parents dead.
@@ -105,8 +113,9 @@ export async function startNetwork(
     },
     clock,
   );
-  const { url, pid } = controlPlane;
-  return { site, edges, midTiers, origins, controlPlane: { url, token: registry.adminToken, pid } };
+  const { url, adminUrl, pid } = controlPlane;
+  const token = registry.adminToken;
+  return { site, edges, midTiers, origins, controlPlane: { url, adminUrl, token, pid } };
 }
 
 const flags = (values: Readonly<Record<string, string | number>>): string[] =>

@@ -5,7 +5,7 @@ import { EDGE_LOCATIONS, MID_TIER_LOCATIONS, ORIGIN_LOCATION } from './locations
 export interface Shape {
   readonly edges: number;
   readonly midTiers: number;
-  /** The first edge's port, the others follow; 0: the system chooses each. */
+  /** The first edge's port, the others follow, then the admin ports; 0: the system chooses each. */
   readonly port: number;
   /** Replicas of the network's own origin; 0: it has none. */
   readonly origins: number;
@@ -15,7 +15,11 @@ export interface Shape {
 export interface PlannedProcess {
   readonly name: string;
   readonly port: number;
+  /** Of `/metrics` and `/healthz`. */
+  readonly adminPort: number;
 }
+
+type Ports = Pick<PlannedProcess, 'port' | 'adminPort'>;
 
 export interface PlannedNode extends PlannedProcess {
   readonly tier: Tier;
@@ -31,24 +35,28 @@ export interface Plan {
 
 /** Which processes a network has, and where each listens. */
 export function planNetwork({ edges, midTiers, origins, port }: Shape): Plan {
-  const last = port === 0 ? 0 : port + edges + midTiers + origins;
-  if (last > 65_535) {
+  const processes = edges + midTiers + origins + 1;
+  const last = port + 2 * processes - 1;
+  if (port !== 0 && last > 65_535) {
     throw new CanopyError(
       'invalid-input',
       `Ports ${port} to ${last} are needed; 65535 is the last`,
     );
   }
-  const portAt = (place: number) => (port === 0 ? 0 : port + place);
+  const portsAt = (place: number): Ports =>
+    port === 0
+      ? { port: 0, adminPort: 0 }
+      : { port: port + place, adminPort: port + processes + place };
   return {
-    edges: several(edges, EDGE_LOCATIONS, 'edge', portAt),
-    midTiers: several(midTiers, MID_TIER_LOCATIONS, 'mid-tier', (place) => portAt(edges + place)),
+    edges: several(edges, EDGE_LOCATIONS, 'edge', portsAt),
+    midTiers: several(midTiers, MID_TIER_LOCATIONS, 'mid-tier', (place) => portsAt(edges + place)),
     origins: Array.from({ length: origins }, (_, place) => ({
       name: place === 0 ? 'origin' : `origin-${place + 1}`,
       tier: 'origin',
       location: ORIGIN_LOCATION,
-      port: portAt(edges + midTiers + place),
+      ...portsAt(edges + midTiers + place),
     })),
-    controlPlane: { name: 'control-plane', port: last },
+    controlPlane: { name: 'control-plane', ...portsAt(processes - 1) },
   };
 }
 
@@ -73,12 +81,12 @@ function several(
   count: number,
   locations: readonly Location[],
   tier: Tier,
-  portAt: (place: number) => number,
+  portsAt: (place: number) => Ports,
 ): PlannedNode[] {
   return Array.from({ length: count }, (_, place) => {
     const location = locations[place % locations.length] ?? ORIGIN_LOCATION;
     const round = Math.floor(place / locations.length) + 1;
     const suffix = round === 1 ? '' : `-${round}`;
-    return { name: `${tier}-${location.name}${suffix}`, tier, location, port: portAt(place) };
+    return { name: `${tier}-${location.name}${suffix}`, tier, location, ...portsAt(place) };
   });
 }

@@ -9,7 +9,11 @@ import type { PlannedProcess } from './plan.ts';
  * @throws CanopyError `conflict` naming the port and who needs it
  */
 export async function requireFreePorts(processes: readonly PlannedProcess[]): Promise<void> {
-  for (const { name, port } of processes) {
+  const wanted = processes.flatMap(({ name, port, adminPort }) => [
+    { name, port },
+    { name: `${name}'s metrics`, port: adminPort },
+  ]);
+  for (const { name, port } of wanted) {
     if (port === 0) continue;
     const server = createServer();
     try {

@@ -30,4 +30,10 @@ export function removeReadyFile(file: string): void {
   }
 }
 
-const entry = ({ name, url, pid, location }: RunningPlace) => ({ name, url, pid, location });
+const entry = ({ name, url, adminUrl, pid, location }: RunningPlace) => ({
+  name,
+  url,
+  adminUrl,
+  pid,
+  location,
+});

@@ -9,12 +9,14 @@ export function summary(network: RunningNetwork, dir: string): string {
     node.name,
     node.location.name,
     node.url,
+    node.adminUrl,
     node.pid,
   ]);
+  const { url, adminUrl, pid } = controlPlane;
   const lines = [
     table(
-      ['tier', 'name', 'location', 'url', 'pid'],
-      [...rows, ['control-plane', 'control-plane', '-', controlPlane.url, controlPlane.pid]],
+      ['tier', 'name', 'location', 'url', 'admin', 'pid'],
+      [...rows, ['control-plane', 'control-plane', '-', url, adminUrl, pid]],
     ),
     '',
     ...curlLines(network).flatMap((line, index) => (index === 0 ? ['Try:', line] : [line])),
@@ -34,5 +36,6 @@ function curlLines({ edges, site }: RunningNetwork): readonly string[] {
     `  curl -i ${header}${first.url}/`,
     `  curl -sI ${header}${first.url}/ | grep -i cache-status`,
     `  curl -sI ${header}${second.url}/ | grep -i cache-status`,
+    `  curl -s ${first.adminUrl}/metrics | grep canopy_requests_total`,
   ];
 }

@@ -1,5 +1,6 @@
 import { fastify, type FastifyInstance, LogController } from 'fastify';
 import type { Logger } from 'pino';
+import type { ApiCounters } from './counters.ts';
 import { journalRoutes } from './journal.ts';
 import { networkRoutes } from './network.ts';
 import { nodeLinkRoutes } from './node-link.ts';
@@ -17,7 +18,7 @@ const BODY_LIMIT_BYTES = 1024 * 1024;
 const LONGEST_PARAMETER = 16_384;
 
 /** The HTTP API. */
-export function buildApp(services: Services, log: Logger): FastifyInstance {
+export function buildApp(services: Services, counters: ApiCounters, log: Logger): FastifyInstance {
   const app = fastify({
     loggerInstance: log,
     logController: new LogController({ disableRequestLogging: true }),
@@ -29,6 +30,9 @@ export function buildApp(services: Services, log: Logger): FastifyInstance {
   }) as unknown as FastifyInstance;
   app.decorateRequest('token', undefined);
   app.decorateRequest('node', undefined);
+  app.addHook('onResponse', async ({ method, routeOptions }, { statusCode }) =>
+    counters.record(method, routeOptions.url, statusCode),
+  );
   app.setErrorHandler(sendProblem);
   app.setNotFoundHandler(notFound);
   for (const routes of [

@@ -57,6 +57,11 @@ export class NodeStreams {
     }
   }
 
+  /** Streams that are open. */
+  get size(): number {
+    return this.#open.size;
+  }
+
   /** Ends the node's stream, if it has one. */
   end(node: string): void {
     this.#open.get(node)?.abort();

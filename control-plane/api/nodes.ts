@@ -104,6 +104,7 @@ function statusOf(node: Node, { leases }: Services): object {
       pid: heartbeat.pid,
       version: heartbeat.version,
       load: heartbeat.load,
+      parents: heartbeat.parents,
       at: heartbeat.at,
     },
   };

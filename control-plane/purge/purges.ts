@@ -49,6 +49,7 @@ export class Purges {
   /** Of the latest request under a key, while it is being written. */
   readonly #ordering = new Map<string, Promise<PurgeRecord>>();
   #completedFence: number;
+  #completions = 0;
   #cancelTimer: Cancel | undefined;
 
   private constructor(options: PurgesOptions, completedFence: number) {
@@ -67,6 +68,16 @@ export class Purges {
   /** The highest sequence of a completed purge: a node short of it must not be in service. */
   get completedFence(): number {
     return this.#completedFence;
+  }
+
+  /** Purges that are not complete. */
+  get pending(): number {
+    return this.#pending.size;
+  }
+
+  /** Purges completed since the start. */
+  get completed(): number {
+    return this.#completions;
   }
 
   /**
@@ -181,6 +192,7 @@ export class Purges {
     }
     // Before anything is awaited: from now on no node that is behind may be granted a lease.
     this.#completedFence = Math.max(this.#completedFence, ...done.map(fenceOf));
+    this.#completions += done.length;
     for (const purge of done) {
       this.#pending.delete(purge.id);
       this.#completed.set(purge.id, purge);

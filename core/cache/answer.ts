@@ -1,13 +1,22 @@
 import { type Fields, hasField, withoutFields } from '#core/http/fields.ts';
 import type { ClientRequest } from '#core/http/request.ts';
+import type { Multipart } from '#core/http/multipart.ts';
 import type { ByteRange } from '#core/http/ranges.ts';
-import { type Selection, select } from '#core/http/selection.ts';
+import { type Selection, select, type Whole } from '#core/http/selection.ts';
 import type { Outcome } from '#core/telemetry/cache-status.ts';
 import type { UpstreamResponse } from '#core/tree/attempt.ts';
 import { isTierField } from '#core/tree/tier-fields.ts';
 import type { Tunnel } from '#core/tree/tunnel.ts';
 import type { Arriving } from './fill.ts';
-import type { StoredObject } from './object.ts';
+import {
+  heldParts,
+  isAscending,
+  isMultipart,
+  newBoundary,
+  passingParts,
+  returning,
+} from './multipart-content.ts';
+import { sizeOf, type StoredObject } from './object.ts';
 import { currentAgeMs } from './policy/decide.ts';
 
 /** What a request is answered with, before the tier adds what it says of itself. */
@@ -31,23 +40,26 @@ export function answerFromStored(
   request: ClientRequest,
   now: number,
 ): Pick<Answer, 'status' | 'fields' | 'content'> {
-  const { status, fields, part } = select(request.method, request.fields, {
-    status: object.facts.status,
-    fields: object.fields,
-    size: object.body.size,
-  });
-  const whole = status === object.facts.status && status !== 204;
+  const { facts } = object;
+  const size = sizeOf(object);
+  const stored = { status: facts.status, fields: object.fields, size };
+  const { status, fields, part } = select(request.method, request.fields, stored, newBoundary);
+  const whole = status === facts.status && status !== 204;
   const age = Math.floor(currentAgeMs(object, now) / 1000);
   return {
     status,
-    fields: [...(whole ? withContentLength(fields, object.body.size) : fields), 'Age', String(age)],
+    fields: [...(whole ? withContentLength(fields, size) : fields), 'Age', String(age)],
     content: contentOf(object, part),
   };
 }
 
-function contentOf({ body }: StoredObject, part: Selection['part']): readonly Buffer[] {
+function contentOf({ body, part: held }: StoredObject, part: Selection['part']): readonly Buffer[] {
   if (part === 'none') return NO_CONTENT;
-  return part === 'all' ? body.chunks : body.slice(part.start, part.end);
+  if (part === 'all') return body.chunks;
+  const offset = held?.start ?? 0;
+  const slice = ({ start, end }: ByteRange): readonly Buffer[] =>
+    body.slice(start - offset, end - offset);
+  return isMultipart(part) ? heldParts(part, slice) : slice(part);
 }
 
 /** A body that came without a length has one once it is stored. */
@@ -64,14 +76,27 @@ export function answerFromArriving(
   const whole = shared
     ? { ...arriving, fields: aged(sharedFields(arriving), arriving, now) }
     : arriving;
-  const { status, fields, part } = select(request.method, request.fields, whole);
+  const { status, fields, part } = selectArriving(request, whole);
   const reader = arriving.body.read();
   if (part === 'none') {
     void reader.return?.();
     return { status, fields, content: NO_CONTENT };
   }
-  return { status, fields, content: part === 'all' ? reader : only(reader, part) };
+  return { status, fields, content: part === 'all' ? reader : partsOf(reader, part) };
 }
+
+/** Ranges asked in another order than they come in would be held up, so they are answered whole. */
+function selectArriving({ method, fields }: ClientRequest, whole: Whole): Selection {
+  const selection = select(method, fields, whole, newBoundary);
+  const { part } = selection;
+  return isMultipart(part) && !isAscending(part) ? select(method, fields, whole) : selection;
+}
+
+const partsOf = (
+  reader: AsyncIterableIterator<Buffer>,
+  part: ByteRange | Multipart,
+): AsyncIterableIterator<Buffer> =>
+  returning(isMultipart(part) ? passingParts(part, reader) : cut(reader, part), () => reader);
 
 /** Who joins late is told how old the answer has become. */
 const aged = (fields: Fields, arriving: Arriving, now: number): Fields => [
@@ -99,25 +124,7 @@ export function answerFromUpstream(
   };
 }
 
-/** The bytes of `range` of a content that is read from its first byte. */
-function only(
-  content: AsyncIterableIterator<Buffer>,
-  range: ByteRange,
-): AsyncIterableIterator<Buffer> {
-  const bytes = cut(content, range);
-  return {
-    [Symbol.asyncIterator]() {
-      return this;
-    },
-    next: () => bytes.next(),
-    // A generator that has not begun would not return its source.
-    async return() {
-      await content.return?.();
-      return { done: true, value: undefined };
-    },
-  };
-}
-
+/** The bytes of a range of a content that is read from its first byte. */
 async function* cut(
   content: AsyncIterable<Buffer>,
   { start, end }: ByteRange,

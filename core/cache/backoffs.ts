@@ -1,5 +1,6 @@
 import { LRUCache } from 'lru-cache';
 import type { Clock } from '#core/clock.ts';
+import type { StoredObject } from './object.ts';
 
 interface Failing {
   readonly failures: number;
@@ -11,12 +12,16 @@ const LONGEST_MS = 60_000;
 /** Objects that failed together are not tried again together. */
 const JITTER = 0.25;
 const MAX_KEYS = 10_000;
+/** Of one key; beyond it the one that failed longest ago is forgotten. */
+const MAX_VARIANTS = 64;
 
-/** How long each object that could not be refreshed is left alone: 2 s, doubling up to 60 s. */
+type Variant = Pick<StoredObject, 'key' | 'selector'>;
+
+/** How long each variant that could not be refreshed is left alone: 2 s, doubling up to 60 s. */
 export class Backoffs {
   readonly #clock: Clock;
   readonly #random: () => number;
-  readonly #failing = new LRUCache<string, Failing>({ max: MAX_KEYS });
+  readonly #failing = new LRUCache<string, Map<string, Failing>>({ max: MAX_KEYS });
 
   /** @param random in [0, 1) */
   constructor(clock: Clock, random: () => number = Math.random) {
@@ -25,22 +30,28 @@ export class Backoffs {
   }
 
   /** Notes a failure; several at the same time count as one. */
-  fail(key: string): void {
-    if (this.has(key)) return;
-    const failures = this.#failing.get(key)?.failures ?? 0;
+  fail(variant: Variant): void {
+    if (this.has(variant)) return;
+    const { key, selector } = variant;
+    const ofKey = this.#failing.get(key) ?? new Map<string, Failing>();
+    const failures = ofKey.get(selector)?.failures ?? 0;
     const backoffMs = Math.min(FIRST_MS * 2 ** failures * this.#jitter(), LONGEST_MS);
     const untilMs = this.#clock.monotonicMs() + backoffMs;
-    this.#failing.set(key, { failures: failures + 1, untilMs });
+    ofKey.delete(selector);
+    const [first] = ofKey.keys();
+    if (first !== undefined && ofKey.size >= MAX_VARIANTS) ofKey.delete(first);
+    ofKey.set(selector, { failures: failures + 1, untilMs });
+    this.#failing.set(key, ofKey);
   }
 
-  /** Whether the object's next refresh is not due yet. */
-  has(key: string): boolean {
-    const failing = this.#failing.get(key);
+  /** Whether the variant's next refresh is not due yet. */
+  has({ key, selector }: Variant): boolean {
+    const failing = this.#failing.get(key)?.get(selector);
     return failing !== undefined && this.#clock.monotonicMs() < failing.untilMs;
   }
 
-  clear(key: string): void {
-    this.#failing.delete(key);
+  clear({ key, selector }: Variant): void {
+    this.#failing.get(key)?.delete(selector);
   }
 
   #jitter(): number {

@@ -1,3 +1,9 @@
+const PIECE_BYTES = 64 * 1024;
+/** Bytes of a piece below which bookkeeping would outweigh content. */
+const SMALL_BYTES = 16 * 1024;
+/** Share of what the pieces keep alive that may be something else. */
+const MAX_WASTE = 1 / 16;
+
 /** A complete body, held as the pieces in which it came. */
 export class Body {
   static readonly empty = new Body([]);
@@ -9,8 +15,7 @@ export class Body {
     let size = 0;
     for (const chunk of chunks) size += chunk.length;
     this.size = size;
-    // Small pieces are views into larger read buffers, which they would keep alive.
-    this.chunks = size > 0 && size <= COPIED_BYTES ? [Buffer.concat(chunks, size)] : chunks;
+    this.chunks = keepsOnlyItself(chunks, size) ? chunks : copied(chunks, size);
   }
 
   /** The chunk that holds the byte at `offset`, from there on. */
@@ -37,4 +42,33 @@ export class Body {
   }
 }
 
-const COPIED_BYTES = 64 * 1024;
+/** Whether its pieces are few, and not views on much larger read buffers, which they would keep alive. */
+function keepsOnlyItself(chunks: readonly Buffer[], size: number): boolean {
+  if (size < SMALL_BYTES * chunks.length) return size === 0;
+  const buffers = new Set(chunks.map(({ buffer }) => buffer));
+  let heldBytes = 0;
+  for (const { byteLength } of buffers) heldBytes += byteLength;
+  return heldBytes * (1 - MAX_WASTE) <= size;
+}
+
+/** The same bytes in pieces of their own; buffers from Node's pool would keep its other users. */
+function copied(chunks: readonly Buffer[], size: number): readonly Buffer[] {
+  const pieces: Buffer[] = [];
+  let piece = Buffer.alloc(0);
+  let filled = 0;
+  let passed = 0;
+  for (const chunk of chunks) {
+    for (let at = 0; at < chunk.length;) {
+      if (filled === piece.length) {
+        piece = Buffer.allocUnsafeSlow(Math.min(PIECE_BYTES, size - passed));
+        pieces.push(piece);
+        filled = 0;
+      }
+      const bytes = chunk.copy(piece, filled, at);
+      at += bytes;
+      filled += bytes;
+      passed += bytes;
+    }
+  }
+  return pieces;
+}

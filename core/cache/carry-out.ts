@@ -2,17 +2,20 @@ import { CanopyError } from '#core/errors.ts';
 import type { Fields } from '#core/http/fields.ts';
 import { decidedOutcome, isHit, type Outcome } from '#core/telemetry/cache-status.ts';
 import { type Answer, answerFromArriving, answerFromStored, answerFromUpstream } from './answer.ts';
+import type { UpstreamResponse } from '#core/tree/attempt.ts';
 import type { CacheEngine, Found, Lookup } from './engine.ts';
 import type { Fill, FillResult } from './fill.ts';
-import { isManifest, type Manifest, type StoredObject } from './object.ts';
+import { isManifest, type Manifest, sizeOf, type StoredObject, suffices } from './object.ts';
 import { type Action, currentAgeMs, type Decision, type StoredState } from './policy/decide.ts';
 import { freshness } from './policy/freshness.ts';
+import { outdatedByHead } from './policy/head.ts';
 import { invalidated } from './policy/invalidation.ts';
 import type { Storability } from './policy/storability.ts';
 import { variantSelector } from './policy/vary.ts';
 import { type NoResult, waitFor } from './waiting.ts';
+import { triesOf } from '#core/tree/walk.ts';
 import { answerFromSlices } from './slices/answer.ts';
-import { GenerationChanged } from './slices/slices.ts';
+import { GenerationChanged } from './slices/fetch.ts';
 
 /** One request at the cache, decided. */
 export interface Carried {
@@ -59,7 +62,8 @@ function serve(carried: Carried): Answer | Promise<Answer> {
 }
 
 function refreshBehind(carried: Carried): Answer | Promise<Answer> {
-  carried.engine.filler.refresh(carried.lookup, storedOf(carried));
+  const object = storedOf(carried);
+  if (object !== undefined) carried.engine.filler.refresh(carried.lookup, object);
   return serve(carried);
 }
 
@@ -89,8 +93,19 @@ async function fillOrWait(carried: Carried): Promise<Answer> {
           forwardStatus: result.status,
           collapsed,
           stored: storable,
+          tries: result.tries,
           ...(storable ? {} : { detail: result.storability }),
         }),
+        asOf,
+      };
+    }
+    if (result.kind === 'part' && !suffices(result.object, lookup.request)) {
+      // Not the part that was asked for; yet the parent has answered so.
+      return {
+        status: result.status,
+        fields: result.fields,
+        content: result.object.body.chunks,
+        outcome: outcomeOf(carried, { collapsed, ...endOf(result) }),
         asOf,
       };
     }
@@ -221,15 +236,16 @@ const partial = (outcome: Outcome, source: 'joined' | 'fetched'): Outcome => ({
 
 /** What a shared answer varies by. */
 function sharedVary(result: FillResult): readonly string[] | undefined {
-  if (result.kind === 'sliced') return result.object.facts.vary;
+  if (result.kind === 'sliced' || result.kind === 'part') return result.object.facts.vary;
   const isShared = result.kind === 'arriving' && SHARED.has(result.storability);
   return isShared ? result.facts.vary : undefined;
 }
 
 /** Whether the answer to another's request answers this one too. */
 function suits(result: FillResult, fill: Fill, { lookup }: Carried): boolean {
+  if (result.kind !== 'arriving' && !suffices(result.object, lookup.request)) return false;
   if (result.kind === 'validated') return result.shared;
-  if (result.kind !== 'arriving' && result.kind !== 'sliced') return true;
+  if (result.kind === 'stale-if-error') return true;
   const vary = sharedVary(result);
   if (vary === undefined || (result.kind === 'arriving' && !result.body.joinable)) return false;
   return variantSelector(vary, lookup.request.fields) === variantSelector(vary, fill.requestFields);
@@ -238,11 +254,13 @@ function suits(result: FillResult, fill: Fill, { lookup }: Carried): boolean {
 const SHARED: ReadonlySet<Storability> = new Set(['storable', 'no-room']);
 
 function endOf(result: Exclude<FillResult, { kind: 'arriving' }>): Partial<Outcome> {
-  if (result.kind === 'sliced') return { forwardStatus: result.status, stored: true };
+  if (result.kind === 'sliced' || result.kind === 'part') {
+    return { forwardStatus: result.status, stored: true };
+  }
   if (result.kind === 'validated') return { forwardStatus: 304 };
   return typeof result.failure === 'number'
     ? { forwardStatus: result.failure, detail: 'stale-if-error' }
-    : { detail: 'stale-if-error' };
+    : { detail: 'stale-if-error', tries: triesOf(result.failure) };
 }
 
 /** Freshness left of what is served, which is not what was found (RFC 9211 §2.4). */
@@ -282,7 +300,9 @@ async function pass(carried: Carried): Promise<Answer> {
     expectsContinue: request.hasContent && request.expectsContinue,
     onInterim: (status, fields) => lookup.client.inform(status, fields),
   });
-  const changed = invalidated(request, response.status, response.fields);
+  const changed = isOutdated(carried, response)
+    ? [{ target: request.target }]
+    : invalidated(request, response.status, response.fields);
   if (changed.length > 0) {
     const targets = changed.map(({ target }) => target);
     for (const target of targets) engine.invalidate(site, request.host, target);
@@ -290,9 +310,23 @@ async function pass(carried: Carried): Promise<Answer> {
   }
   return {
     ...answerFromUpstream(response),
-    outcome: outcomeOf(carried, { forwardStatus: response.status }),
+    outcome: outcomeOf(carried, { forwardStatus: response.status, tries: response.tries }),
     asOf: askingFence,
   };
+}
+
+/**
+ * Whether a HEAD that was passed on has shown what is stored to be outdated. It renews nothing: where
+ * it was passed on with something stored, it came with content, which others cannot answer for.
+ */
+function isOutdated(
+  { engine, lookup }: Carried,
+  { status, fields, requestedAt }: UpstreamResponse,
+): boolean {
+  if (lookup.request.method !== 'HEAD' || status !== 200) return false;
+  const stored = engine.lookUp(lookup);
+  if (typeof stored === 'string' || stored.receivedAt > requestedAt) return false;
+  return stored.facts.status === 200 && outdatedByHead(stored.fields, sizeOf(stored), fields);
 }
 
 function refuse({ decision }: Carried): never {

@@ -2,11 +2,12 @@ import type { Clock } from '#core/clock.ts';
 import type { PurgeOrder } from '#core/contract/purge.ts';
 import type { PurgeReport } from '#core/contract/report.ts';
 import type { ClientRequest } from '#core/http/request.ts';
-import { requestDirectives } from '#core/http/directives.ts';
 import type { Fields } from '#core/http/fields.ts';
 import { FillCounters } from '#core/telemetry/fill-counters.ts';
 import type { Tree } from '#core/tree/tree.ts';
+import { Admission } from './admission.ts';
 import { Backoffs } from './backoffs.ts';
+import { clientDirectives } from './client-directives.ts';
 import { Fence } from './fence.ts';
 import { FillTable } from './fill.ts';
 import { FillBudget } from './fill-budget.ts';
@@ -14,11 +15,11 @@ import { Filler, type FillSource } from './filler.ts';
 import { HitForMiss } from './hit-for-miss.ts';
 import { purgedKeys } from './key.ts';
 import { Marks } from './marks.ts';
-import type { StoredObject } from './object.ts';
+import { type StoredObject, suffices, suitsRequest } from './object.ts';
 import { decide, type Decision, type DecisionInput } from './policy/decide.ts';
 import { jitter } from './policy/jitter.ts';
-import { variantSelector } from './policy/vary.ts';
 import { Purger } from './purger.ts';
+import { Receiver } from './receiver.ts';
 import { RefillBudget } from './refill-budget.ts';
 import type { ServedSite } from './served-site.ts';
 import type { SpillRoom } from './spill-room.ts';
@@ -59,7 +60,7 @@ const DEMAND_MS = 60_000;
 /** Between two refreshes ahead of one object, for a parent may have nothing newer yet. */
 const AHEAD_AGAIN_MS = 2_000;
 
-export type Found = StoredObject | 'uri-miss' | 'vary-miss' | 'purged';
+export type Found = StoredObject | 'uri-miss' | 'vary-miss' | 'purged' | 'partial';
 
 /** URLs that a request has changed, and what is stored of them is to be forgotten. */
 export interface Changed {
@@ -103,6 +104,7 @@ export class CacheEngine {
   /** What the limits on fills have done. */
   readonly counters: FillCounters;
   readonly #changed: Marks;
+  readonly #budget: FillBudget;
   readonly #purger: Purger;
   /** What is not to be stored. */
   bans = new Targets([], () => undefined);
@@ -112,32 +114,51 @@ export class CacheEngine {
     this.counters = options.counters ?? new FillCounters();
     this.#hitForMiss = new HitForMiss(options.clock);
     this.#refreshFailing = new Backoffs(options.clock);
-    this.refills = new RefillBudget(options.clock);
     this.#demand = new Marks(options.clock);
     this.#ahead = new Marks(options.clock);
     const { store, tree } = options;
-    this.slices = new Slices({ store, tree, fence: this.fence });
+    const source: FillSource = options.source ?? {
+      fetch: (_, request) => tree.fetch(request),
+      isHome: () => true,
+      threads: 1,
+    };
+    this.slices = new Slices({ clock: options.clock, store, source, tree, fence: this.fence });
     this.#changed = new Marks(options.clock);
+    this.#budget = new FillBudget(options.fillBytes ?? Infinity);
+    const fills = this.#fills;
+    const { counters, fence, slices } = this;
+    const admission = new Admission({
+      fence,
+      fills,
+      isBanned: (targeted) => this.bans.has(targeted),
+    });
+    const receiver = new Receiver({
+      store,
+      fills,
+      admission,
+      slices,
+      hitForMiss: this.#hitForMiss,
+      counters,
+      budget: this.#budget,
+      spillRoom: options.spillRoom,
+    });
     this.filler = new Filler({
       clock: options.clock,
-      store: options.store,
-      source: options.source ?? { fetch: (_, request) => options.tree.fetch(request) },
-      fence: this.fence,
+      store,
+      source,
+      fence,
       lease: options.lease,
-      fills: this.#fills,
-      slices: this.slices,
+      fills,
+      admission,
+      receiver,
       hitForMiss: this.#hitForMiss,
       refreshFailing: this.#refreshFailing,
       changed: this.#changed,
-      counters: this.counters,
-      budget: new FillBudget(options.fillBytes ?? Infinity),
-      spillRoom: options.spillRoom,
-      isBanned: (targeted) => this.bans.has(targeted),
+      counters,
     });
-    const { fence } = this;
-    const held = { store, fence, fills: this.#fills };
-    const sweeper = new Sweeper({ clock: options.clock, ...held });
-    this.#purger = new Purger({ ...held, hitForMiss: this.#hitForMiss, sweeper });
+    this.refills = new RefillBudget(options.clock, source);
+    const sweeper = new Sweeper({ clock: options.clock, store, fence, fills });
+    this.#purger = new Purger({ store, fence, fills, hitForMiss: this.#hitForMiss, sweeper });
   }
 
   get store(): ObjectStore {
@@ -150,9 +171,9 @@ export class CacheEngine {
   get underWay(): { readonly waiters: number; readonly fills: number } {
     return { waiters: this.#fills.waiters, fills: this.#fills.size };
   }
-  /** Refreshes behind of a site that are under way. */
-  refreshes(site: string): number {
-    return this.#fills.refreshes(site);
+  /** Memory that fills under way keep. */
+  get fillBytes(): number {
+    return this.#budget.usedBytes;
   }
   get clock(): Clock {
     return this.#options.clock;
@@ -166,34 +187,33 @@ export class CacheEngine {
   lookUp({ key, keySelector, request }: Pick<Lookup, 'key' | 'keySelector' | 'request'>): Found {
     const variants = this.#options.store.lookup(key);
     if (variants.length === 0) return 'uri-miss';
-    const variant = variants.find(
-      (object) =>
-        object.selector === keySelector + variantSelector(object.facts.vary, request.fields),
-    );
+    const variant = variants.find((object) => suitsRequest(object, keySelector, request.fields));
     if (variant === undefined) return 'vary-miss';
     const verdict = this.fence.verdict(variant);
+    if (verdict?.mode === 'hard') return 'purged';
+    if (!suffices(variant, request)) return 'partial';
     if (verdict === undefined) return variant;
-    if (verdict.mode === 'hard') return 'purged';
     return { ...variant, softPurgedAt: Math.max(verdict.at, variant.softPurgedAt ?? 0) };
   }
 
   decide(lookup: Lookup, found: Found): Decision {
-    const { site, key, keySelector, request, fromTier, askingFence, changed } = lookup;
-    const honours = site.cache.honourClientCacheControl && !fromTier;
+    const { site, key, request, fromTier, askingFence, changed } = lookup;
+    const fenceBehind = askingFence > this.fence.sequence;
+    const isFound = typeof found !== 'string';
     const input: DecisionInput = {
       method: request.method,
       hasContent: request.hasContent,
       upgrades: request.upgrade !== undefined,
-      clientDirectives: honours ? requestDirectives(request.fields) : undefined,
+      clientDirectives: clientDirectives(lookup),
       fromTier,
       stored: found,
-      settings: typeof found === 'string' ? site.cache : site.cacheFor(request.target, found.facts),
+      settings: isFound ? site.cacheFor(request.target, found.facts) : site.cache,
       onLeaseEnd: site.onLeaseEnd,
       leaseEnded: this.#options.lease.ended(),
-      fenceBehind: askingFence > this.fence.sequence,
+      fenceBehind,
       knownChanged: changed,
-      hitForMiss: this.#hitForMiss.has(key, keySelector),
-      refreshFailing: this.#refreshFailing.has(key),
+      hitForMiss: (!isFound || fenceBehind) && this.#hitForMiss.has(lookup),
+      refreshFailing: isFound && this.#refreshFailing.has(found),
       jitter: jitter(key, site.cache.jitterFraction),
       inDemand: site.cache.refreshAhead > 0 && this.#inDemand(lookup),
       now: this.#options.clock.now(),
@@ -205,8 +225,7 @@ export class CacheEngine {
       if (bridged.reason === 'refill-limited') this.counters.refillsLimited++;
       return bridged;
     }
-    if (decision.reason !== 'hit-for-miss' || !this.#hitForMiss.probe(key, keySelector))
-      return decision;
+    if (decision.reason !== 'hit-for-miss' || !this.#hitForMiss.probe(lookup)) return decision;
     return decide({ ...input, hitForMiss: false });
   }
 

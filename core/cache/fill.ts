@@ -1,9 +1,10 @@
 import type { PurgeMark } from './store.ts';
 import type { FillingBody } from './filling-body.ts';
-import type { Manifest, StoredObject } from './object.ts';
+import type { Manifest, PartialObject, StoredObject } from './object.ts';
 import type { StoredState } from './policy/decide.ts';
 import type { Storability } from './policy/storability.ts';
 import type { CanopyError } from '#core/errors.ts';
+import type { Try } from '#core/tree/tries.ts';
 import type { Fields } from '#core/http/fields.ts';
 
 /** A parent's answer whose content is on its way. */
@@ -16,6 +17,8 @@ export interface Arriving extends Omit<StoredState, 'softPurgedAt'> {
   readonly size: number | undefined;
   readonly storability: Storability;
   readonly body: FillingBody;
+  /** Whom it took to get it. */
+  readonly tries: readonly Try[] | undefined;
 }
 
 /** What a fill has come to, as soon as that is known. */
@@ -27,6 +30,16 @@ export type FillResult =
       readonly object: Manifest;
       /** What the parent answered. */
       readonly status: number;
+      /** The parent's `Cache-Status`, if it has one. */
+      readonly cacheStatus: string | undefined;
+    }
+  /** A part, stored as such. */
+  | {
+      readonly kind: 'part';
+      readonly object: PartialObject;
+      /** What the parent answered, for whoever asked for just that. */
+      readonly status: number;
+      readonly fields: Fields;
       /** The parent's `Cache-Status`, if it has one. */
       readonly cacheStatus: string | undefined;
     }

@@ -1,49 +1,33 @@
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Clock } from '#core/clock.ts';
 import { CanopyError, messageOf } from '#core/errors.ts';
-import { parseDeltaSeconds } from '#core/http/directives.ts';
-import { fieldValue, hasField, withoutFields } from '#core/http/fields.ts';
-import { contentLength } from '#core/http/length.ts';
+import type { Fields } from '#core/http/fields.ts';
 import type { UpstreamResponse } from '#core/tree/attempt.ts';
 import type { FillCounters } from '#core/telemetry/fill-counters.ts';
-import { isTierField, TIER_FIELDS } from '#core/tree/tier-fields.ts';
 import type { UpstreamRequest } from '#core/tree/tree.ts';
-import { sharedFields } from './answer.ts';
+import type { Admission } from './admission.ts';
 import type { Backoffs } from './backoffs.ts';
-import { Body } from './body.ts';
 import type { Lookup } from './engine.ts';
 import { everybodysFields } from './everybodys-fields.ts';
 import type { Fence } from './fence.ts';
-import { type Arriving, Fill, type FillResult, type FillTable } from './fill.ts';
-import { type FillBudget, Reservation } from './fill-budget.ts';
-import { FillingBody } from './filling-body.ts';
+import { Fill, type FillResult, type FillTable } from './fill.ts';
 import type { HitForMiss } from './hit-for-miss.ts';
-import { keptFields } from './kept-fields.ts';
 import type { Marks } from './marks.ts';
-import type { Manifest, StoredObject } from './object.ts';
-import { freshness, initialAgeMs } from './policy/freshness.ts';
-import { type ResponseFacts, responseFacts } from './policy/response.ts';
-import {
-  contentRange,
-  fieldsOfWhole,
-  isSliceable,
-  type Probe,
-  probeFor,
-} from './policy/slicing.ts';
-import { type Storability, storability } from './policy/storability.ts';
-import { freshenedFields } from './policy/update.ts';
+import type { StoredObject } from './object.ts';
+import { MAX_PART_BYTES, Parts } from './parts.ts';
+import { probeFor } from './policy/slicing.ts';
 import { validationFields } from './policy/validation.ts';
-import { variantSelector } from './policy/vary.ts';
-import type { SpillRoom } from './spill-room.ts';
-import { newManifest } from './slices/manifest.ts';
-import type { Slices } from './slices/slices.ts';
+import { unitedVary, variantSelector } from './policy/vary.ts';
+import type { Receiver } from './receiver.ts';
 import type { ObjectStore } from './store.ts';
-import type { Targeted } from './targets.ts';
 
 /** Where a fill gets its object from: the tree, or what stands before it. */
 export interface FillSource {
   /** @throws CanopyError where no parent answers */
   fetch(lookup: Lookup, request: UpstreamRequest): Promise<UpstreamResponse>;
+  /** Whether this thread asks the tree for the object on behalf of all threads of its node. */
+  isHome(lookup: Lookup): boolean;
+  /** Threads of this node, this one included. */
+  readonly threads: number;
 }
 
 export interface FillerOptions {
@@ -53,16 +37,13 @@ export interface FillerOptions {
   readonly fence: Fence;
   readonly lease: { ended(): boolean };
   readonly fills: FillTable;
-  readonly slices: Slices;
+  readonly admission: Admission;
+  readonly receiver: Receiver;
   readonly hitForMiss: HitForMiss;
   readonly refreshFailing: Backoffs;
   readonly counters: FillCounters;
-  readonly budget: FillBudget;
-  readonly spillRoom: SpillRoom | undefined;
   /** Keys that parents are to be told have changed. */
   readonly changed: Marks;
-  /** Whether what matches is not to be stored. */
-  readonly isBanned: (targeted: Targeted) => boolean;
 }
 
 /** A fill, and whether the one who asked for it found it under way. */
@@ -74,9 +55,11 @@ export interface Joined {
 /** Fetches objects into the store: one fetch for all who want one at the same time. */
 export class Filler {
   readonly #options: FillerOptions;
+  readonly #parts: Parts;
 
   constructor(options: FillerOptions) {
     this.#options = options;
+    this.#parts = new Parts(options);
   }
 
   /**
@@ -91,10 +74,10 @@ export class Filler {
     learntVary?: readonly string[],
     refreshesBehind = false,
   ): Joined {
-    const { fills, fence, clock, lease } = this.#options;
+    const { store, fills, fence, lease, clock, hitForMiss } = this.#options;
     const { key, keySelector, site, request, askingFence } = lookup;
-    const known = stored ?? this.#options.store.lookup(key)[0];
-    const vary = learntVary ?? known?.facts.vary ?? [];
+    const known = stored ?? store.lookup(key)[0];
+    const vary = learntVary ?? unitedVary(known?.facts.vary ?? [], hitForMiss.varyOf(key));
     const selector = keySelector + variantSelector(vary, request.fields);
     const behind = askingFence > fence.sequence;
     let underWay = fills.find(key, selector, behind ? askingFence : 0);
@@ -108,7 +91,7 @@ export class Filler {
     // A fetch that began before the change is no answer to one who knows of it.
     if (underWay !== undefined && !lookup.changed) return { fill: underWay, collapsed: true };
     if (underWay !== undefined) {
-      const mark = { sequence: Infinity, mode: 'hard' as const, at: this.#options.clock.now() };
+      const mark = { sequence: Infinity, mode: 'hard' as const, at: clock.now() };
       fills.purge((other) => other.key === key, mark);
     }
     const asOf = Math.max(fence.sequence, askingFence);
@@ -134,11 +117,10 @@ export class Filler {
    * Renews an object with nobody waiting, unless that is under way, failed lately, or the site has
    * as many refreshes under way as it may.
    */
-  refresh(lookup: Lookup, stored: StoredObject | undefined): void {
-    const { fills, refreshFailing, counters } = this.#options;
-    const { key, site } = lookup;
-    if (refreshFailing.has(key)) return;
-    if (fills.refreshes(site.name) >= site.cache.maxRefreshes) {
+  refresh(lookup: Lookup, stored: StoredObject): void {
+    const { refreshFailing, counters } = this.#options;
+    if (refreshFailing.has(stored)) return;
+    if (this.isBusy(lookup.site)) {
       counters.refreshesSkipped++;
       return;
     }
@@ -147,53 +129,66 @@ export class Filler {
     fill.result.then(letGoUnread, () => undefined);
   }
 
+  /** Whether a site has as many refreshes under way as it may. */
+  isBusy({ name, cache }: Lookup['site']): boolean {
+    const { fills, source } = this.#options;
+    // The limit is the node's, of which each thread has its share.
+    return fills.refreshes(name) >= Math.ceil(cache.maxRefreshes / source.threads);
+  }
+
   async #run(
     fill: Fill,
     lookup: Lookup,
     stored: StoredObject | undefined,
     staleOnError: boolean,
   ): Promise<FillResult> {
-    const { fills, refreshFailing } = this.#options;
+    const { fills, admission, receiver, refreshFailing } = this.#options;
+    const variant = stored ?? fill;
     const fallback = staleOnError ? stored : undefined;
     const fail = (failure: number | CanopyError): FillResult | undefined => {
-      refreshFailing.fail(fill.key);
+      refreshFailing.fail(variant);
       if (fallback === undefined) return undefined;
-      this.#learn(fill, fallback.facts);
+      admission.learn(fill, fallback.facts);
       fills.remove(fill);
       return { kind: 'stale-if-error', object: fallback, failure };
     };
     try {
-      const probe =
+      const completed =
         stored === undefined
-          ? probeFor(lookup.request.method, lookup.request.fields, lookup.site.cache)
+          ? await this.#parts.complete(fill, lookup, (further) =>
+              this.#fetch(fill, lookup, undefined, further),
+            )
           : undefined;
-      let response = await this.#fetch(fill, lookup, stored, probe);
+      const { method, fields } = lookup.request;
+      const probe =
+        stored === undefined && completed === undefined
+          ? probeFor(method, fields, lookup.site.cache, MAX_PART_BYTES)
+          : undefined;
+      const range = probe === undefined ? [] : ['Range', probe.range];
+      let response = completed ?? (await this.#fetch(fill, lookup, stored, range));
       // A 200 to a request for a part comes of a server that knows no ranges, RFC 9110 §14.2.
       const hasRanges = probe === undefined || response.status !== 200;
       if (probe !== undefined && (response.status === 206 || response.status === 416)) {
-        const found = this.#receivePart(fill, lookup, response, probe);
-        if (found !== undefined) return found;
-        // Not large, or nothing that could be kept in slices.
-        response.discard();
-        response = await this.#fetch(fill, lookup, stored);
-      }
-      this.#vouch(fill, response);
-      if (response.status === 304 && stored !== undefined) {
-        response.discard();
-        const { object, shared } = this.#freshen(fill, lookup, stored, response);
-        return {
-          kind: 'validated',
-          object,
-          shared,
-          cacheStatus: fieldValue(response.fields, 'cache-status'),
-        };
+        const found =
+          receiver.part(fill, lookup, response, probe) ??
+          (probe.isOwn ? await this.#takePart(fill, lookup, response) : undefined);
+        if (found !== undefined && 'kind' in found) {
+          refreshFailing.clear(variant);
+          return found;
+        }
+        // Not large, or nothing that could be kept in parts.
+        if (found === undefined) response.discard();
+        response = found ?? (await this.#fetch(fill, lookup, stored));
       }
       const result = response.status >= 500 ? fail(response.status) : undefined;
       if (result !== undefined) {
         response.discard();
         return result;
       }
-      return this.#receive(fill, lookup, response, hasRanges);
+      if (response.status < 500) refreshFailing.clear(variant);
+      return response.status === 304 && stored !== undefined
+        ? receiver.validated(fill, lookup, stored, response)
+        : receiver.whole(fill, lookup, response, hasRanges);
     } catch (error) {
       const failure =
         error instanceof CanopyError
@@ -206,11 +201,26 @@ export class Filler {
     }
   }
 
+  async #takePart(
+    fill: Fill,
+    lookup: Lookup,
+    response: UpstreamResponse,
+  ): Promise<FillResult | UpstreamResponse | undefined> {
+    const { fills, hitForMiss, receiver } = this.#options;
+    receiver.vouch(fill, response);
+    const found = await this.#parts.take(fill, lookup, response);
+    if (found !== undefined && 'kind' in found) {
+      hitForMiss.clear(lookup);
+      fills.remove(fill);
+    }
+    return found;
+  }
+
   #fetch(
     fill: Fill,
     lookup: Lookup,
     stored: StoredObject | undefined,
-    probe?: Probe,
+    further: Fields = [],
   ): Promise<UpstreamResponse> {
     const { site, key, keyedBy, request } = lookup;
     return this.#options.source.fetch(lookup, {
@@ -222,7 +232,7 @@ export class Filler {
       fields: [
         ...everybodysFields(lookup.upstreamFields()),
         ...(stored === undefined ? [] : validationFields(stored.facts, stored.fields)),
-        ...(probe === undefined ? [] : ['Range', probe.range]),
+        ...further,
       ],
       // Without the port, for the answer is everybody's whatever port they asked at.
       host: request.host,
@@ -233,230 +243,6 @@ export class Filler {
       onInterim: (status, fields) => lookup.client.inform(status, fields),
     });
   }
-
-  /** A parent of ours says up to which fence its answer holds; that may be later than our start. */
-  #vouch(fill: Fill, { parent, fields }: UpstreamResponse): void {
-    if (parent.tier === 'customer') return;
-    const vouched = parseDeltaSeconds(fieldValue(fields, TIER_FIELDS.fence.toLowerCase()));
-    if (vouched !== undefined) fill.asOf = Math.max(fill.asOf, vouched);
-  }
-
-  /**
-   * The tags of what a fill brings, so that purges by tag are known to concern it: those that came
-   * while they were not known, and those to come.
-   */
-  #learn(fill: Fill, facts: ResponseFacts): void {
-    const { fence, fills } = this.#options;
-    const { site, key, asOf } = fill;
-    fill.tags = facts.tags;
-    const verdict = fence.verdict({ site, key, asOf, facts });
-    // Which of several purges came first is not known.
-    if (verdict !== undefined) fills.mark(fill, { ...verdict, sequence: asOf + 1 });
-  }
-
-  /** Why the answer may be stored, or why not. */
-  #storability(
-    fill: Fill,
-    lookup: Lookup,
-    facts: ResponseFacts,
-    bytes: number | undefined,
-  ): Storability {
-    const { site, request } = lookup;
-    if (this.#options.isBanned({ site: site.name, key: fill.key, tags: facts.tags })) {
-      return 'banned';
-    }
-    const authorized = hasField(request.fields, 'authorization');
-    const cache = site.cacheFor(request.target, facts);
-    return storability({ method: 'GET', authorized }, facts, bytes, cache);
-  }
-
-  #freshen(
-    fill: Fill,
-    lookup: Lookup,
-    stored: StoredObject,
-    response: UpstreamResponse,
-  ): { object: StoredObject; shared: boolean } {
-    const { store, fills, refreshFailing } = this.#options;
-    const { requestedAt, receivedAt } = response;
-    const updated = freshenedFields(stored.fields, keptFields(response.fields));
-    // A 304 that repeats no Age still spent it on the way: its own counts, not the merged fields'.
-    const own = responseFacts(304, response.fields, receivedAt);
-    const facts = responseFacts(stored.facts.status, updated, receivedAt);
-    const object: StoredObject = {
-      ...stored,
-      fields: sharedFields({ fields: updated, facts }),
-      facts,
-      selector: variantSelector(facts.vary, fill.requestFields),
-      initialAgeMs: initialAgeMs({ ...facts, ageSeconds: own.ageSeconds }, requestedAt, receivedAt),
-      receivedAt,
-      asOf: fill.asOf,
-      softPurgedAt: undefined,
-    };
-    const shared = this.#storability(fill, lookup, facts, stored.body.size) === 'storable';
-    // It may have had tags that it has no longer.
-    for (const known of [stored.facts, facts]) this.#learn(fill, known);
-    if (fill.purge === undefined) {
-      // Under its old selector it no longer counts.
-      if (!shared || object.selector !== stored.selector) store.drop(stored);
-      if (shared) store.put(object, lookup.site.cache.maxVariants);
-    }
-    refreshFailing.clear(fill.key);
-    fills.remove(fill);
-    return { object, shared };
-  }
-
-  /** @param hasRanges whether the parent may know ranges, as far as it has shown */
-  #receive(fill: Fill, lookup: Lookup, response: UpstreamResponse, hasRanges: boolean): FillResult {
-    const { fills, hitForMiss, refreshFailing, counters, spillRoom } = this.#options;
-    const { status, requestedAt, receivedAt } = response;
-    const fields = withoutFields(response.fields, isTierField);
-    const facts = responseFacts(status, fields, receivedAt);
-    const size = contentLength(fields);
-    const cache = lookup.site.cacheFor(lookup.request.target, facts);
-    const sliceable = isSliceable(facts, size, cache);
-    const verdict = this.#storability(fill, lookup, facts, sliceable ? undefined : size);
-    this.#learn(fill, facts);
-    const storable = verdict === 'storable';
-    if (!storable) {
-      // It takes the place of what was stored; but a 5xx or 429 tells nothing of the object itself,
-      // nor does what only this one client was shown.
-      if (status < 500 && status !== 429 && verdict !== 'authorization') {
-        hitForMiss.set(fill.key, fill.keySelector);
-        this.#options.store.delete(fill.key, fill.keySelector);
-      }
-      fills.closeToOthers(fill);
-    } else hitForMiss.clear(fill.key, fill.keySelector);
-    if (status < 500) refreshFailing.clear(fill.key);
-    if (storable && sliceable) {
-      const manifest = newManifest(fill, fields, facts, response, size, cache.sliceBytes);
-      this.#options.slices.cut(
-        manifest,
-        response,
-        hasRanges && fieldValue(fields, 'accept-ranges') !== 'none',
-      );
-      return this.#sliced(fill, lookup, manifest, response);
-    }
-    const reservation = new Reservation(this.#options.budget);
-    const kept = storable && reservation.cover(size ?? 0);
-    if (storable && !kept) {
-      counters.notKept++;
-      fills.closeToOthers(fill);
-    }
-    const ageMs = initialAgeMs(facts, requestedAt, receivedAt);
-    fill.staleAt = receivedAt + Math.max(0, freshness(facts, cache).freshForMs - ageMs);
-    const arriving: Arriving = {
-      kind: 'arriving',
-      status,
-      fields,
-      size,
-      facts,
-      storability: storable && !kept ? 'no-room' : verdict,
-      initialAgeMs: initialAgeMs(facts, requestedAt, receivedAt),
-      receivedAt,
-      body: new FillingBody(kept, () => response.discard(), spillRoom),
-    };
-    void this.#pump(fill, lookup, cache.maxObjectBytes, arriving, response, reservation);
-    return arriving;
-  }
-
-  /** What a parent's answer to a probe tells; `undefined`: nothing that could be kept in slices. */
-  #receivePart(
-    fill: Fill,
-    lookup: Lookup,
-    response: UpstreamResponse,
-    probe: Probe,
-  ): FillResult | undefined {
-    const range = response.status === 206 ? contentRange(response.fields) : undefined;
-    if (range === undefined) return undefined;
-    const fields = fieldsOfWhole(withoutFields(response.fields, isTierField), range.size);
-    const facts = responseFacts(200, fields, response.receivedAt);
-    const cache = lookup.site.cacheFor(lookup.request.target, facts);
-    if (!isSliceable(facts, range.size, cache)) return undefined;
-    if (this.#storability(fill, lookup, facts, undefined) !== 'storable') return undefined;
-    this.#vouch(fill, response);
-    this.#learn(fill, facts);
-    const manifest = newManifest(fill, fields, facts, response, range.size, cache.sliceBytes);
-    const result = this.#sliced(fill, lookup, manifest, response);
-    if (range.start === (probe.index ?? NaN) * cache.sliceBytes) {
-      this.#options.slices.fetch(manifest, range.start / cache.sliceBytes, lookup, response);
-    } else response.discard();
-    return result;
-  }
-
-  #sliced(
-    fill: Fill,
-    lookup: Lookup,
-    object: Manifest,
-    { status, fields }: UpstreamResponse,
-  ): FillResult {
-    if (fill.purge?.mode !== 'hard') {
-      this.#options.store.put(object, lookup.site.cache.maxVariants);
-    }
-    this.#options.refreshFailing.clear(fill.key);
-    this.#options.fills.remove(fill);
-    return { kind: 'sliced', object, status, cacheStatus: fieldValue(fields, 'cache-status') };
-  }
-
-  /** Moves the content from the parent to those who read it, and to the store at its end. */
-  async #pump(
-    fill: Fill,
-    lookup: Lookup,
-    maxObjectBytes: number,
-    arriving: Arriving,
-    response: UpstreamResponse,
-    reservation: Reservation,
-  ): Promise<void> {
-    const { fills, hitForMiss, counters } = this.#options;
-    const { body } = arriving;
-    try {
-      for await (const chunk of response.body) {
-        body.append(chunk);
-        if (body.kept && body.size > maxObjectBytes) {
-          hitForMiss.set(fill.key, fill.keySelector);
-          fills.closeToOthers(fill);
-          await letGo(body);
-        }
-        if (body.kept && !reservation.cover(body.size)) {
-          counters.notKept++;
-          fills.closeToOthers(fill);
-          await letGo(body);
-        }
-        if (!body.kept) reservation.giveBack();
-        await body.room();
-      }
-      if (body.kept) this.#store(fill, arriving, lookup.site.cache.maxVariants);
-      body.complete();
-    } catch (error) {
-      body.fail(error instanceof Error ? error : new Error(String(error)));
-    } finally {
-      reservation.giveBack();
-      fills.remove(fill);
-    }
-  }
-
-  #store(fill: Fill, arriving: Arriving, maxVariants: number): void {
-    const { facts, initialAgeMs: ageMs, receivedAt, body } = arriving;
-    if (fill.purge?.mode === 'hard') return;
-    const object: StoredObject = {
-      key: fill.key,
-      site: fill.site,
-      selector: fill.keySelector + variantSelector(facts.vary, fill.requestFields),
-      fields: keptFields(sharedFields(arriving)),
-      facts,
-      body: new Body(body.chunks),
-      initialAgeMs: ageMs,
-      receivedAt,
-      asOf: fill.asOf,
-      softPurgedAt: fill.purge?.at,
-    };
-    this.#options.store.put(object, maxVariants);
-  }
-}
-
-/** A turn later: who has just got the header section is about to read, and would find it abandoned. */
-async function letGo(body: FillingBody): Promise<void> {
-  await nextTurn();
-  body.letGo();
 }
 
 /** Content that is neither kept nor read would wait for a reader that does not come. */

@@ -1,77 +1,130 @@
 import { setImmediate } from 'node:timers/promises';
-import { LRUCache } from 'lru-cache';
 import { DEFAULT_MAX_VARIANTS } from '#core/contract/site.ts';
+import { hash32 } from '#core/hash.ts';
+import { BudgetedMap } from './eviction/budgeted-map.ts';
+import { DEFAULT_POLICY, policyOf, type PolicyName } from './eviction/policies.ts';
 import { sizeInMemory, type StoredObject } from './object.ts';
-import type { ObjectStore, PurgeMark, Volume } from './store.ts';
+import { HeldWriters } from './held-writer.ts';
+import type {
+  Draft,
+  EvictionReason,
+  Keeping,
+  ObjectStore,
+  PurgeMark,
+  StoreStats,
+  Volume,
+  Writer,
+} from './store.ts';
 
 const SWEEP_BATCH = 1000;
 const NOTHING: Volume = { objects: 0, bytes: 0 };
+const NO_VARIANTS: readonly StoredObject[] = [];
+/** The most of the budget that one key may take, so that nothing large empties the store. */
+const KEY_FRACTION = 0.5;
 
-/** Objects in memory under a hard byte budget, least recently used out first. */
+/** Objects in memory under a hard byte budget; a policy decides what leaves when it is full. */
 export class MemoryStore implements ObjectStore {
-  readonly #variants: LRUCache<string, readonly StoredObject[]>;
+  readonly #variants: BudgetedMap<string, readonly StoredObject[]>;
+  readonly #maxKeyBytes: number;
+  readonly #policy: PolicyName;
+  readonly #writers = new HeldWriters();
   readonly #bySite = new Map<string, Volume>();
+  readonly #evicted: Record<EvictionReason, number> = {
+    capacity: 0,
+    expired: 0,
+    purged: 0,
+    replaced: 0,
+    variants: 0,
+    damaged: 0,
+  };
+  #evictedBytes = 0;
+  #lookups = 0;
+  #hits = 0;
+  #hitBytes = 0;
+  #stored = 0;
+  #storedBytes = 0;
+  #refused = 0;
 
-  readonly #onVariantDropped: () => void;
-
-  /**
-   * @param budgetBytes headers, keys and bookkeeping included
-   * @param onVariantDropped called for each variant that goes because its key had as many as it may
-   */
-  constructor(budgetBytes: number, onVariantDropped: () => void = () => undefined) {
-    this.#onVariantDropped = onVariantDropped;
-    this.#variants = new LRUCache({
-      maxSize: budgetBytes,
-      sizeCalculation: (variants) => volumeOf(variants).bytes,
-      onInsert: (variants) => this.#count(variants, 1),
-      dispose: (variants) => this.#count(variants, -1),
+  /** @param budgetBytes headers, keys and bookkeeping included */
+  constructor(budgetBytes: number, policy: PolicyName = DEFAULT_POLICY) {
+    this.#policy = policy;
+    this.#maxKeyBytes = budgetBytes * KEY_FRACTION;
+    this.#variants = new BudgetedMap({
+      budgetBytes,
+      makePolicy: policyOf(policy),
+      hashOf: hash32,
+      onEvicted: (variants) => {
+        for (const object of variants) this.#left(object, 'capacity');
+        this.#count(variants, -1);
+      },
     });
   }
 
   lookup(key: string): readonly StoredObject[] {
-    return this.#variants.get(key) ?? [];
+    this.#lookups++;
+    const variants = this.#variants.get(key);
+    if (variants === undefined) return NO_VARIANTS;
+    this.#hits++;
+    this.#hitBytes += (variants[0] as StoredObject).body.size;
+    return variants;
   }
 
-  put(object: StoredObject, maxVariants = DEFAULT_MAX_VARIANTS): boolean {
-    const others = this.#peek(object.key).filter((other) => other.selector !== object.selector);
-    const all = [object, ...others];
-    const variants = all.slice(0, maxVariants);
-    for (let i = variants.length; i < all.length; i++) this.#onVariantDropped();
-    while (variants.length > 1 && volumeOf(variants).bytes > this.#variants.maxSize) variants.pop();
-    if (volumeOf(variants).bytes > this.#variants.maxSize) return false;
+  put(object: StoredObject, keeping: Keeping | number = {}): boolean {
+    const { maxVariants = DEFAULT_MAX_VARIANTS } =
+      typeof keeping === 'number' ? { maxVariants: keeping } : keeping;
+    if (sizeInMemory(object) > this.#maxKeyBytes) {
+      this.#refused++;
+      return false;
+    }
+    const before = this.#peek(object.key);
+    const variants = [object];
+    for (const other of before) {
+      if (other.selector === object.selector) this.#left(other, 'replaced');
+      else if (variants.length >= maxVariants) {
+        this.#left(other, 'variants');
+      } else variants.push(other);
+    }
+    while (volumeOf(variants).bytes > this.#maxKeyBytes) {
+      this.#left(variants.pop() as StoredObject, 'capacity');
+    }
     this.#set(object.key, variants);
+    this.#stored++;
+    this.#storedBytes += object.body.size;
     return true;
   }
 
-  drop({ key, selector }: StoredObject): void {
-    this.#set(
-      key,
-      this.#peek(key).filter((other) => other.selector !== selector),
-    );
+  reserve({ key }: Draft, expectedBytes = 0, keeping: Keeping = {}): Writer | undefined {
+    if (expectedBytes > this.#maxKeyBytes) return undefined;
+    return this.#writers.open(key, (object) => this.put(object, keeping));
+  }
+
+  async settled(): Promise<void> {
+    // There is nothing to be written down.
+  }
+
+  drop({ key, selector }: Pick<StoredObject, 'key' | 'selector'>): void {
+    this.#keep(key, (other) => other.selector !== selector, 'replaced');
   }
 
   delete(key: string, selector = ''): Volume {
-    const variants = this.#peek(key);
-    const dropped = variants.filter((object) => object.selector.startsWith(selector));
-    if (dropped.length === 0) return NOTHING;
-    this.#set(
-      key,
-      variants.filter((object) => !dropped.includes(object)),
-    );
-    return volumeOf(dropped);
+    this.#writers.fence(key);
+    return this.#keep(key, (object) => !object.selector.startsWith(selector), 'purged');
   }
 
   purge(key: string, purge: PurgeMark): Volume {
+    this.#writers.fence(key);
+    if (purge.mode === 'hard') {
+      return this.#keep(key, (object) => object.asOf >= purge.sequence, 'purged');
+    }
     const variants = this.#peek(key);
     const hit = variants.filter((object) => object.asOf < purge.sequence);
     if (hit.length === 0) return NOTHING;
-    const kept =
-      purge.mode === 'hard'
-        ? variants.filter((object) => object.asOf >= purge.sequence)
-        : variants.map((object) =>
-            object.asOf < purge.sequence ? { ...object, softPurgedAt: purge.at } : object,
-          );
-    this.#set(key, kept);
+    this.#set(
+      key,
+      variants.map((object) =>
+        object.asOf < purge.sequence ? { ...object, softPurgedAt: purge.at } : object,
+      ),
+    );
     return volumeOf(hit);
   }
 
@@ -80,9 +133,7 @@ export class MemoryStore implements ObjectStore {
     const keys = [...this.#variants.keys()];
     for (const key of keys) {
       if (++seen % SWEEP_BATCH === 0) await setImmediate();
-      const variants = this.#peek(key);
-      const kept = variants.filter((object) => !isPurged(object));
-      if (kept.length < variants.length) this.#set(key, kept);
+      this.#keep(key, (object) => !isPurged(object), 'purged');
     }
   }
 
@@ -91,13 +142,50 @@ export class MemoryStore implements ObjectStore {
     return [...this.#bySite.values()].reduce(sum, NOTHING);
   }
 
+  stats(): readonly [StoreStats] {
+    return [
+      {
+        tier: 'memory',
+        policy: this.#policy,
+        ...this.volume(),
+        budgetBytes: this.#variants.budgetBytes,
+        lookups: this.#lookups,
+        hits: this.#hits,
+        hitBytes: this.#hitBytes,
+        stored: this.#stored,
+        storedBytes: this.#storedBytes,
+        refused: this.#refused,
+        evicted: { ...this.#evicted },
+        evictedBytes: this.#evictedBytes,
+      },
+    ];
+  }
+
   #peek(key: string): readonly StoredObject[] {
-    return this.#variants.peek(key) ?? [];
+    return this.#variants.peek(key) ?? NO_VARIANTS;
+  }
+
+  /** Lets go of the variants under a key that `isKept` does not name. @returns what left */
+  #keep(key: string, isKept: (object: StoredObject) => boolean, reason: EvictionReason): Volume {
+    const variants = this.#peek(key);
+    const kept = variants.filter(isKept);
+    if (kept.length === variants.length) return NOTHING;
+    const gone = variants.filter((object) => !kept.includes(object));
+    for (const object of gone) this.#left(object, reason);
+    this.#set(key, kept);
+    return volumeOf(gone);
   }
 
   #set(key: string, variants: readonly StoredObject[]): void {
+    this.#count(this.#peek(key), -1);
     if (variants.length === 0) this.#variants.delete(key);
-    else this.#variants.set(key, variants);
+    else this.#variants.set(key, variants, volumeOf(variants).bytes);
+    this.#count(variants, 1);
+  }
+
+  #left(object: StoredObject, reason: EvictionReason): void {
+    this.#evicted[reason]++;
+    this.#evictedBytes += sizeInMemory(object);
   }
 
   #count(variants: readonly StoredObject[], sign: 1 | -1): void {

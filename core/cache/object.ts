@@ -1,22 +1,32 @@
 import type { Fields } from '#core/http/fields.ts';
-import type { Fenced } from './fence.ts';
+import type { ClientRequest } from '#core/http/request.ts';
 import type { StoredState } from './policy/decide.ts';
-import type { Cut } from './policy/slicing.ts';
+import { liesWithin } from './policy/partial.ts';
+import type { ContentRange, Cut } from './policy/slicing.ts';
+import { variantSelector } from './policy/vary.ts';
 import type { Body } from './body.ts';
+import type { FileBody } from './disk/file-body.ts';
+import type { Fenced } from './fence.ts';
+
+/** A complete body: held in memory, or read from disk when it is asked for. */
+export type StoredBody = Body | FileBody;
 
 /** A stored response: one variant under a cache key. */
-export interface StoredObject extends StoredState, Pick<Fenced, 'checked'> {
+export interface StoredObject<B extends StoredBody = Body>
+  extends StoredState, Pick<Fenced, 'checked'> {
   readonly key: string;
   readonly site: string;
   /** The request's values of the key's inputs, see `keySelector`, then of the fields in `facts.vary`, see `variantSelector`. */
   readonly selector: string;
   /** End-to-end fields as the parent sent them. */
   readonly fields: Fields;
-  readonly body: Body;
+  readonly body: B;
   /** The fence up to which its content is known to have heeded every purge. */
   readonly asOf: number;
   /** Its content is not in `body` but in slices, see `Manifest`. */
   readonly sliced?: Sliced | undefined;
+  /** Its content is there in part only: `body` is these bytes of it, the fields are of the whole. */
+  readonly part?: ContentRange | undefined;
 }
 
 export interface Sliced extends Cut {
@@ -29,8 +39,29 @@ export type Manifest = StoredObject & { readonly sliced: Sliced };
 
 export const isManifest = (object: StoredObject): object is Manifest => object.sliced !== undefined;
 
-/** Bytes of bookkeeping around an object: maps, list links, parsed facts. Measured, rounded up. */
-const OVERHEAD_BYTES = 1024;
+/** An object of which not all has come, RFC 9111 §3.3. */
+export type PartialObject = StoredObject & { readonly part: ContentRange };
+
+export const isPartial = (object: StoredObject): object is PartialObject =>
+  object.part !== undefined;
+
+/** Whether there is enough of an object to answer a request. */
+export const suffices = (object: StoredObject, { method, fields }: ClientRequest): boolean =>
+  !isPartial(object) || liesWithin(object, method, fields);
+
+/** Bytes of the whole content, wherever it is. */
+export const sizeOf = ({ body, part, sliced }: StoredObject): number =>
+  part?.size ?? sliced?.size ?? body.size;
+
+/** Whether RFC 9111 §4.1 lets `object` answer a request, as far as keys and variants go. */
+export const suitsRequest = (
+  { selector, facts }: StoredObject,
+  keySelector: string,
+  requestFields: Fields,
+): boolean => selector === keySelector + variantSelector(facts.vary, requestFields);
+
+/** Bytes of bookkeeping around an object: maps, the policy, parsed facts, buffers. Measured, rounded up. */
+const OVERHEAD_BYTES = 1536;
 
 /** What an object costs of the byte budget. */
 export function sizeInMemory(object: StoredObject): number {

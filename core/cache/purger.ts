@@ -44,7 +44,7 @@ export class Purger {
     for (const scope of scopesOf(target, site)) fence.raise(scope, mark);
     const targets = new Targets([target], () => site);
     const concerned = fills.purge((fill) => targets.has(fill), mark);
-    for (const key of keys) hitForMiss.clear(key);
+    for (const key of keys) hitForMiss.clearKey(key);
     if (target.kind !== 'urls') sweeper.wake();
     return { sequence, ...hit, fills: concerned };
   }

@@ -69,8 +69,7 @@ export class Refresher {
     const lookup = site === undefined ? undefined : this.#lookupFor(object, site);
     if (site === undefined || lookup === undefined) return;
     for (let waitMs = 1; waitMs > 0 && !this.#closed;) {
-      const isBusy = engine.refreshes(site.name) >= site.cache.maxRefreshes;
-      waitMs = isBusy ? BUSY_MS : engine.refills.take(site);
+      waitMs = engine.filler.isBusy(site) ? BUSY_MS : engine.refills.take(site);
       if (waitMs > 0) await delay(clock, waitMs);
     }
     const found = engine.lookUp(lookup);

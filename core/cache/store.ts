@@ -1,4 +1,5 @@
-import type { StoredObject } from './object.ts';
+import type { Body } from './body.ts';
+import type { StoredBody, StoredObject } from './object.ts';
 
 export interface Volume {
   readonly objects: number;
@@ -14,24 +15,88 @@ export interface PurgeMark {
   readonly at: number;
 }
 
-/** Where objects are kept. Every implementation passes `test/contract/object-store.ts`. */
-export interface ObjectStore {
+/** Why an object left a store. */
+export type EvictionReason =
+  'capacity' | 'expired' | 'purged' | 'replaced' | 'variants' | 'damaged';
+
+/** What a store has and has done since it was opened. Plain counters. */
+export interface StoreStats {
+  readonly tier: 'memory' | 'disk';
+  readonly policy: string;
+  readonly objects: number;
+  readonly bytes: number;
+  readonly budgetBytes: number;
+  readonly lookups: number;
+  readonly hits: number;
+  readonly hitBytes: number;
+  readonly stored: number;
+  readonly storedBytes: number;
+  readonly refused: number;
+  readonly evicted: Readonly<Record<EvictionReason, number>>;
+  readonly evictedBytes: number;
+}
+
+/** How long and where an object is kept. */
+export interface Keeping {
+  /** Kept under one key, `DEFAULT_MAX_VARIANTS` where left out; beyond it the oldest goes. */
+  readonly maxVariants?: number | undefined;
+  /** Into the reserve, where the store has one with room for it. */
+  readonly reserved?: boolean | undefined;
+  /** From when on it may be dropped as of no more use, ms since the epoch. */
+  readonly expiresAt?: number | undefined;
+}
+
+/** An object whose content is still to come. */
+export type Draft = Pick<StoredObject, 'key' | 'site'>;
+
+/** One object on its way into a store. Whoever has one calls `commit` or `abandon` in the end. */
+export interface Writer {
+  /** Takes the next piece. @returns where the store falls behind, what to wait for before the next */
+  write(chunk: Buffer): Promise<void> | undefined;
+  /**
+   * Ends the content; nobody finds any of it before.
+   * @returns `false`: not stored, for want of room, because the store failed, or because its key
+   * was purged or deleted after `reserve`
+   */
+  commit(object: Omit<StoredObject, 'body'>): boolean | Promise<boolean>;
+  abandon(): void;
+}
+
+/**
+ * Where objects are kept. Every implementation passes `test/contract/object-store.ts`. What drops
+ * objects is heeded by every later lookup, in every thread that shares the store, once it returns.
+ */
+export interface Store<B extends StoredBody = StoredBody> {
   /** The variants under a key, latest first. A use: it counts for what is evicted next. */
-  lookup(key: string): readonly StoredObject[];
+  lookup(key: string): readonly StoredObject<B>[];
   /**
    * Stores a variant in place of the one it equals in key and selector.
-   * @param maxVariants kept under one key, `DEFAULT_MAX_VARIANTS` where left out; beyond it the oldest goes
-   * @returns `false`: larger than the store takes
+   * @param keeping or how many variants, see `Keeping`
+   * @returns `false`: not stored, see `Writer.commit`; what it was to replace stays
    */
-  put(object: StoredObject, maxVariants?: number): boolean;
+  put(object: StoredObject<B>, keeping?: Keeping | number): boolean | Promise<boolean>;
+  /** @returns `undefined`: refused. @param expectedBytes of content, where that is known */
+  reserve(draft: Draft, expectedBytes?: number, keeping?: Keeping): Writer | undefined;
   /** Drops one variant. */
-  drop(object: StoredObject): void;
+  drop(object: Pick<StoredObject, 'key' | 'selector'>): void;
   /** Drops the variants under a key whose selector begins with `selector`: every one where it is left out. */
   delete(key: string, selector?: string): Volume;
   /** Applies a purge to the variants under a key whose `asOf` is before it; what it hit. */
   purge(key: string, purge: PurgeMark): Volume;
+  /**
+   * Resolves when all that was put or dropped before is written down: what was dropped is not there
+   * after a crash either, and is not counted any more.
+   */
+  settled(): Promise<void>;
   /** Drops objects that `isPurged` names, a bounded batch at a time, without counting as use. */
-  sweep(isPurged: (object: StoredObject) => boolean): Promise<void>;
+  sweep(isPurged: (object: StoredObject<B>) => boolean): Promise<void>;
   /** All that is stored, or all of one site. */
   volume(site?: string): Volume;
+  /** One entry for each tier of storage. */
+  stats(): readonly StoreStats[];
+}
+
+/** A store that holds every body in memory, and answers at once. */
+export interface ObjectStore extends Store<Body> {
+  put(object: StoredObject, keeping?: Keeping | number): boolean;
 }

@@ -22,7 +22,16 @@ export const nodeSchema = z.strictObject({
   capacity: z.number().positive().max(1_000_000).default(1),
   /** To be asked nothing new, by clients or other nodes, so that it can be stopped. */
   draining: z.boolean().default(false),
+  /** Of a mid-tier: those of one group are one sharded cache. Of an edge: the group that it asks first. Default `default`. */
+  group: nameSchema.exactOptional(),
+  /** Groups asked next, in this order; those that are not named come after, nearest first. */
+  fallbackGroups: z.array(nameSchema).max(16).exactOptional(),
 });
+
+/** The group of a node that names none. */
+const DEFAULT_GROUP = 'default';
+
+export const groupOf = ({ group }: Pick<Node, 'group'>): string => group ?? DEFAULT_GROUP;
 
 export type Tier = z.output<typeof tierSchema>;
 export type Location = z.output<typeof locationSchema>;

@@ -17,18 +17,35 @@ export const acknowledgementSchema = z.strictObject({
   purges: z.array(purgeReportSchema).max(10_000).default([]),
 });
 
-/** Totals since the node started. */
+/** Totals since the node started, and what it has now. A node of an older version leaves out what has a default. */
 export const loadSchema = z.strictObject({
   requests: z.int().min(0),
   /** Answered from the cache, stale answers included. */
   hits: z.int().min(0),
+  /** Body bytes of these. */
+  hitBytes: z.int().min(0).default(0),
   /** Requests sent to parents. */
   upstreamRequests: z.int().min(0),
   /** Body bytes sent to clients. */
   bytesSent: z.int().min(0),
   objects: z.int().min(0),
   storedBytes: z.int().min(0),
+  /** Open now, tunnels among them. */
+  connections: z.int().min(0).default(0),
+  /** Connections that have left HTTP, open now. */
+  tunnels: z.int().min(0).default(0),
 });
+
+/** A parent that the node does not ask as it would one that is well. */
+export const parentReportSchema = z.strictObject({
+  /** A node's name, or a server's URL. */
+  name: z.string().max(2048),
+  /** `open`: not asked while another is left; `half-open`: tried by one request at a time. */
+  standing: z.enum(['open', 'half-open']),
+});
+
+/** Parents that a heartbeat tells of; of more it tells the first. */
+export const MAX_PARENT_REPORTS = 1000;
 
 export const heartbeatSchema = z.strictObject({
   fence: sequenceSchema,
@@ -36,6 +53,8 @@ export const heartbeatSchema = z.strictObject({
   /** Version of the Canopy package that the node runs. */
   version: z.string().max(64),
   load: loadSchema,
+  /** The node's own view; each node decides for itself whom it asks. */
+  parents: z.array(parentReportSchema).max(MAX_PARENT_REPORTS).default([]),
 });
 
 /** The control plane's answer to a heartbeat: the node is in service for so long, reckoned by the node from when it sent it. */
@@ -44,6 +63,7 @@ export const leaseSchema = z.strictObject({ leaseMs: z.int().min(1) });
 export type PurgeReport = z.output<typeof purgeReportSchema>;
 export type Acknowledgement = z.output<typeof acknowledgementSchema>;
 export type Load = z.output<typeof loadSchema>;
+export type ParentReport = z.output<typeof parentReportSchema>;
 export type Heartbeat = z.output<typeof heartbeatSchema>;
 export type Lease = z.output<typeof leaseSchema>;
 

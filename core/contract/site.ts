@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { keySettingsSchema } from './key-settings.ts';
 import { baseUrlSchema, nameSchema, secondsSchema } from './names.ts';
+import { originConnectionShape } from './origin-connection.ts';
 import { ruleMatchSchema } from './rule-match.ts';
 
 /** A hostname, `*.` before a hostname for all its subdomains, or `*` for every host. Never with a port. */
@@ -16,6 +17,26 @@ export const originServerSchema = z.strictObject({
   url: baseUrlSchema,
   /** Servers of the lowest number are tried first. */
   priority: z.int().min(0).max(1000).default(0),
+  /** Relative share of the objects among servers of the same priority. */
+  weight: z.number().positive().max(1_000_000).default(1),
+});
+
+/** Requests that a node sends by itself, to learn which origin servers are well. */
+export const healthCheckSchema = z.strictObject({
+  path: z
+    .string()
+    .max(2048)
+    .regex(/^\/[\x21-\x7e]*$/, 'a path with / first'),
+  /** Between two checks of one server. */
+  intervalMs: z.int().min(100).max(3_600_000).default(5000),
+  /** For the header section of the answer. */
+  timeoutMs: z.int().min(1).max(60_000).default(2000),
+  /** Statuses of a server that is well. */
+  status: z.array(z.int().min(200).max(599)).min(1).max(20).default([200]),
+  /** Good checks in a row after which a server that was down is up. */
+  rise: z.int().min(1).max(100).default(2),
+  /** Failed checks in a row after which a server is down. */
+  fall: z.int().min(1).max(100).default(3),
 });
 
 /** Where a site's content comes from. */
@@ -24,8 +45,9 @@ export const originSchema = z.discriminatedUnion('kind', [
     /** The customer's own HTTP servers. */
     kind: z.literal('pull'),
     servers: z.array(originServerSchema).min(1).max(32),
-    /** The `Host` that origin servers see: their own, or the one the client asked for. */
-    hostHeader: z.enum(['origin', 'client']).default('origin'),
+    ...originConnectionShape,
+    /** Left out: servers are known by how they answer clients' requests only. */
+    check: healthCheckSchema.exactOptional(),
   }),
   z.strictObject({
     /** The network's own origin, filled by `canopy put`. */
@@ -59,7 +81,7 @@ export const cacheSettingsSchema = z.strictObject({
   staleIfErrorSeconds: secondsSchema.default(86_400),
   /** Obey `Cache-Control` and `Pragma` of clients. Off, so that a reload cannot reach the origin. */
   honourClientCacheControl: z.boolean().default(false),
-  /** Store answers that set cookies, where the origin allows sharing by `public`, `s-maxage` or a targeted field. */
+  /** Store answers that set cookies, where the origin allows sharing by `public`, a targeted field or explicit freshness. */
   storeSetCookie: z.boolean().default(false),
   /** Store answers to authorized requests where RFC 9111 §3.5 lets a cache. */
   storeAuthorized: z.boolean().default(true),
@@ -89,7 +111,7 @@ export const cacheSettingsSchema = z.strictObject({
   waitTimeoutMs: z.int().min(1).max(3_600_000).default(30_000),
   /** Refreshes behind that are under way at once, per thread; beyond it what is stored is served unrefreshed. */
   maxRefreshes: z.int().min(0).max(1_000_000).default(100),
-  /** How often parents are asked per second, in each thread, for what a purge has made stale; beyond it what is stale is served where it may be. */
+  /** How often parents are asked per second, by each node, for what a purge has made stale; beyond it what is stale is served where it may be. */
   refillsPerSecond: z.int().min(1).max(1_000_000).default(100),
   /** The last part of its freshness in which an object in demand is refreshed behind; 0: never. */
   refreshAhead: z.number().min(0).max(0.9).default(0),
@@ -116,18 +138,32 @@ const cacheOverridesSchema = z.strictObject({
 /** Settings for some of a site's answers. */
 export const ruleSchema = z.strictObject({ match: ruleMatchSchema, cache: cacheOverridesSchema });
 
-/** How long a node waits for a parent, each attempt anew. */
+/** How a node asks its parents: how long it waits, how often it tries, how much it asks at once. */
 export const upstreamSettingsSchema = z.strictObject({
   /** Connecting, TLS included. */
   connectTimeoutMs: z.int().min(1).max(600_000).default(500),
   /** From the request sent to the header section received; what the client takes for its content is not counted. A mid-tier is given twice this. */
   firstByteTimeoutMs: z.int().min(1).max(600_000).default(10_000),
+  /** All attempts together, to a header section; only for requests that may be tried again. */
+  totalTimeoutMs: z.int().min(1).max(3_600_000).default(30_000),
   /** Between two pieces of a body. */
   idleTimeoutMs: z.int().min(1).max(600_000).default(10_000),
   /** How long a request waits for a parent where a stale copy may stand in. */
   staleAfterMs: z.int().min(0).max(600_000).default(1000),
   /** Of an upgraded connection (WebSocket): with nothing moving either way for so long it is cut. */
   tunnelIdleTimeoutMs: z.int().min(1).max(86_400_000).default(120_000),
+  /** Statuses of a server that is unwell: another is asked, and it counts as a failure. */
+  failureStatuses: z.array(z.int().min(500).max(599)).max(20).default([502, 503, 504]),
+  /** Requests sent again, as a part of all: at most so many, in ten seconds. */
+  retryFraction: z.number().min(0).max(1).default(0.2),
+  /** Requests that may be sent again whatever the fraction. */
+  retriesPerSecond: z.number().min(0).max(10_000).default(10),
+  /** Ask a second parent, too, when the first takes longer than for 95 of 100 requests. */
+  hedge: z.boolean().default(false),
+  /** Requests of the site under way at one parent, per thread; more wait in line. */
+  maxConnections: z.int().min(1).max(10_000).default(256),
+  /** Requests in that line; more go to another parent, or get 503. */
+  maxQueue: z.int().min(0).max(100_000).default(1024),
 });
 
 /** A customer's property. */
@@ -142,6 +178,8 @@ export const siteSchema = z.strictObject({
   /** All that match an answer apply, a later one over an earlier. */
   rules: z.array(ruleSchema).max(100).default([]),
   upstream: upstreamSettingsSchema.prefault({}),
+  /** The group of mid-tiers through which all others go to the origin. `null`: each goes by itself. */
+  shieldGroup: nameSchema.nullable().default(null),
   /** What a node does once its lease has ended, so that it may have missed a purge: serve on and say so, or revalidate first. */
   onLeaseEnd: z.enum(['serve', 'revalidate']).default('serve'),
 });
@@ -149,7 +187,9 @@ export const siteSchema = z.strictObject({
 export type Site = z.output<typeof siteSchema>;
 /** A site as an operator writes it: defaults may be left out. */
 export type SiteInput = z.input<typeof siteSchema>;
+export type PullOrigin = Extract<Site['origin'], { readonly kind: 'pull' }>;
 export type OriginServer = z.output<typeof originServerSchema>;
+export type HealthCheck = z.output<typeof healthCheckSchema>;
 export type CacheSettings = z.output<typeof cacheSettingsSchema>;
 export type Rule = z.output<typeof ruleSchema>;
 export type UpstreamSettings = z.output<typeof upstreamSettingsSchema>;

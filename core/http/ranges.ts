@@ -12,7 +12,8 @@ const INT_RANGE = /^(\d+)-(\d*)$/;
 const SUFFIX_RANGE = /^-(\d+)$/;
 
 /**
- * The ranges that a `Range` field selects of a representation of `size` bytes, in the order asked.
+ * The ranges that a `Range` field selects of a representation of `size` bytes, in the order asked;
+ * those that overlap or touch are one, in the place of the first (RFC 9110 §15.3.7.2).
  *
  * - `ignore`: answer as if there were no `Range` (RFC 9110 §14.2). For malformed ranges and other
  *   units, and for sets of more than 16 ranges or more bytes in all than the representation has.
@@ -37,7 +38,26 @@ export function parseRange(
   }
   if (ranges.length === 0) return 'unsatisfiable';
   const total = ranges.reduce((sum, range) => sum + range.end - range.start + 1, 0);
-  return total > size ? 'ignore' : ranges;
+  return total > size ? 'ignore' : coalesced(ranges);
+}
+
+function coalesced(ranges: readonly ByteRange[]): readonly ByteRange[] {
+  const apart: ByteRange[] = [];
+  for (const range of ranges) {
+    const near = apart.filter(({ start, end }) => start <= range.end + 1 && range.start <= end + 1);
+    const first = near[0];
+    if (first === undefined) {
+      apart.push(range);
+      continue;
+    }
+    const joined = [range, ...near];
+    apart[apart.indexOf(first)] = {
+      start: Math.min(...joined.map(({ start }) => start)),
+      end: Math.max(...joined.map(({ end }) => end)),
+    };
+    for (const other of near.slice(1)) apart.splice(apart.indexOf(other), 1);
+  }
+  return apart;
 }
 
 /** RFC 9110 §14.1.2. */

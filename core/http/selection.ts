@@ -1,5 +1,6 @@
 import { evaluatePreconditions, ifRangeHolds } from './conditionals.ts';
 import { type Fields, fieldValue, hasField, withoutFields } from './fields.ts';
+import { type Multipart, multipart } from './multipart.ts';
 import { type ByteRange, parseRange } from './ranges.ts';
 
 /** A response that could be sent whole. */
@@ -11,18 +12,32 @@ export interface Whole {
 }
 
 /** What of it answers a request. */
-export interface Selection {
+export interface Selection<Several = Multipart> {
   readonly status: number;
   readonly fields: Fields;
-  /** The bytes to send: all, none, or a range. */
-  readonly part: 'all' | 'none' | ByteRange;
+  /** The bytes to send: all, none, a range, or several. */
+  readonly part: 'all' | 'none' | ByteRange | Several;
 }
 
 /**
  * The answer that a request makes of a representation: itself, 304, 412, 206 or 416, after
- * RFC 9110 §13.2.2 and §14.2. Several ranges at once are answered whole, as §14.2 allows.
+ * RFC 9110 §13.2.2 and §14.2.
+ * @param newBoundary see `multipart`; without it, several ranges at once are answered whole, as
+ * §14.2 allows
  */
-export function select(method: string, requestFields: Fields, answered: Whole): Selection {
+export function select(method: string, requestFields: Fields, answered: Whole): Selection<never>;
+export function select(
+  method: string,
+  requestFields: Fields,
+  answered: Whole,
+  newBoundary: () => string,
+): Selection;
+export function select(
+  method: string,
+  requestFields: Fields,
+  answered: Whole,
+  newBoundary?: () => string,
+): Selection {
   const part = method === 'HEAD' ? 'none' : 'all';
   if (answered.status !== 200) return { ...answered, part };
   const whole = withAcceptRanges(answered);
@@ -51,7 +66,7 @@ export function select(method: string, requestFields: Fields, answered: Whole): 
   if (method !== 'GET' || range === undefined || whole.size === undefined)
     return { ...whole, part };
   if (!ifRangeHolds(request('if-range'), validators)) return { ...whole, part };
-  return selectRange(range, whole, whole.size);
+  return selectRange(range, whole, whole.size, newBoundary);
 }
 
 /** Whatever the origin can do, we can send parts of what has a known size (RFC 9110 §14.3). */
@@ -60,19 +75,36 @@ function withAcceptRanges(whole: Whole): Whole {
   return { ...whole, fields: [...whole.fields, 'Accept-Ranges', 'bytes'] };
 }
 
-function selectRange(range: string, whole: Whole, size: number): Selection {
+function selectRange(
+  range: string,
+  whole: Whole,
+  size: number,
+  newBoundary: (() => string) | undefined,
+): Selection {
   const ranges = parseRange(range, size);
   if (ranges === 'unsatisfiable') {
     const fields = refusalFields(whole.fields);
     return { status: 416, fields: [...fields, 'Content-Range', `bytes */${size}`], part: 'none' };
   }
-  const only = ranges === 'ignore' || ranges.length !== 1 ? undefined : ranges[0];
-  if (only === undefined) return { ...whole, part: 'all' };
-  const { start, end } = only;
+  const [first, second] = ranges === 'ignore' ? [] : ranges;
+  if (first !== undefined && second === undefined) return selectOne(first, whole, size);
+  if (ranges === 'ignore' || newBoundary === undefined) return { ...whole, part: 'all' };
+  const type = fieldValue(whole.fields, 'content-type');
+  const part = multipart(ranges, size, type, newBoundary());
+  const fields = withoutFields(
+    whole.fields,
+    (name) => name === 'content-length' || name === 'content-type',
+  );
+  fields.push('Content-Length', String(part.length), 'Content-Type', part.contentType);
+  return { status: 206, fields, part };
+}
+
+function selectOne(part: ByteRange, whole: Whole, size: number): Selection {
+  const { start, end } = part;
   const fields = withoutFields(whole.fields, (name) => name === 'content-length');
   fields.push('Content-Length', String(end - start + 1));
   fields.push('Content-Range', `bytes ${start}-${end}/${size}`);
-  return { status: 206, fields, part: only };
+  return { status: 206, fields, part };
 }
 
 /**

@@ -7,7 +7,7 @@ import {
   type JournalEvent,
   journalEventSchema,
 } from '#core/contract/event.ts';
-import type { Load, PurgeReport } from '#core/contract/report.ts';
+import type { Load, ParentReport, PurgeReport } from '#core/contract/report.ts';
 import { validate } from '#core/contract/validate.ts';
 import { CanopyError, messageOf } from '#core/errors.ts';
 import { Acknowledger } from './acknowledger.ts';
@@ -53,6 +53,8 @@ export interface NodeLinkOptions {
   ) => Promise<PurgeReport | undefined>;
   /** What the node has done since it started, for heartbeats. */
   readonly load: () => Load;
+  /** The parents that are not well as the node sees them, for heartbeats; by default none. */
+  readonly parents?: () => readonly ParentReport[];
 }
 
 /** A node's link to the control plane: it follows the journal, acknowledges, and keeps its lease. */
@@ -69,6 +71,7 @@ export class NodeLink {
   #config: Config | undefined;
   #running: Promise<void> | undefined;
   #streaming = false;
+  #heardOf = 0;
   #backoffMs = SHORTEST_BACKOFF_MS;
   #complaint = '';
 
@@ -89,7 +92,13 @@ export class NodeLink {
       clock,
       log,
       lease: this.lease,
-      heartbeat: () => ({ fence: this.fence, pid: process.pid, version, load: options.load() }),
+      heartbeat: () => ({
+        fence: this.fence,
+        pid: process.pid,
+        version,
+        load: options.load(),
+        parents: [...(options.parents?.() ?? [])],
+      }),
       post: (body) => this.#client.post('/v1/node/heartbeats', body),
     });
   }
@@ -97,6 +106,16 @@ export class NodeLink {
   /** Sequence of the last event applied; 0 before there is a configuration. */
   get fence(): number {
     return this.#config?.sequence ?? 0;
+  }
+
+  /** Sequence of the last event that the control plane has told of; 0 before it was reached. */
+  get heardOf(): number {
+    return this.#heardOf;
+  }
+
+  /** Whether the control plane sends the journal now. */
+  get isFollowing(): boolean {
+    return this.#streaming;
   }
 
   /**
@@ -189,6 +208,7 @@ export class NodeLink {
       if (message.kind === 'open') {
         this.#streaming = true;
         target = message.sequence;
+        this.#heardOf = target;
       } else if (!(await this.#take(message))) {
         return;
       }
@@ -214,9 +234,11 @@ export class NodeLink {
       const input: unknown = JSON.parse(message.text);
       if (message.kind === 'snapshot') {
         const config = validate(configSchema, input, 'snapshot');
+        this.#heardOf = Math.max(this.#heardOf, config.sequence);
         return await this.#apply(config, undefined, true);
       }
       const event = validate(journalEventSchema, input, 'journal event');
+      this.#heardOf = Math.max(this.#heardOf, event.sequence);
       if (this.#config === undefined || event.sequence > this.fence + 1) {
         this.#complain(`Event ${event.sequence} came after ${this.fence}`);
         return false;

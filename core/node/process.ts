@@ -10,12 +10,16 @@ export interface NodeOptions {
   readonly host: string;
   /** 0: any free port. */
   readonly port: number;
+  /** Where `/metrics` and `/healthz` are served. */
+  readonly admin: { readonly host: string; readonly port: number };
 }
 
 /** A node that serves. */
 export interface RunningNode {
   /** Base URL of what it listens on. */
   readonly url: string;
+  /** Base URL of `/metrics` and `/healthz`. */
+  readonly adminUrl: string;
   /** Stops accepting, finishes what is under way up to a limit, then ends. */
   close(): Promise<void>;
 }

@@ -6,6 +6,7 @@ import { ALLOWED_METHODS, type ClientRequest } from '#core/http/request.ts';
 import { formatDate } from '#core/http/dates.ts';
 import { cacheStatus, type Outcome } from '#core/telemetry/cache-status.ts';
 import { TIER_FIELDS } from '#core/tree/tier-fields.ts';
+import { triesOf } from '#core/tree/walk.ts';
 import type { Exchange, Sent } from './exchange.ts';
 import { problemOf } from './problem.ts';
 
@@ -51,7 +52,7 @@ export function failureAnswer(
     status,
     fields: toTier ? [...fields, TIER_FIELDS.error, failure.code] : fields,
     content: [body],
-    outcome: { ...(decided ?? REFUSED), detail: failure.code },
+    outcome: { ...(decided ?? REFUSED), detail: failure.code, tries: triesOf(error) },
     asOf: 0,
   };
 }

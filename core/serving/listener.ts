@@ -20,10 +20,23 @@ export interface ListenerOptions {
   readonly onError: (error: unknown) => void;
 }
 
+/** What a listener has in hand. */
+export interface Activity {
+  /** Open connections, tunnels among them. */
+  readonly connections: number;
+  /** Connections since the start. */
+  readonly accepted: number;
+  /** Connections that have left HTTP, or ask to. */
+  readonly tunnels: number;
+  /** Requests whose answer is not complete. */
+  readonly requests: number;
+}
+
 export interface Listener {
   /** Base URL. */
   readonly url: string;
   readonly port: number;
+  readonly activity: () => Activity;
   /** Stops accepting, lets answers under way finish for up to `graceMs`, then cuts what is left. */
   close(graceMs: number): Promise<void>;
 }
@@ -49,15 +62,21 @@ const SWEEP_MS = 100;
 export async function listen(options: ListenerOptions): Promise<Listener> {
   const { maxTunnels = MAX_TUNNELS } = options;
   let draining = false;
+  let connections = 0;
+  let accepted = 0;
+  let requests = 0;
   /** Connections that node:http has let go of. */
   const detached = new Set<Duplex>();
   const serve = (exchange: Exchange, outgoing: ServerResponse): void => {
     if (draining) outgoing.shouldKeepAlive = false;
-    options.handle(exchange).catch((error: unknown) => {
+    requests++;
+    options.handle(exchange).then(ended, (error: unknown) => {
+      ended();
       options.onError(error);
       fail(outgoing);
     });
   };
+  const ended = (): void => void requests--;
   const server = createServer(
     {
       maxHeaderSize: MAX_HEADER_BYTES,
@@ -72,6 +91,11 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
     },
     (incoming, outgoing) => serve(new HttpExchange(incoming, outgoing), outgoing),
   );
+  server.on('connection', (connection) => {
+    connections++;
+    accepted++;
+    connection.once('close', () => connections--);
+  });
   server.on('checkContinue', (incoming, outgoing) =>
     serve(new HttpExchange(incoming, outgoing, { awaitsContinue: true }), outgoing),
   );
@@ -102,6 +126,7 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
   return {
     url: baseUrl(options.host, port),
     port,
+    activity: () => ({ connections, accepted, tunnels: detached.size, requests }),
     close: async (graceMs) => {
       draining = true;
       const closed = new Promise<void>((resolve) => void server.close(() => resolve()));

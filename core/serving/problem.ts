@@ -9,6 +9,7 @@ export interface Problem {
 }
 
 /** What is too much for now may be fine in a moment. */
+const TOO_MUCH: ReadonlySet<string> = new Set(['unavailable', 'upstream-busy']);
 const RETRY_AFTER_SECONDS = '1';
 
 export function problemOf(error: CanopyError): Problem {
@@ -26,7 +27,7 @@ export function problemOf(error: CanopyError): Problem {
     String(body.length),
     'Cache-Control',
     'no-store',
-    ...(code === 'unavailable' ? ['Retry-After', RETRY_AFTER_SECONDS] : []),
+    ...(TOO_MUCH.has(code) ? ['Retry-After', RETRY_AFTER_SECONDS] : []),
     ...(error instanceof MethodNotAllowed ? ['Allow', error.allowed] : []),
   ];
   return { status, fields, body };

@@ -2,12 +2,15 @@ import { mkdir } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { pino } from 'pino';
+import type { PolicyName } from '#core/cache/eviction/policies.ts';
 import { systemClock } from '#core/clock.ts';
 import type { Tier } from '#core/contract/node.ts';
 import { NodeLease } from '#core/node/lease.ts';
 import { NodeLink } from '#core/node/link.ts';
 import type { NodeOptions, RunningNode } from '#core/node/process.ts';
+import { checksFor, ParentChecks } from '#core/tree/checks.ts';
 import { bind } from './listener.ts';
+import { type NodeAdmin, openNodeAdmin } from './node-admin.ts';
 import { Threads } from './threads.ts';
 
 export interface ServingOptions extends NodeOptions {
@@ -19,11 +22,14 @@ export interface ServingOptions extends NodeOptions {
   readonly trustedProxies?: readonly string[];
   /** How long answers under way may take to finish when the node is told to stop, ms. */
   readonly drainMs?: number;
+  readonly memoryPolicy: PolicyName;
   /** Disk of the whole node for what slow clients have not read yet. */
   readonly spillBytes: number;
 }
 
 const DRAIN_MS = 10_000;
+/** A thread says every second how it is. */
+const THREAD_SILENT_MS = 5_000;
 
 /**
  * Runs an edge or mid-tier: this thread keeps the node's link, the others serve.
@@ -35,7 +41,7 @@ export async function startServing(
   module: URL,
   options: ServingOptions,
 ): Promise<RunningNode> {
-  const { name, host, port, workers, memoryBytes, spillBytes, dir } = options;
+  const { name, host, port, workers, memoryBytes, memoryPolicy, spillBytes, dir } = options;
   const log = pino({ name, base: null });
   await mkdir(dir, { recursive: true });
   await assertFree(host, port);
@@ -47,11 +53,19 @@ export async function startServing(
       name,
       tier,
       memoryBytes: Math.floor(memoryBytes / workers),
+      memoryPolicy,
       spill: { dir: join(dir, 'spill'), bytes: Math.floor(spillBytes / workers) },
       trustedProxies: options.trustedProxies ?? [],
       lease: lease.memory,
     },
     log,
+  });
+  const checks = new ParentChecks({
+    clock: systemClock,
+    onChange: (down) => {
+      log.info({ down }, 'The parents that are down have changed');
+      threads.checked(down);
+    },
   });
   const link = new NodeLink({
     controlPlaneUrls: options.controlPlaneUrls,
@@ -60,18 +74,37 @@ export async function startServing(
     clock: systemClock,
     log,
     lease,
-    onConfig: (config, event, reset) => threads.apply(config, event, reset),
+    onConfig: (config, event, reset) => {
+      if (event?.type !== 'purge') checks.watch(checksFor(config, { name, tier }));
+      return threads.apply(config, event, reset);
+    },
     load: () => threads.load(),
+    parents: () => threads.parents(),
   });
+  let admin: NodeAdmin | undefined;
   const close = async (): Promise<void> => {
+    if (admin !== undefined) admin.phase = 'stopping';
     await threads.close(options.drainMs ?? DRAIN_MS);
+    await checks.close();
     await link.stop();
+    await admin?.close();
   };
   try {
+    admin = await openNodeAdmin({
+      address: options.admin,
+      name,
+      tier,
+      clock: systemClock,
+      link,
+      group: 'cache',
+      sample: (samples) => threads.sample(samples),
+      findings: () => ({ 'thread-silent': threads.silentForMs > THREAD_SILENT_MS }),
+    });
     await link.start();
     const url = await threads.listen(host, port);
-    log.info({ url, workers, fence: link.fence }, `${tier} serves`);
-    return { url, close };
+    admin.phase = 'serving';
+    log.info({ url, admin: admin.url, workers, fence: link.fence }, `${tier} serves`);
+    return { url, adminUrl: admin.url, close };
   } catch (error) {
     await close();
     throw error;

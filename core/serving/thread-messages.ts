@@ -1,16 +1,19 @@
 import type { MessagePort } from 'node:worker_threads';
 import type { Changed } from '#core/cache/engine.ts';
+import type { PolicyName } from '#core/cache/eviction/policies.ts';
 import type { Config, JournalEvent } from '#core/contract/event.ts';
 import type { Tier } from '#core/contract/node.ts';
 import type { ErrorCode } from '#core/errors.ts';
 import type { LeaseMemory } from '#core/node/lease.ts';
-import type { Load, PurgeReport } from '#core/contract/report.ts';
+import type { Load, ParentReport, PurgeReport } from '#core/contract/report.ts';
+import type { Samples } from '#core/telemetry/samples.ts';
 
 /** What a thread is started with. */
 export interface ThreadData {
   readonly name: string;
   readonly tier: Tier;
   readonly memoryBytes: number;
+  readonly memoryPolicy?: PolicyName;
   /** Disk for what slow clients have not read yet; `bytes` is this thread's share. */
   readonly spill: { readonly dir: string; readonly bytes: number };
   /** See `TierNodeOptions`. */
@@ -45,6 +48,10 @@ export type ToThread =
       readonly port: number;
       readonly reusePort: boolean;
     }
+  /** The node's checks have these parents down, and no others. */
+  | { readonly type: 'checked'; readonly down: readonly string[] }
+  /** Answered with `measured`. */
+  | { readonly type: 'measure'; readonly id: number }
   | { readonly type: 'close'; readonly graceMs: number };
 
 /** To the main thread. */
@@ -53,5 +60,11 @@ export type FromThread =
   | { readonly type: 'changed'; readonly id: number; readonly changed: Changed }
   | { readonly type: 'listening'; readonly url: string; readonly port: number }
   | { readonly type: 'not-listening'; readonly code: ErrorCode; readonly message: string }
-  | { readonly type: 'load'; readonly load: Load }
+  | { readonly type: 'load'; readonly load: Load; readonly parents: readonly ParentReport[] }
+  | {
+      readonly type: 'measured';
+      /** Of the message that asked; `undefined`: nobody did. */
+      readonly id: number | undefined;
+      readonly samples: Samples['byMetric'];
+    }
   | { readonly type: 'error'; readonly message: string };

@@ -4,18 +4,22 @@ import { systemClock } from '#core/clock.ts';
 import { CanopyError, messageOf } from '#core/errors.ts';
 import { applyEvent } from '#core/node/config.ts';
 import { NodeLease } from '#core/node/lease.ts';
+import { Samples } from '#core/telemetry/samples.ts';
+import { ThreadMeter } from '#core/telemetry/thread-meter.ts';
 import type { Exchange } from './exchange.ts';
 import { listen, type Listener } from './listener.ts';
+import { sampleActivity, sampleNode } from './node-samples.ts';
 import type { FromThread, ThreadPlace, ToThread } from './thread-messages.ts';
 import { TierNode } from './tier-node.ts';
 
 const LOAD_INTERVAL_MS = 1000;
+const MEASURE_INTERVAL_MS = 10_000;
 
 /** Runs in a worker thread: serves with a cache of its own, as the main thread tells it. */
 export function runThread(handle: (node: TierNode, exchange: Exchange) => Promise<void>): void {
   const port = parentPort;
   if (port === null) throw new Error('A serving thread is started as a worker only');
-  const { slot, lease: memory, ...data } = workerData as ThreadPlace;
+  const { slot, lease: memory, ...place } = workerData as ThreadPlace;
   const clock = systemClock;
   const send = (message: FromThread): void => port.postMessage(message);
   const lease = new NodeLease(clock, memory);
@@ -27,7 +31,7 @@ export function runThread(handle: (node: TierNode, exchange: Exchange) => Promis
       telling.set(id, resolve);
       send({ type: 'changed', id, changed });
     });
-  const node = new TierNode({ ...data, clock, lease, tellThreads });
+  const node = new TierNode({ ...place, clock, lease, tellThreads });
   node.siblings.sit(slot);
   let listener: Listener | undefined;
 
@@ -46,6 +50,16 @@ export function runThread(handle: (node: TierNode, exchange: Exchange) => Promis
       const code = error instanceof CanopyError ? error.code : 'internal-error';
       send({ type: 'not-listening', code, message: messageOf(error) });
     }
+  };
+
+  const meter = new ThreadMeter(slot);
+  const measure = (id: number | undefined): void => {
+    const samples = new Samples();
+    const activity = listener?.activity();
+    sampleNode(node, samples);
+    if (activity !== undefined) sampleActivity(activity, samples);
+    meter.sample(samples, id !== undefined);
+    send({ type: 'measured', id, samples: samples.byMetric });
   };
 
   const stop = async (graceMs: number): Promise<void> => {
@@ -84,10 +98,24 @@ export function runThread(handle: (node: TierNode, exchange: Exchange) => Promis
       case 'listen':
         void startListening(message);
         break;
+      case 'checked':
+        node.checked(new Set(message.down));
+        break;
+      case 'measure':
+        measure(message.id);
+        break;
       case 'close':
         void stop(message.graceMs);
         break;
     }
   });
-  setInterval(() => send({ type: 'load', load: node.load() }), LOAD_INTERVAL_MS).unref();
+  const tellLoad = (): void =>
+    send({ type: 'load', load: node.load(listener?.activity()), parents: node.parents() });
+  setInterval(tellLoad, LOAD_INTERVAL_MS).unref();
+  // Should it be ended without a last word.
+  setInterval(() => measure(undefined), MEASURE_INTERVAL_MS).unref();
+  process.once('exit', () => {
+    tellLoad();
+    measure(undefined);
+  });
 }

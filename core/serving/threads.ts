@@ -1,7 +1,15 @@
 import { MessageChannel, Worker } from 'node:worker_threads';
 import type { Config, JournalEvent } from '#core/contract/event.ts';
-import { addCounts, type Load, type PurgeReport } from '#core/contract/report.ts';
+import { systemClock } from '#core/clock.ts';
+import {
+  addCounts,
+  type Load,
+  MAX_PARENT_REPORTS,
+  type ParentReport,
+  type PurgeReport,
+} from '#core/contract/report.ts';
 import { CanopyError } from '#core/errors.ts';
+import { Samples } from '#core/telemetry/samples.ts';
 import type { FromThread, ThreadData, ThreadPlace, ToThread } from './thread-messages.ts';
 
 export interface ThreadsOptions {
@@ -21,16 +29,28 @@ interface Thread {
   readonly worker: Worker;
   /** Events sent and not yet applied, by id. */
   readonly pending: Map<number, Applied>;
-  load: Load | undefined;
+  /** Those who wait for it to be measured. */
+  readonly measuring: Map<number, () => void>;
+  load: Load;
+  samples: Samples;
+  /** When it was last heard of, `Clock.monotonicMs`. */
+  heardAtMs: number;
+  parents: readonly ParentReport[];
 }
+
+/** A thread that takes longer to be measured is left as it was when last heard of. */
+const MEASURE_LIMIT_MS = 1_000;
 
 const NO_LOAD: Load = {
   requests: 0,
   hits: 0,
+  hitBytes: 0,
   upstreamRequests: 0,
   bytesSent: 0,
   objects: 0,
   storedBytes: 0,
+  connections: 0,
+  tunnels: 0,
 };
 
 /** The serving threads of a node: all heed every event, and one that dies is replaced. */
@@ -41,6 +61,9 @@ export class Threads {
   #address: { host: string; port: number } | undefined;
   /** Totals of threads that have died. */
   #past: Load = NO_LOAD;
+  #down: readonly string[] = [];
+  readonly #pastSamples = new Samples();
+  #failed = 0;
   #nextId = 0;
   #closing = false;
 
@@ -77,7 +100,39 @@ export class Threads {
   }
 
   load(): Load {
-    return [...this.#threads].reduce((sum, { load }) => addLoads(sum, load ?? NO_LOAD), this.#past);
+    return [...this.#threads].reduce((sum, { load }) => addLoads(sum, load), this.#past);
+  }
+
+  /** Adds what all threads have measured, by now where they answer in time. */
+  async sample(samples: Samples): Promise<void> {
+    await Promise.all([...this.#threads].map((thread) => this.#measure(thread)));
+    samples.addAll(this.#pastSamples);
+    for (const thread of this.#threads) samples.addAll(thread.samples);
+    samples.add('canopy_threads', this.#threads.size);
+    samples.add('canopy_threads_failed_total', this.#failed);
+  }
+
+  /** For how long one of the threads has not been heard of, ms. */
+  get silentForMs(): number {
+    const now = systemClock.monotonicMs();
+    return Math.max(0, ...[...this.#threads].map(({ heardAtMs }) => now - heardAtMs));
+  }
+
+  /** Parents that are not well, as the thread that thinks worst of each sees it. */
+  parents(): readonly ParentReport[] {
+    const worst = new Map<string, ParentReport>();
+    for (const report of [...this.#threads].flatMap(({ parents }) => parents)) {
+      if (worst.get(report.name)?.standing !== 'open') worst.set(report.name, report);
+    }
+    return [...worst.values()].slice(0, MAX_PARENT_REPORTS);
+  }
+
+  /** Tells every thread which parents the node's checks have down. */
+  checked(down: readonly string[]): void {
+    this.#down = down;
+    for (const { worker } of this.#threads) {
+      worker.postMessage({ type: 'checked', down } satisfies ToThread);
+    }
   }
 
   /** Lets answers under way finish for up to `graceMs`. */
@@ -95,8 +150,18 @@ export class Threads {
   #start(slot: number): Thread {
     const workerData: ThreadPlace = { ...this.#options.data, slot };
     const worker = new Worker(this.#options.module, { workerData });
-    const thread: Thread = { slot, worker, pending: new Map(), load: undefined };
+    const thread: Thread = {
+      slot,
+      worker,
+      pending: new Map(),
+      measuring: new Map(),
+      load: NO_LOAD,
+      parents: [],
+      samples: new Samples(),
+      heardAtMs: systemClock.monotonicMs(),
+    };
     for (const other of this.#threads) introduce(thread, other);
+    worker.postMessage({ type: 'checked', down: this.#down } satisfies ToThread);
     this.#threads.add(thread);
     worker.on('message', (message: FromThread) => this.#receive(thread, message));
     worker.on('error', (error) => this.#options.log.error({ err: error }, 'A thread has failed'));
@@ -109,8 +174,14 @@ export class Threads {
       thread.pending.get(message.id)?.(message.report);
       thread.pending.delete(message.id);
     } else if (message.type === 'changed') void this.#tell(thread, message);
-    else if (message.type === 'load') thread.load = message.load;
-    else if (message.type === 'error') {
+    else if (message.type === 'load') {
+      thread.load = message.load;
+      thread.parents = message.parents;
+      thread.heardAtMs = systemClock.monotonicMs();
+    } else if (message.type === 'measured') {
+      thread.samples = new Samples(message.samples);
+      if (message.id !== undefined) thread.measuring.get(message.id)?.();
+    } else if (message.type === 'error') {
       this.#options.log.error({ detail: message.message }, 'A request has failed');
     }
   }
@@ -130,9 +201,13 @@ export class Threads {
   #replace(dead: Thread): void {
     this.#threads.delete(dead);
     for (const applied of dead.pending.values()) applied(undefined);
-    const { requests, hits, upstreamRequests, bytesSent } = dead.load ?? NO_LOAD;
-    this.#past = addLoads(this.#past, { ...NO_LOAD, requests, hits, upstreamRequests, bytesSent });
+    for (const measured of dead.measuring.values()) measured();
+    // What it had open and stored is gone with it; what it counted is not.
+    const now = { objects: 0, storedBytes: 0, connections: 0, tunnels: 0 };
+    this.#past = addLoads(this.#past, { ...dead.load, ...now });
+    this.#pastSamples.addAll(dead.samples.counted());
     if (this.#closing) return;
+    this.#failed++;
     const thread = this.#start(dead.slot);
     const address = this.#address;
     if (this.#config === undefined) return;
@@ -163,6 +238,17 @@ export class Threads {
     });
   }
 
+  async #measure(thread: Thread): Promise<void> {
+    const id = this.#nextId++;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    thread.measuring.set(id, resolve);
+    const cancel = systemClock.after(MEASURE_LIMIT_MS, resolve);
+    thread.worker.postMessage({ type: 'measure', id } satisfies ToThread);
+    await promise;
+    cancel();
+    thread.measuring.delete(id);
+  }
+
   #listen(thread: Thread, host: string, port: number): Promise<FromThread & { type: 'listening' }> {
     const reusePort = this.#options.count > 1;
     return new Promise((resolve, reject) => {
@@ -190,10 +276,13 @@ function introduce(one: Thread, other: Thread): void {
 const addLoads = (a: Load, b: Load): Load => ({
   requests: a.requests + b.requests,
   hits: a.hits + b.hits,
+  hitBytes: a.hitBytes + b.hitBytes,
   upstreamRequests: a.upstreamRequests + b.upstreamRequests,
   bytesSent: a.bytesSent + b.bytesSent,
   objects: a.objects + b.objects,
   storedBytes: a.storedBytes + b.storedBytes,
+  connections: a.connections + b.connections,
+  tunnels: a.tunnels + b.tunnels,
 });
 
 function addReports(

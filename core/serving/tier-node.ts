@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import type { Answer } from '#core/cache/answer.ts';
 import { carryOut } from '#core/cache/carry-out.ts';
 import { CacheEngine, type Changed, type Lookup } from '#core/cache/engine.ts';
+import type { PolicyName } from '#core/cache/eviction/policies.ts';
 import { MemoryStore } from '#core/cache/memory.ts';
 import { UNKNOWN_COUNTRY } from '#core/cache/policy/keying.ts';
 import { type ServedSite, servedSite } from '#core/cache/served-site.ts';
@@ -14,7 +15,7 @@ import type { Clock } from '#core/clock.ts';
 import type { Config, JournalEvent } from '#core/contract/event.ts';
 import type { Tier } from '#core/contract/node.ts';
 import { siteOfTarget } from '#core/contract/purge.ts';
-import type { Load, PurgeReport } from '#core/contract/report.ts';
+import type { Load, ParentReport, PurgeReport } from '#core/contract/report.ts';
 import type { Site } from '#core/contract/site.ts';
 import { SiteDirectory } from '#core/sites.ts';
 import { Counters } from '#core/telemetry/counters.ts';
@@ -22,6 +23,7 @@ import { FillCounters } from '#core/telemetry/fill-counters.ts';
 import { type ForwardedBy, forwardedFields } from '#core/tree/forward.ts';
 import { Tree } from '#core/tree/tree.ts';
 import { TrustedProxies } from './client-address.ts';
+import type { Activity } from './listener.ts';
 
 export interface TierNodeOptions {
   readonly name: string;
@@ -29,6 +31,8 @@ export interface TierNodeOptions {
   readonly clock: Clock;
   /** Budget of the memory store of this thread. */
   readonly memoryBytes: number;
+  /** What decides what leaves it when it is full. */
+  readonly memoryPolicy?: PolicyName;
   readonly lease: { ended(): boolean };
   /** The country of an address, two capital letters; left out: that of every address is unknown. */
   readonly countryOf?: CountryOf;
@@ -58,6 +62,7 @@ export class TierNode {
   readonly siblings: Siblings;
   readonly #tree: Tree;
   readonly #refresher: Refresher;
+  readonly #spillRoom: SpillRoom | undefined;
   readonly #fenceWaits = new Set<() => void>();
   #config: Config | undefined;
   #sites = new SiteDirectory<ServedSite>([]);
@@ -68,6 +73,7 @@ export class TierNode {
     tier,
     clock,
     memoryBytes,
+    memoryPolicy,
     lease,
     countryOf,
     trustedProxies = [],
@@ -77,10 +83,10 @@ export class TierNode {
     this.name = name;
     this.tier = tier;
     this.clock = clock;
-    this.#tree = new Tree({ clock, tier, config: () => this.config });
+    this.#tree = new Tree({ clock, asking: { name, tier }, config: () => this.config });
     this.trustedProxies = new TrustedProxies(trustedProxies);
     this.#countryOf = countryOf ?? (() => undefined);
-    const store = new MemoryStore(memoryBytes, () => void this.counters.variantsDropped++);
+    const store = new MemoryStore(memoryBytes, memoryPolicy);
     const tree = this.#tree;
     const counters = new FillCounters();
     this.siblings = new Siblings({
@@ -89,6 +95,7 @@ export class TierNode {
       counters,
       answerSibling: (...asked) => this.#answerSibling(...asked),
     });
+    this.#spillRoom = spill && new SpillRoom(spill.dir, spill.bytes);
     this.engine = new CacheEngine({
       clock,
       store,
@@ -98,7 +105,7 @@ export class TierNode {
       tellThreads,
       counters,
       fillBytes: memoryBytes * FILL_FRACTION,
-      ...(spill !== undefined && { spillRoom: new SpillRoom(spill.dir, spill.bytes) }),
+      ...(this.#spillRoom !== undefined && { spillRoom: this.#spillRoom }),
     });
     this.#by = { node: name, network: '' };
     this.#refresher = new Refresher({
@@ -144,7 +151,7 @@ export class TierNode {
     } else {
       this.#renewSites(config, event?.at ?? this.clock.now());
       this.#by = { node: this.name, network: networkPseudonym(config.network.tierKey) };
-      this.#tree.retainParents(config);
+      this.#tree.retain(config);
     }
     if (event?.type === 'site.delete') {
       // A later site of the same name must not find what this one left.
@@ -172,6 +179,7 @@ export class TierNode {
       this.engine.purge({ mode: 'hard', target }, before, config.sequence, at);
     }
     this.#sites = new SiteDirectory(config.sites.map(servedSite));
+    this.counters.sites.name(config.sites.map(({ name }) => name));
   }
 
   /** Resolves once the journal up to `sequence` is heeded here, or after `timeoutMs`; whether it is. */
@@ -193,16 +201,36 @@ export class TierNode {
     return reached();
   }
 
-  load(): Load {
+  /** Bytes on disk that wait for slow clients. */
+  get spilledBytes(): number {
+    return this.#spillRoom?.usedBytes ?? 0;
+  }
+
+  /** @param activity of the listener that the node is served by, once there is one */
+  load(activity?: Activity): Load {
     const { objects, bytes } = this.engine.store.volume();
+    const { requests, hits, hitBytes, bytesSent } = this.counters;
     return {
-      requests: this.counters.requests,
-      hits: this.counters.hits,
-      bytesSent: this.counters.bytesSent,
-      upstreamRequests: this.#tree.requests,
+      requests,
+      hits,
+      hitBytes,
+      bytesSent,
+      upstreamRequests: this.#tree.counters.requests,
       objects,
       storedBytes: bytes,
+      connections: activity?.connections ?? 0,
+      tunnels: activity?.tunnels ?? 0,
     };
+  }
+
+  /** Parents that are not well, as this thread sees them. */
+  parents(): readonly ParentReport[] {
+    return this.#tree.health.report();
+  }
+
+  /** The node's checks have these parents down, and no others. */
+  checked(down: ReadonlySet<string>): void {
+    this.#tree.health.checked(down);
   }
 
   /** What another thread of the node asks of this one, as the home of the object. */

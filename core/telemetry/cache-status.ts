@@ -1,3 +1,4 @@
+import type { Try } from '#core/tree/tries.ts';
 import type { Action, Decision, Reason } from '#core/cache/policy/decide.ts';
 
 /** What one tier did with one request, in the words of `decide`. */
@@ -14,6 +15,8 @@ export interface Outcome {
   readonly stored: boolean;
   /** Further cause, such as an error code or why an answer is not stored. */
   readonly detail: string | undefined;
+  /** The parents asked for it, in order, as far as this thread asked itself. */
+  readonly tries?: readonly Try[] | undefined;
 }
 
 /** Whether the answer came from the cache, without waiting for a parent. */
@@ -53,6 +56,9 @@ export function cacheStatus(node: string, outcome: Outcome): string {
   if (outcome.collapsed) parts.push('collapsed');
   const detail = outcome.detail ?? outcome.reason;
   parts.push(`detail=${detail}`);
+  // Names of parents are nothing for clients.
+  const tried = outcome.tries?.filter(({ reason }) => reason !== 'answered') ?? [];
+  if (tried.length > 0) parts.push(`tried="${tried.map(({ reason }) => reason).join(' ')}"`);
   return parts.join('; ');
 }
 

@@ -1,22 +1,107 @@
-import { isHit, type Outcome } from './cache-status.ts';
 import type { Action, Reason } from '#core/cache/policy/decide.ts';
+import { type ErrorCode, ERRORS } from '#core/errors.ts';
+import { CACHE_RESULTS, type CacheResult, cacheResult } from './cache-result.ts';
+import { isHit, type Outcome } from './cache-status.ts';
+import { Latencies } from './latencies.ts';
+import { Rows } from './rows.ts';
+import { type Samples, SUM } from './samples.ts';
 
-/** Totals of one thread since it started. */
+/** Sites with metrics of their own; all others share those of `_other`. */
+export const MAX_SITES = 100;
+/** Requests that are of no site, such as those for an unknown host. No site can be named so. */
+const NO_SITE = '_none';
+
+/** 1xx to 5xx, for each result; then the bytes. */
+const CLASSES = 5;
+const WIDTH = CLASSES + 1;
+const BYTES = CLASSES;
+
+/** Totals of one thread since it started. Counting allocates nothing once each kind was counted. */
 export class Counters {
   requests = 0;
   hits = 0;
+  hitBytes = 0;
   /** Bytes of content sent to clients. */
   bytesSent = 0;
-  /** Stored variants that went because their URL had as many as its site allows. */
-  variantsDropped = 0;
-  /** Requests by what was decided and why. */
-  readonly decisions = new Map<`${Action} ${Reason}`, number>();
+  readonly sites = new Rows(CACHE_RESULTS.length * WIDTH, MAX_SITES + 1);
+  readonly #decisions: Partial<Record<Action, Partial<Record<Reason, number>>>> = {};
+  readonly #errors: Partial<Record<ErrorCode, number>> = {};
+  readonly #firstBytes = byResult(() => new Latencies());
 
-  record(outcome: Outcome, bytesSent: number): void {
+  constructor() {
+    this.sites.name([NO_SITE]);
+  }
+
+  /**
+   * @param bytes of content sent
+   * @param firstByteMs from the request's arrival to the answer's header section
+   */
+  record(
+    site: string | undefined,
+    outcome: Outcome,
+    status: number,
+    bytes: number,
+    firstByteMs: number,
+  ): void {
+    const { action, reason, detail } = outcome;
     this.requests++;
-    this.bytesSent += bytesSent;
-    if (isHit(outcome)) this.hits++;
-    const decision = `${outcome.action} ${outcome.reason}` as const;
-    this.decisions.set(decision, (this.decisions.get(decision) ?? 0) + 1);
+    this.bytesSent += bytes;
+    if (isHit(outcome)) {
+      this.hits++;
+      this.hitBytes += bytes;
+    }
+    const result = cacheResult(outcome);
+    const row = this.sites.row(site ?? NO_SITE);
+    const at = CACHE_RESULTS.indexOf(result) * WIDTH;
+    increase(row, at + Math.floor(status / 100) - 1, 1);
+    increase(row, at + BYTES, bytes);
+    const reasons = (this.#decisions[action] ??= {});
+    reasons[reason] = (reasons[reason] ?? 0) + 1;
+    if (detail !== undefined && detail in ERRORS) {
+      const code = detail as ErrorCode;
+      this.#errors[code] = (this.#errors[code] ?? 0) + 1;
+    }
+    this.#firstBytes[result].observe(firstByteMs);
+  }
+
+  /** How often something was decided for a reason. */
+  decided(action: Action, reason: Reason): number {
+    return this.#decisions[action]?.[reason] ?? 0;
+  }
+
+  sample(samples: Samples): void {
+    for (const [site, row] of this.sites) {
+      for (const [i, result] of CACHE_RESULTS.entries()) {
+        const counts = row.subarray(i * WIDTH, i * WIDTH + CLASSES);
+        for (const [j, count] of counts.entries()) {
+          if (count > 0) samples.add('canopy_requests_total', count, site, result, `${j + 1}xx`);
+        }
+        const bytes = row[i * WIDTH + BYTES] ?? 0;
+        if (bytes > 0) samples.add('canopy_sent_bytes_total', bytes, site, result);
+      }
+    }
+    for (const [action, reasons] of Object.entries(this.#decisions)) {
+      for (const [reason, count] of Object.entries(reasons)) {
+        samples.add('canopy_decisions_total', count, action, reason);
+      }
+    }
+    for (const [code, count] of Object.entries(this.#errors)) {
+      samples.add('canopy_errors_total', count, code);
+    }
+    for (const result of CACHE_RESULTS) {
+      const latencies = this.#firstBytes[result];
+      if (latencies.count === 0) continue;
+      for (const [bound, count] of latencies.cumulative()) {
+        samples.add('canopy_first_byte_seconds', count, result, bound);
+      }
+      samples.add('canopy_first_byte_seconds', latencies.sumSeconds, result, SUM);
+    }
   }
 }
+
+const byResult = <T>(make: () => T): Readonly<Record<CacheResult, T>> =>
+  Object.fromEntries(CACHE_RESULTS.map((result) => [result, make()])) as Record<CacheResult, T>;
+
+const increase = (row: Float64Array, index: number, by: number): void => {
+  row[index] = (row[index] ?? 0) + by;
+};

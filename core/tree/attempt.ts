@@ -1,8 +1,8 @@
 import { type Duplex, Readable } from 'node:stream';
-import { Agent, errors } from 'undici';
+import { errors } from 'undici';
 import type { Cancel, Clock } from '#core/clock.ts';
 import type { UpstreamSettings } from '#core/contract/site.ts';
-import { CanopyError, messageOf } from '#core/errors.ts';
+import { CanopyError, type ErrorCode, messageOf } from '#core/errors.ts';
 import { formatDate } from '#core/http/dates.ts';
 import {
   endToEndFields,
@@ -12,9 +12,10 @@ import {
   listMembers,
   withoutFields,
 } from '#core/http/fields.ts';
+import { Agents, MAX_HEADER_BYTES } from './agents.ts';
 import { InvalidAnswer, isDirect, sendDirect } from './direct.ts';
-import type { AttemptOutcome } from './health.ts';
 import type { Parent } from './parents.ts';
+import type { Failure, Try } from './tries.ts';
 import { Tunnel } from './tunnel.ts';
 import { TimeoutError, Wait } from './wait.ts';
 
@@ -28,7 +29,13 @@ export interface Attempt {
   /** Read only once a connection stands. */
   readonly content: AsyncIterable<Buffer> | undefined;
   readonly settings: UpstreamSettings;
+  /** From the request sent to the header section received. */
+  readonly firstByteMs: number;
   readonly signal: AbortSignal | undefined;
+  /** Calls back should the parent be found to be down; left out where the request may not be sent again. */
+  readonly onDown?: ((callback: () => void) => Cancel) | undefined;
+  /** Called once when the answer's body has ended: as it should, by a failure of the parent, or by us. */
+  readonly onEnd: (end: 'complete' | 'given-up' | Failure) => void;
   /** The protocols to switch to, as `Upgrade` names them. */
   readonly upgrade?: string | undefined;
   /** The content waits until the parent wants it, RFC 9110 §10.1.1. */
@@ -54,29 +61,38 @@ export interface UpstreamResponse {
   readonly requestedAt: number;
   /** When the header section came, ms since the epoch. */
   readonly receivedAt: number;
+  /** Whom this thread asked for it, in order; left out where that was another thread. */
+  readonly tries?: readonly Try[] | undefined;
 }
 
 /** A parent gave no answer; the walk goes on. */
 export class AttemptFailed extends CanopyError {
-  readonly outcome: Exclude<AttemptOutcome, 'answered'>;
+  readonly failure: Failure;
   /** The connection broke before an answer: an idle one may have been closed as we wrote, so once more is fair. */
   readonly connectionLost: boolean;
-  /** No connection came about, so the parent has seen nothing of the request. */
-  readonly neverSent: boolean;
 
-  constructor(parent: Parent, outcome: Exclude<AttemptOutcome, 'answered'>, cause: unknown) {
-    super(CODES[outcome], `${parent.name}: ${messageOf(cause)}`, { cause });
-    this.outcome = outcome;
+  constructor(parent: Parent, failure: Failure, cause: unknown) {
+    super(CODES[failure], `${parent.name}: ${messageOf(cause)}`, { cause });
+    this.failure = failure;
     this.connectionLost = LOST.has(errorCode(cause));
-    this.neverSent = NEVER_SENT.has(errorCode(cause));
+  }
+
+  /** The parent has seen nothing of the request. */
+  get neverSent(): boolean {
+    return this.failure === 'refused' || this.failure === 'busy';
   }
 }
 
-const CODES = {
+const CODES: Readonly<Record<Failure, ErrorCode>> = {
+  refused: 'upstream-unreachable',
+  busy: 'upstream-busy',
+  reset: 'upstream-unreachable',
   timeout: 'upstream-timeout',
-  unreachable: 'upstream-unreachable',
+  down: 'upstream-unreachable',
   invalid: 'upstream-invalid',
-} as const;
+  status: 'upstream-unreachable',
+  failed: 'upstream-unreachable',
+};
 
 const LOST: ReadonlySet<string> = new Set(['UND_ERR_SOCKET', 'ECONNRESET', 'EPIPE']);
 const NEVER_SENT: ReadonlySet<string> = new Set([
@@ -88,15 +104,13 @@ const NEVER_SENT: ReadonlySet<string> = new Set([
   'UND_ERR_CONNECT_TIMEOUT',
 ]);
 
-/** Connections kept to one parent; further requests wait for one of them. */
-const CONNECTIONS_PER_PARENT = 256;
-const MAX_HEADER_BYTES = 64 * 1024;
+/** A parent that was found to be down may go on sending a body that does not pause for longer. */
+const DOWN_IDLE_MS = 500;
 
 /** Pooled connections to every parent, by undici. */
 export class Connections {
   readonly #clock: Clock;
-  /** By connect timeout, the one setting that undici keeps with the pool. */
-  readonly #agents = new Map<number, Agent>();
+  readonly #agents = new Agents({ keepsConnections: true });
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -109,9 +123,9 @@ export class Connections {
     const onAbort = (): void => abort.abort(signal?.reason);
     signal?.addEventListener('abort', onAbort, { once: true });
     if (signal?.aborted) onAbort();
-    const firstByteMs = settings.firstByteTimeoutMs * (parent.tier === 'mid-tier' ? 2 : 1);
-    const wait = new Wait(this.#clock, firstByteMs, abort);
+    const wait = new Wait(this.#clock, attempt.firstByteMs, abort);
     wait.start();
+    const cancelDown = attempt.onDown?.(() => abort.abort(new ParentDown()));
     const content = attempt.content && Readable.from(wait.during(attempt.content));
     const requestedAt = this.#clock.now();
     let answered: Answered;
@@ -123,18 +137,31 @@ export class Connections {
     } catch (error) {
       signal?.removeEventListener('abort', onAbort);
       if (signal?.aborted) throw error;
+      if (CANNOT_BE_SAID.has(errorCode(error))) {
+        throw new CanopyError('invalid-request', messageOf(error), { cause: error });
+      }
       throw failureOf(parent, error);
     } finally {
       wait.end();
+      cancelDown?.();
     }
     const { body, status, fields, switched } = answered;
-    body.once('close', () => signal?.removeEventListener('abort', onAbort));
+    const isEmpty = attempt.method === 'HEAD' || status === 204 || status === 304;
+    const onClosed = (): void => {
+      signal?.removeEventListener('abort', onAbort);
+      if (body.readableEnded || isEmpty) attempt.onEnd('complete');
+      else if (body.errored === null || signal?.aborted) attempt.onEnd('given-up');
+      else attempt.onEnd(failureOf(parent, body.errored).failure);
+    };
+    // What goes on in place of a body has a limit of its own.
+    if (body.closed || switched !== undefined) onClosed();
+    else body.once('close', onClosed);
     return {
       parent,
       status,
       fields: dated(keptFields(status, fields), this.#clock.now()),
       tunnel: switched && new Tunnel(switched, this.#clock, settings.tunnelIdleTimeoutMs),
-      body: untilIdle(body, this.#clock, settings.idleTimeoutMs, abort),
+      body: untilIdle(body, this.#clock, settings.idleTimeoutMs, abort, attempt.onDown),
       // Destroying without an error listener would surface as an uncaught abort.
       discard: () => void body.on('error', () => undefined).destroy(),
       requestedAt,
@@ -148,7 +175,8 @@ export class Connections {
     signal: AbortSignal,
   ): Promise<Answered> {
     const { onInterim } = attempt;
-    const response = await this.#agent(attempt.settings.connectTimeoutMs).request({
+    const agent = this.#agents.of(attempt.parent.connection, attempt.settings.connectTimeoutMs);
+    const response = await agent.request({
       origin: attempt.parent.url,
       method: attempt.method,
       path: attempt.target,
@@ -166,21 +194,7 @@ export class Connections {
   }
 
   async close(): Promise<void> {
-    await Promise.all([...this.#agents.values()].map((agent) => agent.destroy()));
-  }
-
-  #agent(connectTimeoutMs: number): Agent {
-    let agent = this.#agents.get(connectTimeoutMs);
-    if (agent === undefined) {
-      agent = new Agent({
-        connect: { timeout: connectTimeoutMs },
-        connections: CONNECTIONS_PER_PARENT,
-        maxHeaderSize: MAX_HEADER_BYTES,
-        pipelining: 1,
-      });
-      this.#agents.set(connectTimeoutMs, agent);
-    }
-    return agent;
+    await this.#agents.close();
   }
 }
 
@@ -227,20 +241,27 @@ const INVALID: ReadonlySet<string> = new Set([
   'UND_ERR_RES_CONTENT_LENGTH_MISMATCH',
 ]);
 
-function failureOf(parent: Parent, error: unknown): CanopyError {
+function failureOf(parent: Parent, error: unknown): AttemptFailed {
   const code = errorCode(error);
-  // Not the parent's fault: what the client asked for cannot be said to anyone.
-  if (code === 'UND_ERR_INVALID_ARG' || code === 'ERR_INVALID_CHAR') {
-    return new CanopyError('invalid-request', messageOf(error), { cause: error });
-  }
   const isInvalid =
     error instanceof InvalidAnswer ||
     // undici gives it no code, node:http does.
     error instanceof errors.HTTPParserError ||
     code.startsWith('HPE_') ||
     INVALID.has(code);
-  const outcome = error instanceof TimeoutError ? 'timeout' : isInvalid ? 'invalid' : 'unreachable';
-  return new AttemptFailed(parent, outcome, error);
+  if (error instanceof TimeoutError) return new AttemptFailed(parent, 'timeout', error);
+  if (error instanceof ParentDown) return new AttemptFailed(parent, 'down', error);
+  if (isInvalid) return new AttemptFailed(parent, 'invalid', error);
+  return new AttemptFailed(parent, NEVER_SENT.has(code) ? 'refused' : 'reset', error);
+}
+
+/** Not the parent's fault: what the client asked for cannot be said to anyone. */
+const CANNOT_BE_SAID: ReadonlySet<string> = new Set(['UND_ERR_INVALID_ARG', 'ERR_INVALID_CHAR']);
+
+/** The parent was found to be down while a request waited for it. */
+class ParentDown extends Error {
+  override readonly name = 'ParentDown';
+  override readonly message = 'found to be down';
 }
 
 function errorCode(error: unknown): string {
@@ -254,19 +275,31 @@ async function* untilIdle(
   clock: Clock,
   idleTimeoutMs: number,
   abort: AbortController,
+  onDown: Attempt['onDown'],
 ): AsyncGenerator<Buffer, void, undefined> {
-  const arm = (): Cancel =>
-    clock.after(idleTimeoutMs, () =>
-      abort.abort(new TimeoutError(`nothing received for ${idleTimeoutMs} ms`)),
+  let limitMs = idleTimeoutMs;
+  let disarm: Cancel | undefined;
+  const arm = (): void => {
+    disarm = clock.after(limitMs, () =>
+      abort.abort(new TimeoutError(`nothing received for ${limitMs} ms`)),
     );
-  let disarm = arm();
+  };
+  arm();
+  const cancelDown = onDown?.(() => {
+    limitMs = Math.min(limitMs, DOWN_IDLE_MS);
+    if (disarm === undefined) return;
+    disarm();
+    arm();
+  });
   try {
     for await (const chunk of body) {
-      disarm();
+      disarm?.();
+      disarm = undefined;
       yield chunk;
-      disarm = arm();
+      arm();
     }
   } finally {
-    disarm();
+    disarm?.();
+    cancelDown?.();
   }
 }

@@ -3,6 +3,7 @@ import { request as requestHttps } from 'node:https';
 import { type Duplex, pipeline, type Readable } from 'node:stream';
 import type { Cancel, Clock } from '#core/clock.ts';
 import { hasField } from '#core/http/fields.ts';
+import { tlsOptions } from './agents.ts';
 import type { Attempt } from './attempt.ts';
 
 /** What came is no answer to the request. */
@@ -50,6 +51,7 @@ export function sendDirect(
       path: target,
       headers: [...attempt.fields, ...connectionFields(attempt)],
       agent: false,
+      ...(protocol === 'https:' && tlsOptions(parent.connection)),
       maxHeaderSize: maxHeaderBytes,
       // A tunnel may be closed one way and stay open the other.
       ...({ allowHalfOpen: true } as object),

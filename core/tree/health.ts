@@ -1,31 +1,41 @@
-import type { Clock } from '#core/clock.ts';
+import type { Cancel, Clock } from '#core/clock.ts';
+import type { ParentReport } from '#core/contract/report.ts';
+import {
+  answered,
+  type Breaker,
+  checked,
+  completed,
+  failed,
+  offTrial,
+  onTrial,
+  share,
+  type Standing,
+  standing,
+  UNKNOWN,
+} from './breaker.ts';
+import { Latency } from './latency.ts';
+import type { Failure } from './tries.ts';
 
-/** How an attempt at a parent ended, as far as its health is concerned. */
-export type AttemptOutcome =
-  | 'answered'
-  /** The connection failed or broke: the parent itself is at fault. */
-  | 'unreachable'
-  /** No header section in time: perhaps only this object is slow. */
-  | 'timeout'
-  /** What came is not HTTP, or too large: perhaps only for this object. */
-  | 'invalid';
-
-interface Record {
-  failures: number;
-  /** Timeouts and invalid answers. */
-  doubts: number;
-  avoidUntilMs: number;
+/** What a choice among parents goes by. */
+export interface Condition {
+  readonly standing: Standing;
+  /** The part of its weight that it is given, in (0, 1]. */
+  readonly share: number;
 }
 
-const FIRST_BACKOFF_MS = 500;
-const LONGEST_BACKOFF_MS = 15_000;
-/** Timeouts and invalid answers in a row that count as one failure: nothing is marked down by one bad object. */
-const DOUBTS_PER_FAILURE = 3;
+interface Record {
+  breaker: Breaker;
+  /** Until a header section, of answers. */
+  readonly latency: Latency;
+  /** Told when the parent is found to be down or to hang. */
+  readonly waiting: Set<() => void>;
+}
 
-/**
- * What this thread has learnt of its parents from its own requests. A parent that fails is avoided
- * for a backoff that doubles; it is still tried when no other is left.
- */
+const WELL: Condition = { standing: 'closed', share: 1 };
+/** Fewer samples say nothing of the slowest twentieth. */
+const LEAST_SAMPLES = 20;
+
+/** What this thread knows of its parents: from its own requests, and from the node's checks. */
 export class ParentHealth {
   readonly #clock: Clock;
   readonly #random: () => number;
@@ -37,29 +47,99 @@ export class ParentHealth {
     this.#random = random;
   }
 
-  /** Those not avoided, in order, then those avoided, soonest over first. */
-  order<T extends { readonly name: string }>(parents: readonly T[]): readonly T[] {
+  condition(name: string): Condition {
+    const breaker = this.#records.get(name)?.breaker;
+    if (breaker === undefined) return WELL;
     const now = this.#clock.monotonicMs();
-    const avoided = (parent: T): number =>
-      Math.max(0, (this.#records.get(parent.name)?.avoidUntilMs ?? 0) - now);
-    if (!parents.some((parent) => avoided(parent) > 0)) return parents;
-    return parents.toSorted((a, b) => avoided(a) - avoided(b));
+    return { standing: standing(breaker, now), share: share(breaker, now) };
   }
 
-  note(name: string, outcome: AttemptOutcome): void {
-    if (outcome === 'answered') {
-      this.#records.delete(name);
-      return;
+  /** A request begins; one to a parent that is half-open is its trial. @returns for when it has ended */
+  begins(name: string): Cancel {
+    const record = this.#record(name);
+    if (standing(record.breaker, this.#clock.monotonicMs()) !== 'half-open') return () => undefined;
+    const trial = onTrial(record.breaker);
+    record.breaker = trial;
+    return () => {
+      if (record.breaker === trial) record.breaker = offTrial(trial);
+    };
+  }
+
+  /** A header section has come. @param startedAtMs `Clock.monotonicMs` when the request began */
+  answered(name: string, startedAtMs: number): void {
+    const record = this.#record(name);
+    const now = this.#clock.monotonicMs();
+    record.latency.add(now - startedAtMs);
+    record.breaker = answered(record.breaker, startedAtMs, now);
+  }
+
+  completed(name: string): void {
+    const record = this.#records.get(name);
+    if (record !== undefined) record.breaker = completed(record.breaker);
+  }
+
+  /** @param object the key of what was asked for */
+  failed(name: string, failure: Failure, object: string, startedAtMs: number): void {
+    const record = this.#record(name);
+    const before = record.breaker;
+    const now = this.#clock.monotonicMs();
+    record.breaker = failed(before, failure, object, startedAtMs, now, this.#random());
+    const opened = record.breaker.openUntilMs !== before.openUntilMs;
+    // What a parent refuses or breaks says nothing of requests that it has taken.
+    if (opened && failure === 'timeout') tell(record);
+  }
+
+  /** The node's checks have these down, and no others. */
+  checked(down: ReadonlySet<string>): void {
+    for (const name of down) this.#record(name);
+    for (const [name, record] of this.#records) {
+      const isDown = down.has(name);
+      const wasDown = record.breaker.isDown;
+      record.breaker = checked(record.breaker, isDown, this.#clock.monotonicMs());
+      if (isDown && !wasDown) tell(record);
     }
-    const record = this.#records.get(name) ?? { failures: 0, doubts: 0, avoidUntilMs: 0 };
-    this.#records.set(name, record);
-    if (outcome !== 'unreachable' && ++record.doubts % DOUBTS_PER_FAILURE !== 0) return;
-    const backoffMs = Math.min(FIRST_BACKOFF_MS * 2 ** record.failures++, LONGEST_BACKOFF_MS);
-    record.avoidUntilMs = this.#clock.monotonicMs() + backoffMs * (0.5 + this.#random() / 2);
+  }
+
+  /** Calls back once, should the parent be found to be down or to hang. */
+  onDown(name: string, callback: () => void): Cancel {
+    const { waiting } = this.#record(name);
+    waiting.add(callback);
+    return () => void waiting.delete(callback);
+  }
+
+  /** What 95 of 100 answers took to their header section; `undefined` while too few have come. */
+  p95Ms(name: string): number | undefined {
+    const latency = this.#records.get(name)?.latency;
+    if (latency === undefined || latency.total < LEAST_SAMPLES) return undefined;
+    return latency.quantileMs(0.95);
+  }
+
+  /** Those that are not well. */
+  report(): readonly ParentReport[] {
+    const now = this.#clock.monotonicMs();
+    return [...this.#records].flatMap(([name, { breaker }]) => {
+      const stands = standing(breaker, now);
+      return stands === 'closed' ? [] : [{ name, standing: stands }];
+    });
   }
 
   /** Forgets parents that are no longer configured. */
   retain(isConfigured: (name: string) => boolean): void {
     for (const name of this.#records.keys()) if (!isConfigured(name)) this.#records.delete(name);
   }
+
+  #record(name: string): Record {
+    let record = this.#records.get(name);
+    if (record === undefined) {
+      record = { breaker: UNKNOWN, latency: new Latency(), waiting: new Set() };
+      this.#records.set(name, record);
+    }
+    return record;
+  }
+}
+
+function tell({ waiting }: Record): void {
+  const told = [...waiting];
+  waiting.clear();
+  for (const callback of told) callback();
 }

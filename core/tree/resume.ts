@@ -1,4 +1,5 @@
 import { createHash, type Hash } from 'node:crypto';
+import { contentRange } from '#core/cache/policy/slicing.ts';
 import { type Fields, fieldValue } from '#core/http/fields.ts';
 import { contentLength } from '#core/http/length.ts';
 import type { UpstreamResponse } from './attempt.ts';
@@ -79,7 +80,7 @@ class Beginning {
   readonly #description: string;
   readonly #digest: Hash | undefined;
   bytes = 0;
-  readonly #length: number | undefined;
+  #length: number | undefined;
 
   constructor(fields: Fields) {
     const etag = fieldValue(fields, 'etag');
@@ -94,7 +95,7 @@ class Beginning {
     this.#digest?.update(chunk);
   }
 
-  /** As far as the first answer told its length. */
+  /** As far as any answer told the length. */
   isWhole(): boolean {
     return this.#length === undefined || this.bytes === this.#length;
   }
@@ -110,9 +111,11 @@ class Beginning {
     if (this.#validator !== undefined) {
       if (fieldValue(fields, 'etag') !== this.#validator) return undefined;
       if (status === 200) return afterFirst(this.bytes, body);
-      const start = `bytes ${this.bytes}-`;
-      const follows = fieldValue(fields, 'content-range')?.startsWith(start) === true;
-      return status === 206 && follows ? body : undefined;
+      const range = status === 206 ? contentRange(fields) : undefined;
+      if (range?.start !== this.bytes) return undefined;
+      // A server may send less than was asked for, RFC 9110 §15.3.7: its end is not that of the whole.
+      this.#length ??= range.size;
+      return body;
     }
     if (status !== 200 || describe(fields) !== this.#description) return undefined;
     return this.#ifSameBeginning(body);

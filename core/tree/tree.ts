@@ -1,20 +1,20 @@
 import type { Clock } from '#core/clock.ts';
 import type { Config } from '#core/contract/event.ts';
-import type { Tier } from '#core/contract/node.ts';
 import type { Site } from '#core/contract/site.ts';
-import { CanopyError, type ErrorCode, ERRORS } from '#core/errors.ts';
-import { type Fields, fieldValue, hasField } from '#core/http/fields.ts';
-import {
-  type Attempt,
-  AttemptFailed,
-  Connections,
-  type OnInterim,
-  type UpstreamResponse,
-} from './attempt.ts';
+import { type Fields, hasField } from '#core/http/fields.ts';
+import { UpstreamCounters } from '#core/telemetry/upstream-counters.ts';
+import { Connections, type OnInterim, type UpstreamResponse } from './attempt.ts';
+import { Bulkheads } from './bulkheads.ts';
+import { type Choice, choose, type Conditions } from './choice.ts';
 import { ParentHealth } from './health.ts';
-import { type Parent, parentsFor } from './parents.ts';
+import { HotKeys } from './hot-keys.ts';
+import { customerFields, redirected } from './customer.ts';
+import { type Asking, type Parent, stagesFor } from './parents.ts';
+import { Replay } from './replay.ts';
 import { resuming } from './resume.ts';
+import { RetryBudget } from './retry-budget.ts';
 import { TIER_FIELDS } from './tier-fields.ts';
+import { type Errand, Walk, type WalkHost } from './walk.ts';
 
 /** A request for whichever parent answers. */
 export interface UpstreamRequest {
@@ -45,150 +45,155 @@ export interface UpstreamRequest {
 
 export interface TreeOptions {
   readonly clock: Clock;
-  /** The tier of the asking node. */
-  readonly tier: Tier;
+  /** The node that asks. */
+  readonly asking: Asking;
   readonly config: () => Config;
 }
 
-/** RFC 9110 §9.2.1. */
-const SAFE_METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE']);
-/** A server that answers so is not the one to ask; another may be. */
-const UNAVAILABLE: ReadonlySet<number> = new Set([502, 503, 504]);
+/** RFC 9110 §9.2.2. */
+const IDEMPOTENT_METHODS: ReadonlySet<string> = new Set([
+  'GET',
+  'HEAD',
+  'OPTIONS',
+  'TRACE',
+  'PUT',
+  'DELETE',
+]);
+/** A mid-tier ends its walk before those whom it answers stop waiting: they give it twice a first byte. */
+const WALK_IN_FIRST_BYTES = 1.9;
 
 /** The way up: asks one parent after the other until one answers. */
 export class Tree {
+  readonly health: ParentHealth;
   readonly #options: TreeOptions;
-  readonly #connections: Connections;
-  readonly #health: ParentHealth;
-  #requests = 0;
+  readonly #host: WalkHost;
+  readonly #conditions: Conditions;
+  readonly #hotKeys = new HotKeys();
+  /** By site. */
+  readonly #budgets = new Map<string, RetryBudget>();
+  #turn: 0 | 1 = 0;
+  /** Requests sent to parents since the start. */
+  readonly counters = new UpstreamCounters();
 
   constructor(options: TreeOptions) {
+    const { clock } = options;
+    const health = new ParentHealth(clock);
+    const bulkheads = new Bulkheads(clock);
     this.#options = options;
-    this.#connections = new Connections(options.clock);
-    this.#health = new ParentHealth(options.clock);
-  }
-
-  /** Requests sent to parents since the start. */
-  get requests(): number {
-    return this.#requests;
+    this.health = health;
+    this.#conditions = {
+      of: (name) => health.condition(name),
+      underWay: (name) => bulkheads.underWay(name),
+    };
+    this.#host = {
+      clock,
+      health,
+      bulkheads,
+      connections: new Connections(clock),
+      onTry: (parent, how) => this.counters.tried(parent, how),
+    };
   }
 
   /**
    * The first answer that a parent gives. A body that breaks off is continued from the next parent
    * where it carries a strong validator.
-   * @throws CanopyError `upstream-unreachable` or `upstream-timeout` when every parent failed
+   * @throws Exhausted: a CanopyError `upstream-…`, by what the parents did
    */
   async fetch(request: UpstreamRequest): Promise<UpstreamResponse> {
-    const response = await this.#walk(request, this.#parentsFor(request));
+    const response = await this.#answer(request, this.#choicesFor(request));
     if (request.method !== 'GET' || hasField(request.fields, 'range')) return response;
     return resuming(response, (fields, { last, never }) => {
-      const parents = this.#parentsFor(request).filter(({ name }) => !never.has(name));
-      const inTurn = parents.toSorted(
-        (a, b) => Number(last.has(a.name)) - Number(last.has(b.name)),
+      const choices = this.#choicesFor(request).filter(({ parent }) => !never.has(parent.name));
+      const inTurn = choices.toSorted(
+        (a, b) => Number(last.has(a.parent.name)) - Number(last.has(b.parent.name)),
       );
-      return this.#walk({ ...request, fields: [...request.fields, ...fields] }, inTurn);
+      return this.#answer({ ...request, fields: [...request.fields, ...fields] }, inTurn);
     });
   }
 
-  /** Forgets the health of nodes that are gone from `config`. */
-  retainParents(config: Config): void {
-    const names = new Set([
-      ...config.nodes.map((node) => node.name),
-      ...config.sites.flatMap(({ origin }) =>
+  /** Forgets what is known of parents and sites that are gone from `config`. */
+  retain({ nodes, sites }: Config): void {
+    const parents = new Set([
+      ...nodes.filter(({ tier }) => tier !== 'edge').map((node) => node.name),
+      ...sites.flatMap(({ origin }) =>
         origin.kind === 'pull' ? origin.servers.map((server) => server.url) : [],
       ),
     ]);
-    this.#health.retain((name) => names.has(name));
+    this.health.retain((name) => parents.has(name));
+    const names = new Set(sites.map(({ name }) => name));
+    for (const name of this.#budgets.keys()) if (!names.has(name)) this.#budgets.delete(name);
+    this.counters.name(parents);
   }
 
   close(): Promise<void> {
-    return this.#connections.close();
+    return this.#host.connections.close();
   }
 
-  #parentsFor({ site, key }: UpstreamRequest): readonly Parent[] {
-    const { config, tier } = this.#options;
-    return this.#health.order(parentsFor(config(), site, tier, key));
+  #choicesFor({ site, key }: UpstreamRequest): readonly Choice[] {
+    const { clock, config, asking } = this.#options;
+    const isHot = this.#hotKeys.note(key, clock.monotonicMs());
+    if (isHot) this.#turn = this.#turn === 0 ? 1 : 0;
+    const stages = stagesFor(config(), site, asking);
+    return choose(stages, key, this.#conditions, isHot ? this.#turn : undefined);
   }
 
-  async #walk(request: UpstreamRequest, parents: readonly Parent[]): Promise<UpstreamResponse> {
-    const content = once(request.content);
-    const repeatable =
-      SAFE_METHODS.has(request.method) &&
-      request.content === undefined &&
-      request.upgrade === undefined;
-    // What a mid-tier could not get, another could not either.
-    let originsOnly = false;
-    const failures: CanopyError[] = [];
-    for (const [index, parent] of parents.entries()) {
-      if (originsOnly && parent.tier === 'mid-tier') continue;
-      const outcome = await this.#try(request, parent, content.read, repeatable);
-      if (outcome instanceof AttemptFailed) {
-        failures.push(outcome);
-        if (repeatable || (outcome.neverSent && !content.started())) continue;
-        break;
-      }
-      const isLast = index === parents.length - 1;
-      const error = ownError(outcome);
-      if (error !== undefined) {
-        outcome.discard();
-        failures.push(error);
-        originsOnly ||= TRIED_ALL.has(error.code);
-        // It has waited for the origin as long as anybody may.
-        if (!repeatable || error.code === 'upstream-timeout') break;
-        continue;
-      }
-      if (UNAVAILABLE.has(outcome.status) && parent.tier === 'customer' && repeatable && !isLast) {
-        outcome.discard();
-        continue;
-      }
-      return outcome;
+  /** Goes to redirects in the client's place, as far as the site lets it. */
+  async #answer(request: UpstreamRequest, choices: readonly Choice[]): Promise<UpstreamResponse> {
+    let response = await this.#walk(request, choices);
+    const { origin } = request.site;
+    if (origin.kind !== 'pull') return response;
+    let { target } = request;
+    for (let hops = 0; hops < origin.redirects.max; hops++) {
+      const to = redirected(origin, request.method, target, response);
+      if (to === undefined) break;
+      response.discard();
+      ({ target } = to);
+      const only = [{ parent: to.parent, place: 'preferred' }] satisfies readonly Choice[];
+      response = await this.#walk({ ...request, target }, only);
     }
-    throw exhausted(request.site, failures);
+    return response;
   }
 
-  async #try(
-    request: UpstreamRequest,
-    parent: Parent,
-    content: () => AsyncIterable<Buffer> | undefined,
-    repeatable: boolean,
-  ): Promise<UpstreamResponse | AttemptFailed> {
-    const attempt = (): Attempt => ({
-      parent,
-      method: request.method,
-      target: request.target,
-      fields: this.#fieldsFor(request, parent),
-      content: content(),
-      settings: request.site.upstream,
-      signal: request.signal,
-      upgrade: request.upgrade,
-      expectsContinue: request.expectsContinue,
-      onInterim: request.onInterim,
-    });
-    let failure: AttemptFailed | undefined;
-    for (let tries = repeatable ? 2 : 1; tries > 0; tries--) {
-      this.#requests++;
-      try {
-        const response = await this.#connections.send(attempt());
-        this.#health.note(parent.name, 'answered');
-        return response;
-      } catch (error) {
-        if (!(error instanceof AttemptFailed)) throw error;
-        failure = error;
-        if (!error.connectionLost) break;
-      }
-    }
-    if (failure === undefined) throw new Error('unreachable: a try answers or fails');
-    this.#health.note(parent.name, failure.outcome);
-    return failure;
+  #walk(request: UpstreamRequest, choices: readonly Choice[]): Promise<UpstreamResponse> {
+    const { site, key, method, target, content, signal } = request;
+    const { upgrade, expectsContinue, onInterim } = request;
+    const errand: Errand = {
+      site: site.name,
+      key,
+      settings: site.upstream,
+      budget: this.#budgetOf(site),
+      idempotent: IDEMPOTENT_METHODS.has(method) && upgrade === undefined,
+      content: content && new Replay(content),
+      signal,
+      // What the client takes for its content is not counted.
+      totalMs: content === undefined ? this.#totalMs(site) : Infinity,
+      message: (parent) => {
+        this.counters.requests++;
+        const fields = this.#fieldsFor(request, parent);
+        return { method, target, fields, upgrade, expectsContinue, onInterim };
+      },
+    };
+    return new Walk(this.#host, errand, choices).run();
+  }
+
+  #totalMs({ upstream }: Site): number {
+    if (this.#options.asking.tier === 'edge') return upstream.totalTimeoutMs;
+    return Math.min(upstream.totalTimeoutMs, upstream.firstByteTimeoutMs * WALK_IN_FIRST_BYTES);
+  }
+
+  #budgetOf({ name }: Site): RetryBudget {
+    const budget = this.#budgets.get(name) ?? new RetryBudget();
+    this.#budgets.set(name, budget);
+    return budget;
   }
 
   #fieldsFor(
-    { site, keyedBy, host, fields, fence, changed }: UpstreamRequest,
+    { site, keyedBy, method, target, host, fields, fence, changed }: UpstreamRequest,
     parent: Parent,
   ): Fields {
-    if (parent.tier === 'customer') {
-      const own = site.origin.kind === 'pull' && site.origin.hostHeader === 'origin';
-      return ['Host', own ? new URL(parent.url).host : host, ...fields];
+    if (site.origin.kind === 'pull' && parent.tier === 'customer') {
+      const signed = { method, target, fields, host };
+      return customerFields(site.origin, parent, signed, this.#options.clock.now());
     }
     return [
       'Host',
@@ -204,43 +209,4 @@ export class Tree {
       ...fields,
     ];
   }
-}
-
-/** Failures of a parent that has itself been up to the origin. */
-const TRIED_ALL: ReadonlySet<ErrorCode> = new Set(['upstream-timeout', 'upstream-unreachable']);
-
-/** A parent's own failure, which is no answer to the request. */
-function ownError({ parent, fields }: UpstreamResponse): CanopyError | undefined {
-  if (parent.tier === 'customer') return undefined;
-  const code = fieldValue(fields, TIER_FIELDS.error.toLowerCase());
-  if (code === undefined) return undefined;
-  const known = code in ERRORS ? (code as ErrorCode) : 'upstream-invalid';
-  return new CanopyError(known, `${parent.name}: ${code}`);
-}
-
-function exhausted(site: Site, failures: readonly CanopyError[]): CanopyError {
-  if (failures.length === 0) {
-    return new CanopyError('upstream-unreachable', `Site ${site.name} has no parent to ask`);
-  }
-  const [first] = failures;
-  const isSame = failures.every((failure) => failure.code === first?.code);
-  const code = isSame && first !== undefined ? first.code : 'upstream-unreachable';
-  const tried = failures.map((failure) => failure.message).join('; ');
-  return new CanopyError(code, `No parent answered: ${tried}`, { cause: failures.at(-1) });
-}
-
-/** Content that is read once, and only when a connection stands: until then another parent may have it. */
-function once(content: AsyncIterable<Buffer> | undefined): {
-  read: () => AsyncIterable<Buffer> | undefined;
-  started: () => boolean;
-} {
-  let started = false;
-  async function* read(source: AsyncIterable<Buffer>): AsyncGenerator<Buffer, void, undefined> {
-    started = true;
-    yield* source;
-  }
-  return {
-    read: () => (content === undefined ? undefined : read(content)),
-    started: () => started,
-  };
 }

@@ -34,7 +34,7 @@ afterEach(async () => {
 describe('requireFreePorts', () => {
   test('names the port that is taken and who needs it', async () => {
     const port = await serve(200);
-    await expect(requireFreePorts([{ name: 'edge-oslo', port }])).rejects.toThrow(
+    await expect(requireFreePorts([{ name: 'edge-oslo', port, adminPort: 0 }])).rejects.toThrow(
       `Port ${port} (for edge-oslo) is in use; choose another first port with --port`,
     );
   });
@@ -42,8 +42,8 @@ describe('requireFreePorts', () => {
   test('leaves free ports free, and the system’s choice alone', async () => {
     const port = await closedPort();
     const processes = [
-      { name: 'a', port },
-      { name: 'b', port: 0 },
+      { name: 'a', port, adminPort: 0 },
+      { name: 'b', port: 0, adminPort: 0 },
     ];
     await expect(requireFreePorts(processes)).resolves.toBeUndefined();
     await expect(requireFreePorts(processes)).resolves.toBeUndefined();

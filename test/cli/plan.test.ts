@@ -5,21 +5,22 @@ import { nodeSchema } from '#core/contract/node.ts';
 const shape = { edges: 3, midTiers: 2, port: 8080, origins: 1 };
 
 describe('planNetwork', () => {
-  test('ports follow each other: edges, mid-tiers, origin, control plane', () => {
+  test('ports follow each other: edges, mid-tiers, origin, control plane, then who watches them', () => {
     const processes = allProcesses(planNetwork(shape));
-    expect(processes.map(({ name, port }) => `${name}:${port}`)).toEqual([
-      'edge-oslo:8080',
-      'edge-rome:8081',
-      'edge-lisbon:8082',
-      'mid-tier-frankfurt:8083',
-      'mid-tier-london:8084',
-      'origin:8085',
-      'control-plane:8086',
+    expect(processes.map(({ name, port, adminPort }) => `${name}:${port} ${adminPort}`)).toEqual([
+      'edge-oslo:8080 8087',
+      'edge-rome:8081 8088',
+      'edge-lisbon:8082 8089',
+      'mid-tier-frankfurt:8083 8090',
+      'mid-tier-london:8084 8091',
+      'origin:8085 8092',
+      'control-plane:8086 8093',
     ]);
   });
 
   test('port 0 leaves every port to the system', () => {
-    const ports = allProcesses(planNetwork({ ...shape, port: 0 })).map(({ port }) => port);
+    const processes = allProcesses(planNetwork({ ...shape, port: 0 }));
+    const ports = processes.flatMap(({ port, adminPort }) => [port, adminPort]);
     expect(new Set(ports)).toEqual(new Set([0]));
   });
 
@@ -40,11 +41,11 @@ describe('planNetwork', () => {
 
   test('no nodes at all is a control plane', () => {
     const plan = planNetwork({ edges: 0, midTiers: 0, port: 9000, origins: 0 });
-    expect(allProcesses(plan)).toEqual([{ name: 'control-plane', port: 9000 }]);
+    expect(allProcesses(plan)).toEqual([{ name: 'control-plane', port: 9000, adminPort: 9001 }]);
   });
 
   test('the last port must exist', () => {
-    expect(planNetwork({ ...shape, port: 65_529 }).controlPlane.port).toBe(65_535);
-    expect(() => planNetwork({ ...shape, port: 65_530 })).toThrow('Ports 65530 to 65536');
+    expect(planNetwork({ ...shape, port: 65_522 }).controlPlane.adminPort).toBe(65_535);
+    expect(() => planNetwork({ ...shape, port: 65_523 })).toThrow('Ports 65523 to 65536');
   });
 });

@@ -5,10 +5,13 @@ import { laggards } from '#cli/up/ready.ts';
 const load = {
   requests: 0,
   hits: 0,
+  hitBytes: 0,
   upstreamRequests: 0,
   bytesSent: 0,
   objects: 0,
   storedBytes: 0,
+  connections: 0,
+  tunnels: 0,
 };
 
 const status = (fence: number, pid: number | undefined): NodeStatus => ({

@@ -35,12 +35,12 @@ describe('siteFor', () => {
   test('origin servers get priorities in the order given', () => {
     const site = siteFor({ pull: ['http://a.test', 'http://b.test'], hosts: ['www.test'] });
     expect(site.hosts).toEqual(['www.test']);
-    expect(site.origin).toEqual({
+    expect(site.origin).toMatchObject({
       kind: 'pull',
       hostHeader: 'origin',
       servers: [
-        { url: 'http://a.test', priority: 0 },
-        { url: 'http://b.test', priority: 1 },
+        { url: 'http://a.test', priority: 0, weight: 1 },
+        { url: 'http://b.test', priority: 1, weight: 1 },
       ],
     });
   });

@@ -2,9 +2,8 @@ import { request } from 'node:http';
 import { connect } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { describe, expect, test } from 'vitest';
-import { pino } from 'pino';
 import { startControlPlane } from '#control-plane/server.ts';
-import { silent, temporaryDir, TestControlPlane } from './kit.ts';
+import { ADMIN, silent, temporaryDir, TestControlPlane } from './kit.ts';
 
 const push = { kind: 'push' };
 
@@ -253,7 +252,13 @@ describe('nodes', () => {
 
 describe('startControlPlane', () => {
   test('makes an admin token at the first start only, and keeps secrets out of the journal', async () => {
-    const options = { dir: await temporaryDir(), host: '127.0.0.1', port: 0, log: silent };
+    const options = {
+      dir: await temporaryDir(),
+      host: '127.0.0.1',
+      port: 0,
+      admin: ADMIN,
+      log: silent,
+    };
     const first = await startControlPlane(options);
     const { adminToken = '' } = first;
     const journal = async (url: string): Promise<string> =>
@@ -275,7 +280,7 @@ describe('startControlPlane', () => {
 
   test('a second one on the same state is refused, and the first goes on', async () => {
     const cp = await TestControlPlane.start();
-    const options = { dir: cp.dir, host: '127.0.0.1', port: 0, log: pino({ level: 'silent' }) };
+    const options = { dir: cp.dir, host: '127.0.0.1', port: 0, admin: ADMIN, log: silent };
     await expect(startControlPlane(options)).rejects.toMatchObject({ code: 'conflict' });
     expect(await cp.sequence()).toBe(1);
   });
@@ -284,7 +289,7 @@ describe('startControlPlane', () => {
     const cp = await TestControlPlane.start();
     const dir = await temporaryDir();
     const port = Number(new URL(cp.url).port);
-    const options = { dir, host: '127.0.0.1', log: silent };
+    const options = { dir, host: '127.0.0.1', admin: ADMIN, log: silent };
     await expect(startControlPlane({ ...options, port })).rejects.toMatchObject({
       code: 'conflict',
       message: expect.stringContaining(String(port)),

@@ -11,13 +11,19 @@ import { FakeClock } from '#test/scenario/kit/clock.ts';
 
 export const silent = pino({ level: 'silent' });
 
+/** Any free port for those who watch. */
+export const ADMIN = { host: '127.0.0.1', port: 0 };
+
 export const LOAD = {
   requests: 0,
   hits: 0,
+  hitBytes: 0,
   upstreamRequests: 0,
   bytesSent: 0,
   objects: 0,
   storedBytes: 0,
+  connections: 0,
+  tunnels: 0,
 };
 
 /** Without connections kept alive, which a restart would cut. */
@@ -62,7 +68,7 @@ export class TestControlPlane {
   /** Starts on the port that it had before, as a restarted process does. */
   async start(): Promise<void> {
     const { dir, clock } = this;
-    const at = { dir, clock, log: silent, host: '127.0.0.1', port: this.#port };
+    const at = { dir, clock, log: silent, host: '127.0.0.1', port: this.#port, admin: ADMIN };
     this.#running = await startControlPlane({ ...at, adminToken: 'admin-token' });
     this.#port = Number(new URL(this.#running.url).port);
   }

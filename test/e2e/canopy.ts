@@ -17,6 +17,7 @@ export interface Finished {
 export interface Place {
   readonly name: string;
   readonly url: string;
+  readonly adminUrl: string;
   readonly pid: number;
   readonly location: { readonly name: string };
 }
@@ -28,7 +29,12 @@ export interface ReadyFile {
   readonly origin: Place | null;
   readonly origins: readonly Place[];
   readonly routers: readonly Place[];
-  readonly controlPlane: { readonly url: string; readonly token: string; readonly pid: number };
+  readonly controlPlane: {
+    readonly url: string;
+    readonly adminUrl: string;
+    readonly token: string;
+    readonly pid: number;
+  };
 }
 
 interface RunOptions {
@@ -149,7 +155,7 @@ export class RunningUp extends LongRunning {
     return this.#ready;
   }
 
-  get places(): readonly { readonly url: string; readonly pid: number }[] {
+  get places(): readonly Pick<Place, 'url' | 'adminUrl' | 'pid'>[] {
     const { edges, midTiers, origin, controlPlane } = this.ready;
     return [...edges, ...midTiers, ...(origin === null ? [] : [origin]), controlPlane];
   }

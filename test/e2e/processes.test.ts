@@ -18,7 +18,10 @@ async function serving(
   args: readonly string[],
   environment: Readonly<Record<string, string>> = {},
 ): Promise<{ process: LongRunning; url: string }> {
-  const process = new LongRunning(args, { cwd: dir, environment });
+  const process = new LongRunning(args, {
+    cwd: dir,
+    environment: { CANOPY_ADMIN: '127.0.0.1:0', ...environment },
+  });
   running.push(process);
   await process.says('serving on ');
   return { process, url: /serving on (\S+)/.exec(process.stdout)?.[1] ?? '' };

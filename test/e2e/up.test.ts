@@ -30,9 +30,10 @@ describe('a network with an origin of its own', () => {
     expect(routers).toEqual([]);
     for (const place of up.places) {
       expect(up.stdout).toContain(place.url);
+      expect(up.stdout).toContain(place.adminUrl);
       expect(isRunning(place.pid)).toBe(true);
     }
-    expect(up.stdout.match(/^ {2}curl /gm)).toHaveLength(3);
+    expect(up.stdout.match(/^ {2}curl /gm)).toHaveLength(4);
     expect(up.stdout).not.toContain(controlPlane.token);
     expect((await stat(join(up.dir, 'ready.json'))).mode & 0o777).toBe(0o600);
   });

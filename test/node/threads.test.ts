@@ -5,11 +5,14 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { systemClock } from '#core/clock.ts';
+import type { Config } from '#core/contract/event.ts';
 import { siteSchema } from '#core/contract/site.ts';
 import { NodeLease } from '#core/node/lease.ts';
 import { Threads } from '#core/serving/threads.ts';
+import type { MetricName } from '#core/telemetry/metrics.ts';
+import { Samples } from '#core/telemetry/samples.ts';
 
 const CONNECTIONS = 30;
 
@@ -28,7 +31,8 @@ function send(url: string, method: string): Promise<string> {
   });
 }
 
-test('what one thread has seen changed, all have forgotten when the answer goes out', async () => {
+/** Three threads of an edge before an origin whose `/cart` can be changed. */
+async function edge(module: string) {
   const dir = await mkdtemp(join(tmpdir(), 'canopy-threads-'));
   let value = 'old';
   const origin = createServer((incoming, outgoing) => {
@@ -45,7 +49,7 @@ test('what one thread has seen changed, all have forgotten when the answer goes 
   });
   const errors: unknown[] = [];
   const threads = new Threads({
-    module: new URL('../../edge/worker.ts', import.meta.url),
+    module: new URL(module, import.meta.url),
     count: 3,
     data: {
       name: 'oslo',
@@ -56,19 +60,47 @@ test('what one thread has seen changed, all have forgotten when the answer goes 
     },
     log: { error: (...problem) => void errors.push(problem) },
   });
-  try {
-    const network = { tierKey: 'a key for this test only' };
-    const config = { sequence: 1, network, sites: [site], nodes: [], bans: [] };
-    await threads.apply(config, undefined, false);
-    const url = await threads.listen('127.0.0.1', 0);
-    expect([...(await bodies(url))]).toEqual(['old']);
-    await send(url, 'POST');
-    expect([...(await bodies(url))]).toEqual(['new']);
-    expect(errors).toEqual([]);
-  } finally {
+  onTestFinished(async () => {
     await threads.close(1000);
     origin.closeAllConnections();
     origin.close();
     await rm(dir, { recursive: true, force: true });
-  }
+  });
+  const network = { tierKey: 'a key for this test only' };
+  const config: Config = { sequence: 1, network, sites: [site], nodes: [], bans: [] };
+  await threads.apply(config, undefined, false);
+  return { threads, config, errors, url: await threads.listen('127.0.0.1', 0) };
+}
+
+test('what one thread has seen changed, all have forgotten when the answer goes out', async () => {
+  const { url, errors } = await edge('../../edge/worker.ts');
+  expect([...(await bodies(url))]).toEqual(['old']);
+  await send(url, 'POST');
+  expect([...(await bodies(url))]).toEqual(['new']);
+  expect(errors).toEqual([]);
+});
+
+test('what threads have counted outlives them, what they held does not', async () => {
+  const { threads, config, errors, url } = await edge('./mortal-edge.ts');
+  const measured = async (name: MetricName): Promise<number> => {
+    const samples = new Samples();
+    await threads.sample(samples);
+    return [...(samples.byMetric.get(name)?.values() ?? [])].reduce((sum, n) => sum + n, 0);
+  };
+  await bodies(url);
+  // Nobody has asked for these before the threads fail.
+  const event = { type: 'node.delete', name: 'rome', sequence: 2, at: 0 } as const;
+  await threads.apply({ ...config, sequence: 2 }, event, false);
+  const failed = () => measured('canopy_threads_failed_total');
+  await expect.poll(failed, { timeout: 20_000 }).toBe(3);
+  expect(await measured('canopy_threads')).toBe(3);
+  expect(await measured('canopy_requests_total')).toBe(CONNECTIONS);
+  expect(await measured('canopy_upstream_requests_total')).toBe(1);
+  expect(await measured('canopy_store_objects')).toBe(0);
+  expect(threads.load()).toMatchObject({ requests: CONNECTIONS, objects: 0, connections: 0 });
+  expect(errors).toHaveLength(3);
+
+  const answered = () => send(url, 'GET').catch(() => 'not yet');
+  await expect.poll(answered, { timeout: 20_000 }).toBe('old');
+  expect(await measured('canopy_requests_total')).toBe(CONNECTIONS + 1);
 });

@@ -21,6 +21,7 @@ async function network() {
     dir: join(dir, 'control-plane'),
     host: '127.0.0.1',
     port: 0,
+    admin: { host: '127.0.0.1', port: 0 },
     adminToken: ADMIN_TOKEN,
     log: quiet,
   });
@@ -41,6 +42,7 @@ async function network() {
     dir: join(dir, 'origin'),
     host: '127.0.0.1',
     port: 0,
+    admin: { host: '127.0.0.1', port: 0 },
   };
   return { controlPlane, options, tellUrl: (url: string) => put('/v1/nodes/origin', node(url)) };
 }

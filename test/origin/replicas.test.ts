@@ -144,7 +144,7 @@ const authorization = { Authorization: `Bearer ${ADMIN_TOKEN}` };
 
 test('what is published while an origin is away it has before it serves again', async () => {
   const dir = await temporaryDir();
-  const at = { host: '127.0.0.1', port: 0 };
+  const at = { host: '127.0.0.1', port: 0, admin: { host: '127.0.0.1', port: 0 } };
   const controlPlane = await startControlPlane({
     ...at,
     dir: join(dir, 'control-plane'),

@@ -3,6 +3,7 @@ import { expect, test } from 'vitest';
 import { z } from 'zod';
 import { siteSchema } from '#core/contract/site.ts';
 import { ERRORS } from '#core/errors.ts';
+import { METRICS } from '#core/telemetry/metrics.ts';
 
 const page = (name: string): Promise<string> =>
   readFile(new URL(`../../docs/${name}`, import.meta.url), 'utf8');
@@ -50,4 +51,19 @@ test('every error code is documented as it is', async () => {
       `| \`${code}\` | ${status} | ${side} | ${retrySafe ? 'yes' : 'no'} | ${title} |`,
     );
   }
+});
+
+test('every metric is documented as it is, among those of its processes', async () => {
+  const text = (await page('metrics.md')).replaceAll(/ +/g, ' ');
+  const documented = text.split('\n## ').flatMap((section) => {
+    const group = /^.* \(`([a-z-]+)`\)\n/.exec(section)?.[1] ?? '';
+    return [...section.matchAll(/^\| `(canopy_[^`|]+)`(.*)$/gm)].map(
+      ([, name, rest]) => `${group} ${name}${rest}`,
+    );
+  });
+  const actual = Object.entries(METRICS).map(([name, { group, type, labels, help }]) => {
+    const named = labels.map((label) => `\`${label}\``).join(', ');
+    return `${group} ${name} | ${type} | ${named} | ${help} |`.replaceAll(/ +/g, ' ');
+  });
+  expect(documented).toEqual(actual);
 });

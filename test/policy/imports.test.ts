@@ -41,6 +41,10 @@ test.each([
   ['mid-tier/j.ts', '../control-plane/server.ts'],
   ['origin/k.ts', '#control-plane/server.ts'],
   ['control-plane/l.ts', '#edge/request.ts'],
+  ['core/cache/eviction/r.ts', 'node:fs'],
+  ['core/cache/eviction/s.ts', '#core/cache/memory.ts'],
+  ['core/cache/t.ts', '#bench/traces.ts'],
+  ['cli/u.ts', '../bench/traces.ts'],
 ])('%s may not import %s', async (file, module) => {
   expect(await lint(file, using(module))).toContain('no-restricted-imports');
 });
@@ -50,6 +54,7 @@ test.each([
   ['control-plane/n.ts', '#core/contract/site.ts'],
   ['core/cache/o.ts', '#core/cache/policy/decide.ts'],
   ['cli/p.ts', '#edge/process.ts'],
+  ['bench/v.ts', '#cli/simulate/requests.ts'],
 ])('%s may import %s', async (file, module) => {
   expect(await lint(file, using(module))).not.toContain('no-restricted-imports');
 });

@@ -30,7 +30,10 @@ describe('parseRange', () => {
     ['unsatisfiable ones are left out', 'bytes=99-,0-1,-0', 10, '0-1'],
     ['the order asked is kept', 'bytes=5-6,0-1', 10, '5-6,0-1'],
     ['numbers beyond 2^53', 'bytes=0-99999999999999999999', 10, '0-9'],
-    ['a whole set of touching ranges', 'bytes=0-4,5-9', 10, '0-4,5-9'],
+    ['RFC 9110 §15.3.7.2 touching ranges are one', 'bytes=0-4,5-9', 10, '0-9'],
+    ['RFC 9110 §15.3.7.2 overlapping ranges are one', 'bytes=0-4,6-7,3-5', 10, '0-7'],
+    ['one within another', 'bytes=5-6,0-1,4-8', 10, '4-8,0-1'],
+    ['a byte apart they are two', 'bytes=0-4,6-9', 10, '0-4,6-9'],
 
     ['RFC 9110 §14.1.2 first-pos at the end', 'bytes=10-', 10, 'unsatisfiable'],
     ['RFC 9110 §14.1.2 suffix of nothing', 'bytes=-0', 10, 'unsatisfiable'],
@@ -64,6 +67,9 @@ describe('parseRange', () => {
         expect(ranges.every(({ start, end }) => start <= end && end < size)).toBe(true);
         const total = ranges.reduce((sum, { start, end }) => sum + end - start + 1, 0);
         expect(total).toBeLessThanOrEqual(size);
+        const sorted = ranges.toSorted((a, b) => a.start - b.start);
+        const apart = sorted.every((range, i) => range.start > (sorted[i - 1]?.end ?? -2) + 1);
+        expect(apart).toBe(true);
       }),
       { numRuns: 2000 },
     );

@@ -35,17 +35,18 @@ test.each([
   ['several ranges', 'GET', 'bytes=20000-20001,30000-30001', undefined],
   ['another unit', 'GET', 'items=20000-', undefined],
   ['a number that cannot be counted with', 'GET', `bytes=${'9'.repeat(30)}-`, undefined],
-  ['far in', 'GET', 'bytes=20000-20001', { range: 'bytes=16384-20479', index: 4 }],
-  ['far in, open', 'GET', 'bytes=20480-', { range: 'bytes=20480-24575', index: 5 }],
+  ['far in', 'GET', 'bytes=20000-20001', { range: 'bytes=16384-20479', index: 4, isOwn: false }],
+  ['far in, open', 'GET', 'bytes=20480-', { range: 'bytes=20480-24575', index: 5, isOwn: false }],
+  ['a short suffix', 'GET', 'bytes=-500', { range: 'bytes=-500', index: undefined, isOwn: true }],
   [
-    'a suffix, whose place is not known',
+    'a long suffix, whose place is not known',
     'GET',
-    'bytes=-500',
-    { range: 'bytes=-1', index: undefined },
+    'bytes=-501',
+    { range: 'bytes=-1', index: undefined, isOwn: false },
   ],
 ])('probe: %s', (_, method, range, expected) => {
   const fields = range === undefined ? [] : ['Range', range];
-  expect(probeFor(method, fields, settings)).toEqual(expected);
+  expect(probeFor(method, fields, settings, 500)).toEqual(expected);
 });
 
 test.each([

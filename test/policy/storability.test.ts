@@ -65,18 +65,29 @@ test.each<Row>([
     { authorized: true },
   ],
   ['a cookie is for one client', { ...FRESH, 'Set-Cookie': 'a=b' }, 'set-cookie'],
-  [
+  ...[
+    { 'Last-Modified': at(-1000) },
+    { 'Cache-Control': 'max-age=0', ETag: '"1"' },
+    { 'Cache-Control': 'max-age=0', Expires: at(60), ETag: '"1"' },
+    { Expires: at(-60), ETag: '"1"' },
+  ].map((silent): Row => [
     'nor is it stored where only the site allows it',
-    { ...FRESH, 'Set-Cookie': 'a=b' },
+    { ...silent, 'Set-Cookie': 'a=b' },
     'set-cookie',
     { settings: { storeSetCookie: true } },
-  ],
+  ]),
   [
     'nor where only the origin does',
     { 'Cache-Control': 'public, max-age=60', 'Set-Cookie': 'a=b' },
     'set-cookie',
   ],
-  ...['public, max-age=60', 's-maxage=60'].map((allowed): Row => [
+  [
+    'a cookie for everybody, by site and Expires',
+    { Expires: at(60), 'Set-Cookie': 'a=b' },
+    'storable',
+    { settings: { storeSetCookie: true } },
+  ],
+  ...['public, max-age=60', 'max-age=60', 's-maxage=60'].map((allowed): Row => [
     `a cookie for everybody, by site and ${allowed}`,
     { 'Cache-Control': allowed, 'Set-Cookie': 'a=b' },
     'storable',

@@ -106,13 +106,15 @@ export class FenceModel {
     await this.#travel();
     const node = this.#nodes.find(({ name }) => parent.url === `http://${name}`);
     if (node?.reachable === false) {
-      throw new AttemptFailed(parent, 'unreachable', new Error('It is down'));
+      attempt.onEnd('refused');
+      throw new AttemptFailed(parent, 'refused', new Error('It is down'));
     }
     const { status, fields, content } =
       node === undefined
         ? this.#originAnswers(attempt)
         : await handled(node, attempt.target, attempt.fields);
     await this.#travel();
+    attempt.onEnd('complete');
     return {
       parent,
       status,
@@ -338,7 +340,7 @@ export class FenceModel {
     if (beat !== undefined) return lease.granted(beat.sentAtMs, beat.leaseMs);
     if (!node.linked) return;
     const sentAtMs = clock.monotonicMs();
-    const heartbeat = { fence, pid: 1, version: '1', load: LOAD };
+    const heartbeat = { fence, pid: 1, version: '1', load: LOAD, parents: [] };
     const { completedFence } = this.#purges;
     if (!this.#leases.heartbeat(this.#known(node), heartbeat, completedFence)) return;
     node.beat = { sentAtMs, leaseMs: LEASE_MS };

@@ -8,7 +8,9 @@ import type { Manifest } from '#core/cache/object.ts';
 import { SliceReader } from '#core/cache/slices/reader.ts';
 import { Slices } from '#core/cache/slices/slices.ts';
 import { servedSite } from '#core/cache/served-site.ts';
+import { systemClock } from '#core/clock.ts';
 import { siteSchema } from '#core/contract/site.ts';
+import { fieldValue } from '#core/http/fields.ts';
 import type { ByteRange } from '#core/http/ranges.ts';
 import { readRequest } from '#core/http/request.ts';
 import type { UpstreamResponse } from '#core/tree/attempt.ts';
@@ -58,6 +60,17 @@ function treeOf({ whole, ranges, pieceBytes }: Parent, asked: string[]): Tree {
   } as unknown as Tree;
 }
 
+const sourcesOf = (tree: Tree) => ({
+  clock: systemClock,
+  source: {
+    fetch: (_: Lookup, request: UpstreamRequest) => tree.fetch(request),
+    isHome: () => true,
+    threads: 1,
+  },
+  tree,
+  fence: new Fence(),
+});
+
 const lookup: Lookup = {
   site: servedSite(siteSchema.parse({ name: 'site', hosts: ['*'], origin: { kind: 'push' } })),
   key: 'site /film',
@@ -95,7 +108,8 @@ async function all(content: AsyncIterable<Buffer>): Promise<Buffer> {
 
 const objects = fc.record({
   size: fc.integer({ min: 1, max: 2000 }),
-  sliceBytes: fc.integer({ min: 1, max: 700 }),
+  /** Not so small that an origin without ranges is read through a thousand times. */
+  sliceBytes: fc.integer({ min: 20, max: 700 }),
   pieceBytes: fc.integer({ min: 1, max: 900 }),
   ranges: fc.boolean(),
   isStored: fc.boolean(),
@@ -112,9 +126,8 @@ test('any ranges read at the same time are those of the object', async () => {
       );
       const store = new MemoryStore(given.memoryBytes);
       const slices = new Slices({
+        ...sourcesOf(treeOf({ whole, ...given }, [])),
         store,
-        tree: treeOf({ whole, ...given }, []),
-        fence: new Fence(),
       });
       const manifest = manifestOf(given.size, given.sliceBytes);
       if (given.isStored) store.put(manifest);
@@ -137,7 +150,7 @@ test('while there is room each slice is asked for once', async () => {
     const store = new MemoryStore(50_000_000);
     const asked: string[] = [];
     const tree = treeOf({ whole, ranges: true, pieceBytes: given.pieceBytes }, asked);
-    const slices = new Slices({ store, tree, fence: new Fence() });
+    const slices = new Slices({ ...sourcesOf(tree), store });
     const manifest = manifestOf(given.size, given.sliceBytes);
     store.put(manifest);
     const { signal } = new AbortController();
@@ -156,7 +169,7 @@ test('nothing is fetched for a client that has left', async () => {
   const whole = Buffer.alloc(1000);
   const tree = treeOf({ whole, ranges: true, pieceBytes: 50 }, asked);
   const store = new MemoryStore(1_000_000);
-  const slices = new Slices({ store, tree, fence: new Fence() });
+  const slices = new Slices({ ...sourcesOf(tree), store });
   const manifest = manifestOf(1000, 100);
   store.put(manifest);
   const leaving = new AbortController();
@@ -172,7 +185,7 @@ test('what was purged while it was read is not stored', async () => {
   const whole = Buffer.alloc(1000, 'x');
   const store = new MemoryStore(1_000_000);
   const tree = treeOf({ whole, ranges: true, pieceBytes: 50 }, []);
-  const slices = new Slices({ store, tree, fence: new Fence() });
+  const slices = new Slices({ ...sourcesOf(tree), store });
   const manifest = manifestOf(1000, 100);
   store.put(manifest);
   const { signal } = new AbortController();
@@ -187,7 +200,7 @@ test('what was purged while it was read is not stored', async () => {
 test('a whole answer waits when it is ahead of all who read it', async () => {
   const store = new MemoryStore(1_000_000);
   const tree = treeOf({ whole: Buffer.alloc(0), ranges: true, pieceBytes: 1 }, []);
-  const slices = new Slices({ store, tree, fence: new Fence() });
+  const slices = new Slices({ ...sourcesOf(tree), store });
   const manifest = manifestOf(10_000, 100);
   store.put(manifest);
   let sentBytes = 0;
@@ -207,4 +220,42 @@ test('a whole answer waits when it is ahead of all who read it', async () => {
   let read = 100;
   for await (const piece of reader) read += piece.length;
   expect(read).toBe(10_000);
+});
+
+test('threads that fetch much from one another do not wait for one another', async () => {
+  // So large that few are on their way at once, and each a view of the same bytes.
+  const sliceBytes = 16 * 1024 * 1024;
+  const count = 8;
+  const whole = Buffer.alloc(count * sliceBytes);
+  const tree = treeOf({ whole, ranges: true, pieceBytes: sliceBytes }, []);
+  const { signal } = new AbortController();
+  const keys = ['site /one', 'site /other'];
+  const threads: Slices[] = keys.map((own, i) => {
+    const fetch = async (asking: Lookup, request: UpstreamRequest): Promise<UpstreamResponse> => {
+      if (asking.key === own) return tree.fetch(request);
+      const answer = await tree.fetch(request);
+      const [, start, end] = /(\d+)-(\d+)/.exec(fieldValue(request.fields, 'range') ?? '') ?? [];
+      const range = { start: Number(start), end: Number(end) };
+      const home = threads[1 - i];
+      if (home === undefined) throw new Error('There are two threads');
+      const body = new SliceReader(home, manifest(asking.key), asking, range, signal);
+      return { ...answer, body };
+    };
+    const isHome = ({ key }: Lookup): boolean => key === own;
+    const store = new MemoryStore(whole.length);
+    for (const key of keys) store.put(manifest(key));
+    return new Slices({ ...sourcesOf(tree), source: { fetch, isHome, threads: 2 }, store });
+  });
+  function manifest(key: string): Manifest {
+    return { ...manifestOf(whole.length, sliceBytes), key };
+  }
+  const reads = threads.flatMap((slices, i) =>
+    Array.from({ length: count }, (_, index) => {
+      const key = keys[1 - i] ?? '';
+      const start = index * sliceBytes;
+      const range = { start, end: start + 9 };
+      return all(new SliceReader(slices, manifest(key), { ...lookup, key }, range, signal));
+    }),
+  );
+  for (const bytes of await Promise.all(reads)) expect(bytes.length).toBe(10);
 });

@@ -189,6 +189,32 @@ test('one who does not read does not hold up another', async () => {
   expect(await readdir(dir)).toEqual([]);
 });
 
+test('one on disk that overtakes one in memory leaves it the bytes it may need there', async () => {
+  const room = new SpillRoom(dir, 1000, 30);
+  const body = new FillingBody(false, () => undefined, room, 25);
+  const parts = ['a', 'b', 'c', 'd'].map((letter) => Buffer.alloc(10, letter));
+  const [fast, middle, slow] = [body.read(), body.read(), body.read()];
+  for (const part of parts.slice(0, 3)) body.append(part);
+  await middle.next();
+  for (let i = 0; i < 3; i++) await fast.next();
+  // The slow one is a window behind, the middle one is not: only the former goes to disk.
+  void body.room();
+  expect(room.usedBytes).toBe(30);
+  body.append(parts[3] ?? Buffer.alloc(0));
+  // All that one file holds, and so past the middle one, which goes to disk only now.
+  expect((await slow.next()).value?.toString()).toBe(
+    'a'.repeat(10) + 'b'.repeat(10) + 'c'.repeat(10),
+  );
+  await fast.next();
+  void body.room();
+  body.complete();
+  const rest: Buffer[] = [];
+  for await (const piece of middle) rest.push(piece);
+  expect(Buffer.concat(rest).toString()).toBe(Buffer.concat(parts).subarray(10).toString());
+  await Promise.all([fast.return?.(), slow.return?.()]);
+  expect(room.usedBytes).toBe(0);
+});
+
 test('beyond the room on disk the slowest is cut', async () => {
   const room = new SpillRoom(dir, 4 * MIB);
   const body = new FillingBody(false, () => undefined, room);

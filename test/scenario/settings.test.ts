@@ -51,8 +51,8 @@ scenario(
   { site: { cache: { storeSetCookie: true } } },
   async ({ origin, edge }) => {
     const fields = { 'Set-Cookie': 'theme=light' };
-    origin.answers('/shared', { cacheControl: 'public, max-age=60', fields });
-    origin.answers('/own', { cacheControl: 'max-age=60', fields });
+    origin.answers('/shared', { cacheControl: 'max-age=60', fields });
+    origin.answers('/own', { etag: '"1"', fields });
     for (const path of ['/shared', '/own']) await edge().get(path);
     await edge()
       .get('/shared')

@@ -1,5 +1,7 @@
 import { expect } from 'vitest';
 import type { ScenarioNode } from './kit/node.ts';
+import { RawClient } from './kit/raw.ts';
+import { withRawOrigin } from './kit/raw-scenario.ts';
 import { scenario, type World } from './kit/scenario.ts';
 import { asThreads, homeOf } from './kit/threads.ts';
 import { until } from './kit/until.ts';
@@ -155,6 +157,34 @@ scenario('a transfer from a thread that dies is continued unseen', TWO, async (w
   middle.open();
 });
 
+scenario(
+  'the threads of a node have as many refreshes under way as the site may',
+  { ...TWO, site: { cache: { maxRefreshes: 2 } } },
+  async (world) => {
+    const { origin, clock, gate } = world;
+    const [one, other] = threads(world);
+    asThreads(one, other);
+    const hung = gate();
+    const answer = { cacheControl: 'max-age=10, stale-while-revalidate=600', body: 'old' };
+    const targets = Array.from({ length: 6 }, (_, i) => `/${i}`);
+    for (const target of targets) {
+      origin.answers(target, answer, { ...answer, waitsFor: hung });
+      await one.get(target).sees({ body: 'old' });
+      await other.get(target).sees({ body: 'old' });
+    }
+    clock.advance('11s');
+    const before = origin.requests;
+    for (const thread of [one, other]) {
+      for (const target of targets) await thread.get(target).sees({ body: 'old' });
+    }
+    await hung.reached();
+    expect(origin.requests - before).toBeLessThanOrEqual(2);
+    expect(one.node.engine.counters.refreshesSkipped).toBeGreaterThan(0);
+    hung.open();
+    await until(() => fills(one) === 0 && fills(other) === 0);
+  },
+);
+
 scenario('a failure that one thread met is not met again by the other', TWO, async (world) => {
   const { origin } = world;
   const [one, other] = threads(world);
@@ -190,7 +220,7 @@ scenario('a client that leaves ends what nobody keeps, in both threads', TWO, as
   middle.open();
 });
 
-scenario('a large object crosses between threads, and each cuts its slices', TWO, async (world) => {
+scenario('a large object that crosses between threads is fetched once', TWO, async (world) => {
   const { origin } = world;
   const [one, other] = threads(world);
   asThreads(one, other);
@@ -200,7 +230,35 @@ scenario('a large object crosses between threads, and each cuts its slices', TWO
   const seen = await away.get('/film').sees({ status: 200 });
   expect(seen.body.equals(body)).toBe(true);
   origin.saw('GET /film');
-  await away.get('/film', { Range: 'bytes=5000000-5000009' }).sees({ status: 206, edge: 'fresh' });
+  await away
+    .get('/film', { Range: 'bytes=5000000-5000009' })
+    .sees({ status: 206, edge: 'partial' });
   await home.get('/film', { Range: 'bytes=7000000-7000009' }).sees({ status: 206, edge: 'fresh' });
   origin.saw();
 });
+
+withRawOrigin(
+  'hints pass between threads ahead of the answer',
+  (socket) =>
+    socket.write(
+      'HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\n\r\n' +
+        'HTTP/1.1 200 OK\r\nContent-Length: 2\r\nCache-Control: max-age=60\r\n\r\nok',
+    ),
+  async (world, origin) => {
+    const [one, other] = threads(world);
+    asThreads(one, other);
+    const { away } = homeOf('/a', one, other);
+    const get = 'GET /a HTTP/1.1\r\nHost: www.example.org\r\n\r\n';
+    const client = new RawClient(away.url).send(get);
+    expect(await client.answer()).toMatchObject({
+      status: 103,
+      headers: { link: '</a.css>; rel=preload' },
+    });
+    expect(await client.answer()).toMatchObject({ status: 200, body: 'ok' });
+    expect(away.node.engine.counters.fromSiblings).toBe(1);
+    expect(await client.send(get).answer()).toMatchObject({ status: 200 });
+    client.socket.destroy();
+    expect(origin.requests).toHaveLength(1);
+  },
+  TWO,
+);

@@ -1,35 +1,8 @@
 import { type IncomingMessage, request } from 'node:http';
 import { buffer } from 'node:stream/consumers';
 import { expect } from 'vitest';
+import { answer, asked, film, LARGE, part, range, SIZE, SLICE_BYTES, SLICES } from './kit/film.ts';
 import { scenario } from './kit/scenario.ts';
-
-const SLICE_BYTES = 4096;
-const LARGE = { site: { cache: { sliceBytes: SLICE_BYTES, sliceAboveBytes: 10_000 } } };
-const SLICES = 20;
-/** The last slice is a short one. */
-const SIZE = SLICES * SLICE_BYTES - 1000;
-
-/** Bytes that differ from slice to slice, and from version to version. */
-const film = (version = 1): Buffer =>
-  Buffer.from(Array.from({ length: SIZE }, (_, i) => (i * 31 + (i >> 8) * 7 + version) % 256));
-
-const answer = (version = 1) =>
-  ({
-    cacheControl: 'max-age=60',
-    etag: `"${version}"`,
-    body: film(version),
-    ranges: true,
-  }) as const;
-
-const part = (start: number, end: number, version = 1) =>
-  ({ status: 206, body: film(version).subarray(start, end + 1) }) as const;
-
-const range = (start: number, end: number | '' = ''): Record<string, string> => ({
-  Range: `bytes=${start}-${end}`,
-});
-
-const asked = (index: number, etag = '"1"'): string =>
-  `GET /film range bytes=${index * SLICE_BYTES}-${Math.min((index + 1) * SLICE_BYTES, SIZE) - 1} if-range ${etag}`;
 
 /** Moves the clock each turn until the mid-tier has answered one request more. */
 async function untilAsked(
@@ -85,7 +58,7 @@ scenario('a suffix range learns the size first', LARGE, async ({ origin, edge })
   await edge()
     .get('/film', { Range: 'bytes=-50' })
     .sees(part(SIZE - 50, SIZE - 1));
-  origin.saw('GET /film range bytes=-1', asked(SLICES - 1));
+  origin.saw('GET /film range bytes=-50', asked(SLICES - 1));
 });
 
 scenario('seeking back and forth fetches each slice once', LARGE, async ({ origin, edge }) => {
@@ -282,11 +255,6 @@ scenario('a weak validator does not allow slices', LARGE, async ({ origin, edge 
   await edge().get('/film', range(40_000, 40_099)).sees(part(40_000, 40_099));
   await edge().get('/film').sees({ edge: 'fresh', body: film() });
   expect(edge().node.load().objects).toBe(1);
-});
-
-scenario('several ranges are answered whole', LARGE, async ({ origin, edge }) => {
-  origin.answers('/film', answer());
-  await edge().get('/film', { Range: 'bytes=0-9,50000-50009' }).sees({ status: 200, body: film() });
 });
 
 scenario(

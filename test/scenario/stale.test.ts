@@ -6,6 +6,8 @@ import { until } from './kit/until.ts';
 const ALONE = { midTiers: [] };
 const SWR = { cacheControl: 'max-age=10, stale-while-revalidate=600', etag: '"1"' };
 
+const inLanguage = (body: string) => ({ ...SWR, fields: { Vary: 'Accept-Language' }, body });
+
 const settled = (node: ScenarioNode): Promise<void> =>
   until(() => node.node.engine.underWay.fills === 0);
 
@@ -50,6 +52,27 @@ scenario('a failed refresh is tried again ever more rarely', ALONE, async (world
   await edge().get('/a').sees({ edge: 'stale-if-error' });
   clock.advance('1101ms');
   await asksOnce();
+});
+
+scenario('a refresh that failed says nothing of other variants', ALONE, async (world) => {
+  const { origin, edge, clock } = world;
+  const [english, french] = [{ 'Accept-Language': 'en' }, { 'Accept-Language': 'fr' }];
+  origin.answers(
+    '/a',
+    inLanguage('one'),
+    inLanguage('un'),
+    { status: 500 },
+    { ...inLanguage('deux'), etag: '"2"' },
+  );
+  await edge().get('/a', english).sees({ body: 'one' });
+  await edge().get('/a', french).sees({ body: 'un' });
+  clock.advance('11s');
+  await edge().get('/a', english).sees({ edge: 'stale-while-revalidate', body: 'one' });
+  await settled(edge());
+  await edge().get('/a', french).sees({ edge: 'stale-while-revalidate', body: 'un' });
+  await settled(edge());
+  await edge().get('/a', french).sees({ edge: 'fresh', body: 'deux' });
+  await edge().get('/a', english).sees({ edge: 'stale-if-error', body: 'one' });
 });
 
 scenario(

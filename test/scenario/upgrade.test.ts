@@ -39,7 +39,7 @@ scenario('a WebSocket through both tiers', async ({ edge, midTier, changeSite })
   expect(((await closed) as [CloseEvent])[0].wasClean).toBe(true);
   expect(upgrades).toEqual([new URL(edge().url).hostname]);
   for (const { node } of [edge(), midTier()]) {
-    await expect.poll(() => node.counters.decisions.get('pass upgrade')).toBe(1);
+    await expect.poll(() => node.counters.decided('pass', 'upgrade')).toBe(1);
     expect(node.load()).toMatchObject({ objects: 0, upstreamRequests: 1 });
   }
   await new Promise((resolve) => void server.close(resolve));

@@ -38,7 +38,7 @@ export type Reason =
   | 'uri-miss'
   /** Only other variants are stored. */
   | 'vary-miss'
-  /** Only other slices of the object are stored. Learnt while it is served, never decided. */
+  /** Only another part of the object is stored; of one in slices this is learnt while it is served. */
   | 'partial'
   /** What is stored was purged. */
   | 'purged'
@@ -94,7 +94,7 @@ export interface DecisionInput {
   readonly clientDirectives: RequestDirectives | undefined;
   /** Another node asks: stale content from before a soft purge must not travel between tiers. */
   readonly fromTier: boolean;
-  readonly stored: StoredState | 'uri-miss' | 'vary-miss' | 'purged';
+  readonly stored: StoredState | 'uri-miss' | 'vary-miss' | 'purged' | 'partial';
   readonly settings: CacheSettings;
   readonly onLeaseEnd: Site['onLeaseEnd'];
   readonly leaseEnded: boolean;

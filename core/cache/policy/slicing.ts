@@ -1,5 +1,5 @@
 import type { CacheSettings } from '#core/contract/site.ts';
-import { type Fields, fieldValue, withoutFields } from '#core/http/fields.ts';
+import { type Fields, fieldValue, hasField, withoutFields } from '#core/http/fields.ts';
 import { contentLength, parseBytes } from '#core/http/length.ts';
 import type { ByteRange } from '#core/http/ranges.ts';
 import type { ResponseFacts } from './response.ts';
@@ -36,29 +36,39 @@ export function sliceRange({ size, sliceBytes }: Cut, index: number): ByteRange 
 export interface Probe {
   /** Value of `Range`. */
   readonly range: string;
-  /** The slice that it asks for; `undefined`: it only asks how large the object is. */
+  /** The slice that it asks for; `undefined`: it asks how large the object is. */
   readonly index: number | undefined;
+  /** It is just what the client asks for. */
+  readonly isOwn: boolean;
 }
 
 const FROM = /^bytes=(\d+)-\d*$/i;
-const SUFFIX = /^bytes=-\d+$/i;
+const SUFFIX = /^bytes=-(\d+)$/i;
 
 /**
  * For a first request that starts far inside what may be a large object: what to ask for, so that
- * nobody waits for all that comes before. `undefined`: ask for the whole.
+ * nobody waits for all that comes before. A suffix is asked for as it is where it is short: of a
+ * small object it may be all that is ever wanted, or all there is. `undefined`: ask for the whole.
+ * @param maxPartBytes how long a suffix may be to be short
  */
 export function probeFor(
   method: string,
   requestFields: Fields,
   { sliceBytes, sliceAboveBytes }: CacheSettings,
+  maxPartBytes: number,
 ): Probe | undefined {
   const range = method === 'GET' ? fieldValue(requestFields, 'range') : undefined;
   if (range === undefined) return undefined;
-  if (SUFFIX.test(range)) return { range: 'bytes=-1', index: undefined };
-  const start = Number(FROM.exec(range)?.[1] ?? 0);
-  if (!Number.isSafeInteger(start) || start < sliceAboveBytes) return undefined;
-  const index = Math.floor(start / sliceBytes);
-  return { range: `bytes=${index * sliceBytes}-${(index + 1) * sliceBytes - 1}`, index };
+  const suffix = SUFFIX.exec(range)?.[1];
+  if (suffix !== undefined) {
+    const isOwn = Number(suffix) <= maxPartBytes && !hasField(requestFields, 'if-range');
+    return { range: isOwn ? range : 'bytes=-1', index: undefined, isOwn };
+  }
+  const from = Number(FROM.exec(range)?.[1] ?? 0);
+  if (!Number.isSafeInteger(from) || from < sliceAboveBytes) return undefined;
+  const index = Math.floor(from / sliceBytes);
+  const [start, end] = [index * sliceBytes, (index + 1) * sliceBytes - 1];
+  return { range: `bytes=${start}-${end}`, index, isOwn: false };
 }
 
 /** A `Content-Range` of RFC 9110 §14.4 whose complete length is known. */

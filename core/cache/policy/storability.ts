@@ -70,9 +70,15 @@ function sharingAllowed({ directives }: ResponseFacts): boolean {
   return directives.public || directives.mustRevalidate || directives.sMaxageSeconds !== undefined;
 }
 
-/** The origin had shared caches in mind, and so its cookie is for everybody. */
-function sharingMeant({ directives, targeted }: ResponseFacts): boolean {
-  return directives.public || directives.sMaxageSeconds !== undefined || targeted;
+/**
+ * The origin had caches in mind, and so its cookie is for everybody: it says for how long, or that
+ * they are public. A lifetime of nothing says the contrary.
+ */
+function sharingMeant({ directives, targeted, expiresMs, dateMs }: ResponseFacts): boolean {
+  const { sMaxageSeconds, maxAgeSeconds } = directives;
+  if (directives.public || targeted || sMaxageSeconds !== undefined) return true;
+  if (maxAgeSeconds !== undefined) return maxAgeSeconds > 0;
+  return expiresMs !== undefined && expiresMs > dateMs;
 }
 
 function reusable(facts: ResponseFacts, settings: CacheSettings): boolean {

@@ -18,3 +18,7 @@ function selectingValue(name: string, fields: Fields): string {
   // An absent field only matches an absent field, so it must differ from an empty one.
   return value === undefined ? '-' : `+${value.trim().replaceAll(/\s*,\s*/g, ',')}`;
 }
+
+/** All names in `varies`, in the one order that `variantSelector` needs; `*` tells nothing apart. */
+export const unitedVary = (...varies: readonly (readonly string[])[]): readonly string[] =>
+  [...new Set(varies.flat())].filter((name) => name !== '*').toSorted();

@@ -1,6 +1,7 @@
 import type { Lookup } from '#core/cache/engine.ts';
 import type { ErrorCode } from '#core/errors.ts';
 import type { Fields } from '#core/http/fields.ts';
+import type { Parent } from '#core/tree/parents.ts';
 
 /** A fill that one thread asks the object's home for: its lookup, without what cannot be sent. */
 export interface Asked extends Omit<Lookup, 'site' | 'upstreamFields' | 'client'> {
@@ -44,6 +45,9 @@ export type SiblingMessage =
     }
   /** The home cannot take the request at all, so that the asking thread helps itself. */
   | { readonly type: 'refused'; readonly id: number };
+
+/** Who has answered, where another thread has. */
+export const SIBLING: Parent = { name: 'sibling', url: '', tier: 'mid-tier' };
 
 /** Bytes of content that may be on their way to a thread that has not read them. */
 export const SIBLING_WINDOW_BYTES = 1024 * 1024;

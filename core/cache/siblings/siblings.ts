@@ -12,7 +12,7 @@ import type { Tree, UpstreamRequest } from '#core/tree/tree.ts';
 import type { AnswerSibling } from './answering.ts';
 import { SiblingLost } from './asking.ts';
 import { SiblingLink } from './link.ts';
-import type { Asked } from './messages.ts';
+import { type Asked, SIBLING } from './messages.ts';
 
 export interface SiblingsOptions {
   readonly clock: Clock;
@@ -55,11 +55,8 @@ export class Siblings {
   /** Resolves with the answer of the key's home, or of the tree where that is this thread. */
   async fetch(lookup: Lookup, request: UpstreamRequest): Promise<UpstreamResponse> {
     const { tree, counters } = this.#options;
-    const alone = this.#seats.length < 2 || lookup.fromSibling === true;
-    // What is asked of a part is the probe of a large object, whose slices each thread fetches itself.
-    const part = hasField(request.fields, 'range');
-    const link = alone || part ? undefined : this.#homeOf(lookup);
-    if (link === undefined) return tree.fetch(request);
+    const link = this.#homeOf(lookup);
+    if (link === undefined || asksPastCaches(lookup, request)) return tree.fetch(request);
     try {
       const response = await this.#ask(link, lookup, request);
       counters.fromSiblings++;
@@ -70,6 +67,14 @@ export class Siblings {
     }
   }
 
+  get threads(): number {
+    return Math.max(1, this.#seats.length);
+  }
+
+  isHome(lookup: Lookup): boolean {
+    return this.#homeOf(lookup) === undefined;
+  }
+
   close(): void {
     for (const { link } of this.#seats) link?.close();
   }
@@ -78,11 +83,9 @@ export class Siblings {
     this.#seats = [...this.#seats.filter(({ name }) => name !== added.name), added];
   }
 
-  #homeOf({ key, site, fromTier, request }: Lookup): SiblingLink | undefined {
-    // The home knows nothing of what a client asks of caches; what is honoured goes to the tree.
-    if (!fromTier && site.cache.honourClientCacheControl && asksOfCaches(request.fields)) {
-      return undefined;
-    }
+  /** `undefined`: this very thread. */
+  #homeOf({ key, fromSibling }: Lookup): SiblingLink | undefined {
+    if (this.#seats.length < 2 || fromSibling === true) return undefined;
     return rendezvous(this.#seats, key)[0]?.link;
   }
 
@@ -99,7 +102,7 @@ export class Siblings {
     const cancel: Cancel = clock.after(lookup.site.cache.waitTimeoutMs, () => asking.giveUp());
     const { status, fields, asOf, body } = await asking.answer.finally(cancel);
     const response: UpstreamResponse = {
-      parent: { name: 'sibling', url: '', tier: 'mid-tier' },
+      parent: SIBLING,
       status,
       fields: [
         ...withoutFields(fields, (name) => name === TIER_FIELDS.fence.toLowerCase()),
@@ -130,13 +133,26 @@ const seat = (slot: number, link: SiblingLink | undefined): Seat => ({
   link,
 });
 
-const asksOfCaches = (fields: Lookup['request']['fields']): boolean =>
-  hasField(fields, 'cache-control') || hasField(fields, 'pragma');
+/**
+ * Whether a client asks of caches what is honoured, of which the home knows nothing. But a slice is
+ * of the one version that is being read, whoever it comes from.
+ */
+const asksPastCaches = (
+  { site, fromTier, request: { fields } }: Lookup,
+  request: UpstreamRequest,
+): boolean =>
+  !fromTier &&
+  site.cache.honourClientCacheControl &&
+  (hasField(fields, 'cache-control') || hasField(fields, 'pragma')) &&
+  !hasField(request.fields, 'if-range');
 
-/** The fill as its home is to see it: on behalf of everybody, save for what this thread validates. */
+/** Of what is asked upstream, that which concerns not everybody but what this thread has stored, or lacks. */
+const OF_THIS_THREAD = ['If-None-Match', 'If-Modified-Since', 'Range', 'If-Range'];
+
+/** The fill as its home is to see it. */
 function askedOf(lookup: Lookup, { fields, fence, changed }: UpstreamRequest): Asked {
   const { site, upstreamFields: _, client: __, ...rest } = lookup;
-  const validators = ['If-None-Match', 'If-Modified-Since'].flatMap((name) => {
+  const own = OF_THIS_THREAD.flatMap((name) => {
     const value = fieldValue(fields, name.toLowerCase());
     return value === undefined ? [] : [name, value];
   });
@@ -146,7 +162,7 @@ function askedOf(lookup: Lookup, { fields, fence, changed }: UpstreamRequest): A
     request: {
       ...lookup.request,
       method: 'GET',
-      fields: [...unconditional(lookup.request.fields), ...validators],
+      fields: [...unconditional(lookup.request.fields), ...own],
       hasContent: false,
     },
     upstreamFields: fields,

@@ -2,7 +2,9 @@ import type { Answer } from '#core/cache/answer.ts';
 import type { Lookup } from '#core/cache/engine.ts';
 import type { Manifest } from '#core/cache/object.ts';
 import { currentAgeMs } from '#core/cache/policy/decide.ts';
-import { select } from '#core/http/selection.ts';
+import { isMultipart, newBoundary, readParts, returning } from '#core/cache/multipart-content.ts';
+import type { ByteRange } from '#core/http/ranges.ts';
+import { type Selection, select } from '#core/http/selection.ts';
 import { SliceReader } from './reader.ts';
 import type { Slices } from './slices.ts';
 
@@ -23,16 +25,25 @@ export async function answerFromSlices(
 ): Promise<Pick<Answer, 'status' | 'fields' | 'content'> & { readonly source: Source }> {
   const { method, fields: requestFields } = lookup.request;
   const { size } = manifest.sliced;
-  const { status, fields, part } = select(method, requestFields, {
-    status: manifest.facts.status,
-    fields: manifest.fields,
-    size,
-  });
+  const whole = { status: manifest.facts.status, fields: manifest.fields, size };
+  const { status, fields, part } = select(method, requestFields, whole, newBoundary);
   const age = Math.floor(currentAgeMs(manifest, now) / 1000);
   const answer = { status, fields: [...fields, 'Age', String(age)] };
   if (part === 'none') return { ...answer, content: [], source: 'stored' };
-  const range = part === 'all' ? { start: 0, end: size - 1 } : part;
-  const reader = new SliceReader(slices, manifest, lookup, range, signal);
-  const source = await reader.begin();
-  return { ...answer, content: reader, source };
+  const several = isMultipart(part) ? part : undefined;
+  let reader: SliceReader;
+  const read = (range: ByteRange): SliceReader => {
+    reader = new SliceReader(slices, manifest, lookup, range, signal);
+    return reader;
+  };
+  const begun = read(firstOf(part, size));
+  const source = await begun.begin();
+  const content = several && returning(readParts(several, begun, read), () => reader);
+  return { ...answer, content: content ?? begun, source };
+}
+
+function firstOf(part: Exclude<Selection['part'], 'none'>, size: number): ByteRange {
+  const all = { start: 0, end: size - 1 };
+  if (part === 'all') return all;
+  return isMultipart(part) ? (part.parts[0]?.range ?? all) : part;
 }

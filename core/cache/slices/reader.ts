@@ -1,3 +1,4 @@
+import { clientDirectives } from '#core/cache/client-directives.ts';
 import { CanopyError } from '#core/errors.ts';
 import type { ByteRange } from '#core/http/ranges.ts';
 import type { Lookup } from '#core/cache/engine.ts';
@@ -16,8 +17,10 @@ const MAX_FRUITLESS_FETCHES = 4;
 export class SliceReader implements AsyncIterableIterator<Buffer> {
   readonly manifest: Manifest;
   readonly #slices: Slices;
-  readonly #lookup: Lookup;
+  readonly lookup: Lookup;
   readonly #signal: AbortSignal;
+  /** The client wants no parent asked, RFC 9111 §5.2.1.7. */
+  readonly #onlyIfCached: boolean;
   readonly #end: number;
   readonly #onAbort = (): void => this.#leave();
   #offset: number;
@@ -36,10 +39,11 @@ export class SliceReader implements AsyncIterableIterator<Buffer> {
   ) {
     this.#slices = slices;
     this.manifest = manifest;
-    this.#lookup = lookup;
+    this.lookup = lookup;
     this.#offset = start;
     this.#end = end;
     this.#signal = signal;
+    this.#onlyIfCached = clientDirectives(lookup)?.onlyIfCached === true;
     slices.enter(this);
     if (signal.aborted) this.#leave();
     else signal.addEventListener('abort', this.#onAbort, { once: true });
@@ -59,6 +63,7 @@ export class SliceReader implements AsyncIterableIterator<Buffer> {
    * @throws GenerationChanged, CanopyError
    */
   async begin(): Promise<'stored' | 'joined' | 'fetched'> {
+    if (this.#onlyIfCached) this.#assertStored();
     let how: 'stored' | 'joined' | 'fetched' = 'stored';
     this.#first = await this.#next((source) => {
       if (how !== 'fetched') how = source;
@@ -92,10 +97,11 @@ export class SliceReader implements AsyncIterableIterator<Buffer> {
         let source = this.#slices.underWay(this.manifest, this.index);
         note(source === undefined ? 'fetched' : 'joined');
         if (source === undefined) {
+          if (this.#onlyIfCached) throw notStored(this.index);
           if (++fetches > MAX_FRUITLESS_FETCHES) {
             throw new CanopyError('upstream-invalid', `Slice ${this.index} does not come complete`);
           }
-          source = this.#slices.fetch(this.manifest, this.index, this.#lookup);
+          source = this.#slices.fetch(this.manifest, this.index, this.lookup);
         }
         this.#held = source instanceof FillingSlice ? source : undefined;
         await source.changed(this.#signal);
@@ -107,16 +113,26 @@ export class SliceReader implements AsyncIterableIterator<Buffer> {
     }
   }
 
+  #assertStored(): void {
+    for (let index = this.index; index <= this.lastIndex; index++) {
+      if (this.#slices.stored(this.manifest, index) === undefined) {
+        this.#leave();
+        throw notStored(index);
+      }
+    }
+  }
+
   #advance(piece: Buffer): Buffer {
     const { index } = this;
     const wanted = piece.subarray(0, this.#end - this.#offset + 1);
     this.#offset += wanted.length;
     const isKept = this.#slices.isKept(this.manifest);
     if (isKept || this.index !== index) this.#held = undefined;
-    if (this.index !== index) this.#slices.moved(this.manifest);
-    if (isKept && index < this.lastIndex && this.#readAheadOf !== index) {
+    if (this.index !== index) this.#slices.passed(this.manifest, index, this.lookup);
+    const mayReadAhead = isKept && !this.#onlyIfCached && index < this.lastIndex;
+    if (mayReadAhead && this.#readAheadOf !== index) {
       this.#readAheadOf = index;
-      this.#slices.readAhead(this.manifest, index + 1, this.#lookup);
+      this.#slices.readAhead(this.manifest, index + 1, this.lookup);
     }
     return wanted;
   }
@@ -130,3 +146,6 @@ export class SliceReader implements AsyncIterableIterator<Buffer> {
     this.#slices.leave(this);
   }
 }
+
+const notStored = (index: number): CanopyError =>
+  new CanopyError('only-if-cached', `Slice ${index} is not stored`);

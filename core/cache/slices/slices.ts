@@ -1,34 +1,27 @@
-import { CanopyError } from '#core/errors.ts';
+import type { Clock } from '#core/clock.ts';
 import type { Body } from '#core/cache/body.ts';
 import type { Lookup } from '#core/cache/engine.ts';
-import { everybodysFields } from '#core/cache/everybodys-fields.ts';
-import type { Fence } from '#core/cache/fence.ts';
+import { Marks } from '#core/cache/marks.ts';
 import type { Manifest } from '#core/cache/object.ts';
-import { contentRange, sliceAnswer, sliceRange } from '#core/cache/policy/slicing.ts';
+import { sliceRange } from '#core/cache/policy/slicing.ts';
 import type { ObjectStore } from '#core/cache/store.ts';
 import type { UpstreamResponse } from '#core/tree/attempt.ts';
-import type { Tree } from '#core/tree/tree.ts';
+import { fetchSlice, GenerationChanged, type SliceSources } from './fetch.ts';
 import { FillingSlice } from './filling-slice.ts';
 import type { SliceReader } from './reader.ts';
 import { Run } from './run.ts';
 import { Allowance } from './waiting.ts';
 
-/** There is another version of the object than the one that was being read, or none any more. */
-export class GenerationChanged extends CanopyError {
-  constructor() {
-    super('upstream-invalid', 'The object has changed while it was read');
-  }
-}
+/** Bytes of slices that are on their way at once from parents, not yet in the store; further fetches wait. */
+const FROM_PARENTS_BYTES = 64 * 1024 * 1024;
+/** The same from other threads. Of its own, or two threads could wait for each other's. */
+const FROM_SIBLINGS_BYTES = 32 * 1024 * 1024;
+/** A slice of another thread that is asked for again so soon is kept here, too. */
+const AGAIN_MS = 60_000;
 
-/** Bytes of slices that are on their way at once, not yet in the store; further fetches wait. */
-const IN_FLIGHT_BYTES = 64 * 1024 * 1024;
-/** Continuations of one slice whose transfer broke off. */
-const MAX_CONTINUATIONS = 8;
-
-export interface SlicesOptions {
+export interface SlicesOptions extends SliceSources {
+  readonly clock: Clock;
   readonly store: ObjectStore;
-  readonly tree: Tree;
-  readonly fence: Fence;
 }
 
 /** All that is read and fetched of one generation. */
@@ -44,10 +37,14 @@ export class Slices {
   readonly #generations = new Map<string, Generation>();
   /** The smallest slice that the store was too small for. */
   #refusedBytes = Infinity;
-  readonly #inFlight = new Allowance(IN_FLIGHT_BYTES);
+  readonly #fromParents = new Allowance(FROM_PARENTS_BYTES);
+  readonly #fromSiblings = new Allowance(FROM_SIBLINGS_BYTES);
+  /** Slices of other threads that were read here lately. */
+  readonly #passedOn: Marks;
 
   constructor(options: SlicesOptions) {
     this.#options = options;
+    this.#passedOn = new Marks(options.clock);
   }
 
   /** Whether requests that come now are answered from this generation. Counts as a use of it. */
@@ -91,7 +88,8 @@ export class Slices {
   readAhead(manifest: Manifest, index: number, lookup: Lookup): void {
     if (this.stored(manifest, index) !== undefined) return;
     if (this.underWay(manifest, index) !== undefined) return;
-    if (this.#inFlight.has(manifest.sliced.sliceBytes)) this.fetch(manifest, index, lookup);
+    if (this.#allowance(lookup).has(manifest.sliced.sliceBytes))
+      this.fetch(manifest, index, lookup);
   }
 
   /** Cuts a whole answer into slices as it comes, as far as somebody reads them. */
@@ -128,19 +126,38 @@ export class Slices {
 
   enter(reader: SliceReader): void {
     this.#generation(reader.manifest.sliced.generation).readers.add(reader);
-    this.moved(reader.manifest);
+    this.#moved(reader.manifest);
   }
 
   leave(reader: SliceReader): void {
     const { generation } = reader.manifest.sliced;
     this.#generations.get(generation)?.readers.delete(reader);
-    this.moved(reader.manifest);
+    this.passed(reader.manifest, reader.index, reader.lookup);
     this.#tidy(generation);
   }
 
-  /** A reader has moved to another slice. */
-  moved({ sliced }: Manifest): void {
+  /**
+   * A reader is done with a slice. One of another thread's stays in the store only while it is read
+   * here, unless it is asked for again: memory holds it once, and what is hot where it is wanted.
+   */
+  passed(manifest: Manifest, index: number, lookup: Lookup): void {
+    this.#moved(manifest);
+    const { source, store } = this.#options;
+    if (source.isHome(lookup)) return;
+    const readers = this.#generations.get(manifest.sliced.generation)?.readers ?? [];
+    for (const other of readers) if (other.index === index) return;
+    const key = sliceKey(manifest, index);
+    const isAskedAgain = this.#passedOn.has(key);
+    this.#passedOn.set(key, AGAIN_MS);
+    if (!isAskedAgain) store.delete(key);
+  }
+
+  #moved({ sliced }: Manifest): void {
     for (const run of this.#generations.get(sliced.generation)?.runs ?? []) run.readerMoved();
+  }
+
+  #allowance(lookup: Lookup): Allowance {
+    return this.#options.source.isHome(lookup) ? this.#fromParents : this.#fromSiblings;
   }
 
   #generation(generation: string): Generation {
@@ -164,8 +181,9 @@ export class Slices {
     lookup: Lookup,
     answer: UpstreamResponse | undefined,
   ): Promise<void> {
-    const waits = !this.#inFlight.has(slice.length);
-    await this.#inFlight.take(slice.length);
+    const allowance = this.#allowance(lookup);
+    const waits = !allowance.has(slice.length);
+    await allowance.take(slice.length);
     const key = sliceKey(manifest, index);
     try {
       // In the meantime all who wanted it may have left.
@@ -174,88 +192,19 @@ export class Slices {
         slice.finish('elsewhere');
         return;
       }
-      const isComplete = await this.#receive(manifest, index, slice, lookup, answer);
+      const whole = await fetchSlice(this.#options, manifest, index, slice, lookup, answer);
+      if (whole !== undefined) this.cut(manifest, whole, false);
       this.#filling.delete(key);
-      if (isComplete) this.#keep(manifest, index, slice);
+      if (whole === undefined) this.#keep(manifest, index, slice);
       else slice.finish('elsewhere');
     } catch (error) {
+      if (error instanceof GenerationChanged) this.#drop(manifest);
       this.#filling.delete(key);
       slice.finish(error instanceof Error ? error : new Error(String(error)));
     } finally {
       if (this.#filling.get(key) === slice) this.#filling.delete(key);
-      this.#inFlight.give(slice.length);
+      allowance.give(slice.length);
     }
-  }
-
-  /** @returns false where the parent sends the whole instead, which will bring the slice */
-  async #receive(
-    manifest: Manifest,
-    index: number,
-    slice: FillingSlice,
-    lookup: Lookup,
-    answer: UpstreamResponse | undefined,
-  ): Promise<boolean> {
-    const { start, end } = sliceRange(manifest.sliced, index);
-    let next = answer;
-    let failure: unknown;
-    for (let answers = 0; slice.size < slice.length; answers++) {
-      if (answers > MAX_CONTINUATIONS) {
-        throw new CanopyError('upstream-invalid', 'A slice breaks off again and again', {
-          cause: failure,
-        });
-      }
-      const asked = { start: start + slice.size, end };
-      const response = next ?? (await this.#ask(manifest, asked.start, end, lookup));
-      next = undefined;
-      const kind = sliceAnswer(manifest.sliced, manifest.facts.etag, asked, response);
-      if (kind === 'whole') {
-        this.cut(manifest, response, false);
-        return false;
-      }
-      if (kind !== 'part') {
-        response.discard();
-        if (kind === 'changed') {
-          this.#drop(manifest);
-          throw new GenerationChanged();
-        }
-        throw new CanopyError('upstream-invalid', `A slice was answered with ${response.status}`);
-      }
-      let left = announcedBytes(response);
-      try {
-        for await (const chunk of response.body) {
-          left -= chunk.length;
-          if (left < 0) throw new Error('More came than was announced');
-          if (chunk.length > 0) slice.append(chunk);
-        }
-      } catch (error) {
-        response.discard();
-        failure = error;
-      }
-    }
-    return true;
-  }
-
-  #ask(manifest: Manifest, start: number, end: number, lookup: Lookup): Promise<UpstreamResponse> {
-    const { tree, fence } = this.#options;
-    return tree.fetch({
-      site: lookup.site,
-      key: manifest.key,
-      keyedBy: lookup.keyedBy,
-      method: 'GET',
-      target: lookup.request.target,
-      fields: [
-        ...everybodysFields(lookup.upstreamFields()),
-        'Range',
-        `bytes=${start}-${end}`,
-        'If-Range',
-        manifest.facts.etag ?? '',
-      ],
-      host: lookup.request.host,
-      content: undefined,
-      fence: Math.max(fence.sequence, lookup.askingFence),
-      changed: lookup.changed,
-      signal: undefined,
-    });
   }
 
   #keep(manifest: Manifest, index: number, slice: FillingSlice): void {
@@ -275,13 +224,8 @@ export class Slices {
 
   /** Later requests start with the new version; who reads the old one finishes with what is stored of it. */
   #drop(manifest: Manifest): void {
-    if (this.isCurrent(manifest)) this.#options.store.delete(manifest.key, manifest.selector);
+    if (this.isCurrent(manifest)) this.#options.store.drop(manifest);
   }
-}
-
-function announcedBytes({ fields }: UpstreamResponse): number {
-  const range = contentRange(fields);
-  return range === undefined ? 0 : range.end - range.start + 1;
 }
 
 /** No request target holds a line break, so no client can name it. */

@@ -1,0 +1,44 @@
+// Runs benchmarks and writes what they find into bench/RESULTS.md: npm run bench [-- NAME…] [--scale N] [--trace FILE…]
+import { readFile, writeFile } from 'node:fs/promises';
+import { parseArgs } from 'node:util';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import type { Benchmark } from './benchmark.ts';
+import { hitRatio } from './hit-ratio.ts';
+import { policyCost } from './policy-cost.ts';
+import { section, withSection } from './report.ts';
+
+const BENCHMARKS: readonly Benchmark[] = [hitRatio, policyCost];
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    scale: { type: 'string', default: '1' },
+    trace: { type: 'string', multiple: true, default: [] },
+    out: { type: 'string', default: 'bench/RESULTS.md' },
+  },
+});
+const scale = Number(values.scale);
+const unknown = positionals.filter((name) => BENCHMARKS.every((one) => one.name !== name));
+if (unknown.length > 0 || !(scale > 0 && scale <= 1)) {
+  const names = BENCHMARKS.map(({ name }) => name).join(', ');
+  console.error(`bench: expected names among ${names} and a scale above 0, at most 1`);
+  process.exit(1);
+}
+// Memory can only be told apart from garbage after a collection.
+setFlagsFromString('--expose-gc');
+globalThis.gc = runInNewContext('gc') as NonNullable<typeof globalThis.gc>;
+
+const wanted = BENCHMARKS.filter(
+  ({ name }) => positionals.length === 0 || positionals.includes(name),
+);
+const flags = scale === 1 ? '' : ` --scale ${values.scale}`;
+const date = new Date().toISOString().slice(0, 10);
+for (const benchmark of wanted) {
+  console.error(`bench: ${benchmark.name}`);
+  const results = await benchmark.run({ scale, traces: values.trace });
+  const text = section(benchmark, results, `npm run bench -- ${benchmark.name}${flags}`, date);
+  console.log(text);
+  const report = await readFile(values.out, 'utf8').catch(() => '');
+  await writeFile(values.out, withSection(report, text));
+}

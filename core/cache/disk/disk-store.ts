@@ -1,0 +1,304 @@
+import { join } from 'node:path';
+import type { MessagePort } from 'node:worker_threads';
+import { Body } from '#core/cache/body.ts';
+import type { StoredBody, StoredObject } from '#core/cache/object.ts';
+import type {
+  Draft,
+  Keeping,
+  PurgeMark,
+  Store,
+  StoreStats,
+  Volume,
+  Writer,
+} from '#core/cache/store.ts';
+import { commitOf, DiskWriter } from './disk-writer.ts';
+import { type Scope, storedEpochs, type StoredEpoch, storedFence } from './durable-fence.ts';
+import { FileBody } from './file-body.ts';
+import { fileNumber, Files } from './files.ts';
+import { indexFailure } from './health.ts';
+import { IndexDb } from './index-db.ts';
+import { KeeperLink } from './keeper-link.ts';
+import type { DiskPlace, Drop } from './messages.ts';
+import { keyHash, type KeyRecord, shortHash, type Variant } from './record.ts';
+import { SharedState } from './shared.ts';
+import { isMeant } from './upkeep.ts';
+
+const SWEEP_BATCH = 200;
+const NOTHING: Volume = { objects: 0, bytes: 0 };
+const NONE: readonly never[] = [];
+
+/**
+ * Objects on disk, shared by all threads of the process and kept over its end. Each thread reads
+ * for itself and hides at once what is dropped; all that is written goes through the keeper.
+ */
+export class DiskStore implements Store {
+  readonly #place: DiskPlace;
+  readonly #index: IndexDb;
+  readonly #files: Files;
+  readonly #keeper: KeeperLink;
+  readonly #shared: SharedState;
+  /** Bodies that are being put. */
+  readonly #writing = new Set<Promise<boolean>>();
+  #generation = -1;
+
+  /** @param port to the keeper, see `Keeper.connect` */
+  constructor(place: DiskPlace, port: MessagePort) {
+    this.#place = place;
+    this.#index = new IndexDb(place.dir, place.mapBytes);
+    this.#files = new Files(join(place.dir, 'files'));
+    this.#shared = new SharedState(place.shared);
+    this.#keeper = new KeeperLink(port);
+  }
+
+  lookup(key: string): readonly StoredObject<StoredBody>[] {
+    const { slot } = this.#place;
+    this.#shared.count(slot, 'lookups');
+    const hash = keyHash(key);
+    const record = this.#find(key, hash);
+    if (record === undefined) return NONE;
+    this.#shared.touch(shortHash(hash));
+    this.#shared.count(slot, 'hits');
+    this.#shared.count(slot, 'hitBytes', record.variants[0]?.at.size);
+    return this.#objects(record);
+  }
+
+  /**
+   * An object found here before may be put with other fields and the body it had, which stays where
+   * it is as long as some variant has it.
+   */
+  put(
+    object: StoredObject<StoredBody>,
+    keeping: Keeping | number = {},
+  ): boolean | Promise<boolean> {
+    const how = typeof keeping === 'number' ? { maxVariants: keeping } : keeping;
+    const { body, ...head } = object;
+    if (body instanceof FileBody) {
+      if (this.#shared.isRefusing) return this.#refused();
+      const at = { size: body.size, file: body.file };
+      return this.#keeper.commit(commitOf(head, at, undefined, how, this.#shared.ticket(), 0));
+    }
+    const writer = this.reserve(object, body.size, how);
+    if (writer === undefined) return false;
+    const writing = writeWhole(writer, body, head).finally(() => this.#writing.delete(writing));
+    this.#writing.add(writing);
+    return writing;
+  }
+
+  reserve(_draft: Draft, expectedBytes?: number, keeping: Keeping = {}): Writer | undefined {
+    const { maxObjectBytes, run, syncFiles } = this.#place;
+    if (this.#shared.isRefusing || (expectedBytes ?? 0) > maxObjectBytes) {
+      this.#refused();
+      return undefined;
+    }
+    return new DiskWriter({
+      expectedBytes,
+      maxObjectBytes,
+      keeping,
+      ticket: this.#shared.ticket(),
+      mayInline: !this.#shared.isIndexFull,
+      keeper: this.#keeper,
+      files: this.#files,
+      number: () => fileNumber(run, this.#shared.nextFile()),
+      syncFiles,
+    });
+  }
+
+  drop({ key, selector }: Pick<StoredObject, 'key' | 'selector'>): void {
+    this.#fence(key);
+    this.#order({ key, which: { kind: 'selector', selector }, reason: 'purged' });
+  }
+
+  delete(key: string, prefix = ''): Volume {
+    this.#fence(key);
+    return this.#order({ key, which: { kind: 'prefix', prefix }, reason: 'purged' });
+  }
+
+  purge(key: string, { sequence, mode, at }: PurgeMark): Volume {
+    this.#fence(key);
+    const softPurgedAt = mode === 'soft' ? at : undefined;
+    return this.#order({
+      key,
+      which: { kind: 'before', sequence },
+      softPurgedAt,
+      reason: 'purged',
+    });
+  }
+
+  async settled(): Promise<void> {
+    await Promise.all(this.#writing);
+    if (this.#shared.pending > 0) await this.#keeper.settled();
+  }
+
+  /**
+   * Up to where the journal is heeded by all that is stored; 0 in a new store. For each event, all
+   * that it purges is purged and raised, then the fence is advanced, then the event is acknowledged.
+   * LMDB keeps the order of commits over a power failure, so that what is lost is lost from the end:
+   * what stands here after a restart is never ahead of the purges, and the journal is replayed from it.
+   */
+  get fence(): number {
+    this.#index.refresh();
+    return storedFence(this.#index);
+  }
+
+  /** The purges of whole scopes, which are up to who looks up: see `Fence.verdict`. */
+  get epochs(): readonly StoredEpoch[] {
+    this.#index.refresh();
+    return storedEpochs(this.#index);
+  }
+
+  /** Remembers a purge of all in a scope. */
+  raise(scope: Scope, purge: PurgeMark): void {
+    this.#shared.order();
+    this.#keeper.change({ kind: 'raise', scope, purge });
+  }
+
+  /**
+   * Resolves when the event, and all that any thread has purged before this is called, will be
+   * heeded after a crash; as long as the disk fails, not at all.
+   * @returns `false`: the store was closed before
+   */
+  async advance(sequence: number): Promise<boolean> {
+    if (!(await this.#keeper.settled())) return false;
+    this.#shared.order();
+    this.#keeper.change({ kind: 'advance', sequence });
+    return this.#keeper.settled();
+  }
+
+  async sweep(isPurged: (object: StoredObject<StoredBody>) => boolean): Promise<void> {
+    let last = -1;
+    for (;;) {
+      this.#refresh();
+      const ids = this.#index.after(last, SWEEP_BATCH);
+      if (ids.length === 0) return;
+      last = ids.at(-1) ?? last;
+      for (const id of ids) {
+        const record = this.#index.at(id)?.record;
+        if (record === undefined) continue;
+        for (const { key, selector, asOf } of this.#objects(record).filter(isPurged)) {
+          this.#order({ key, which: { kind: 'selector', selector, asOf }, reason: 'purged' });
+        }
+      }
+      await this.settled();
+    }
+  }
+
+  volume(site?: string): Volume {
+    this.#refresh();
+    return this.#index.volume(site);
+  }
+
+  /** Of all threads together, so that one of them is asked. */
+  stats(): readonly StoreStats[] {
+    const total = this.#shared.total.bind(this.#shared);
+    return [
+      {
+        tier: 'disk',
+        policy: 's3-fifo',
+        ...this.volume(),
+        budgetBytes: this.#place.budgetBytes,
+        lookups: total('lookups'),
+        hits: total('hits'),
+        hitBytes: total('hitBytes'),
+        stored: total('stored'),
+        storedBytes: total('storedBytes'),
+        refused: total('refused'),
+        evicted: {
+          capacity: total('capacity'),
+          expired: total('expired'),
+          purged: total('purged'),
+          replaced: total('replaced'),
+          variants: total('variants'),
+          damaged: total('damaged'),
+        },
+        evictedBytes: total('evictedBytes'),
+      },
+    ];
+  }
+
+  async close(): Promise<void> {
+    this.#keeper.close();
+    await this.#files.settled();
+    await this.#index.close();
+  }
+
+  #refresh(): void {
+    const { generation } = this.#shared;
+    if (generation === this.#generation) return;
+    this.#generation = generation;
+    this.#index.refresh();
+  }
+
+  /** What is stored under a key and is not about to be dropped. */
+  #find(key: string, hash: string): KeyRecord | undefined {
+    if (this.#shared.isHidden(shortHash(hash))) return undefined;
+    try {
+      this.#refresh();
+      const record = this.#index.find(hash)?.record;
+      return record?.key === key ? record : undefined;
+    } catch (error) {
+      // Where the index cannot be read, nothing is stored.
+      this.#keeper.failed(indexFailure(error));
+      return undefined;
+    }
+  }
+
+  #objects(record: KeyRecord): StoredObject<StoredBody>[] {
+    return record.variants.map((variant) => this.#object(record, variant));
+  }
+
+  #object(record: KeyRecord, variant: Variant): StoredObject<StoredBody> {
+    const { at: _at, ...head } = variant;
+    const { key, site } = record;
+    // JSON leaves out what is undefined.
+    const { softPurgedAt } = variant;
+    return { ...head, softPurgedAt, key, site, body: this.#body(record, variant) };
+  }
+
+  #body(record: KeyRecord, variant: Variant): StoredBody {
+    const { size, file } = variant.at;
+    if (file === undefined) {
+      const body = record.bodies[record.variants.indexOf(variant)];
+      return body === undefined || size === 0 ? Body.empty : new Body([body]);
+    }
+    return new FileBody(file, size, this.#files, {
+      damaged: () => {
+        this.#order({ key: record.key, which: { kind: 'file', file }, reason: 'damaged' });
+      },
+      failed: (code) => code !== undefined && this.#keeper.failed(code),
+    });
+  }
+
+  /** Commits that have begun are not to show any more. */
+  #fence(key: string): void {
+    this.#shared.raiseFence(shortHash(keyHash(key)));
+  }
+
+  /** Has dropped what is meant, which nobody finds from now on. @returns what that is */
+  #order(drop: Drop): Volume {
+    const hash = keyHash(drop.key);
+    const short = shortHash(hash);
+    // A commit that was decided before the fence rose can still show. Where none is under way, what
+    // is not there need not be dropped, as most is not.
+    const isCommitting = this.#shared.isCommitting || this.#shared.isHidden(short);
+    const record = this.#find(drop.key, hash);
+    const meant = record?.variants.filter((variant) => isMeant(variant, drop.which)) ?? [];
+    if (meant.length === 0 && !isCommitting) return NOTHING;
+    this.#shared.orderHidden(short);
+    this.#keeper.change({ kind: 'drop', drop });
+    return { objects: meant.length, bytes: meant.reduce((sum, { at }) => sum + at.size, 0) };
+  }
+
+  #refused(): false {
+    this.#shared.count(this.#place.slot, 'refused');
+    return false;
+  }
+}
+
+async function writeWhole(
+  writer: Writer,
+  { chunks }: Body,
+  head: Omit<StoredObject, 'body'>,
+): Promise<boolean> {
+  for (const chunk of chunks) await writer.write(chunk);
+  return writer.commit(head);
+}

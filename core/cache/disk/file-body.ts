@@ -1,0 +1,106 @@
+import { BLOCK_BYTES, fileBytes, readBlocks, STRIDE_BYTES } from './blocks.ts';
+import type { Files } from './files.ts';
+import { codeOf } from './health.ts';
+
+/** What a read from disk asks for at once. */
+const READ_BLOCKS = 4;
+
+/** The content is not there any more, or not as it was written. It is to be fetched again. */
+export class BodyLost extends Error {
+  override readonly name = 'BodyLost';
+}
+
+/** Told of what went wrong while a body was read. */
+export interface ReadTrouble {
+  /** It is not as it was written, and is of no more use. */
+  damaged(): void;
+  /** The disk has failed. @param code of the system's error */
+  failed(code: string | undefined): void;
+}
+
+/** A complete body in a file, read only when it is asked for. */
+export class FileBody {
+  readonly file: number;
+  /** Bytes. */
+  readonly size: number;
+  readonly #files: Files;
+  readonly #trouble: ReadTrouble;
+
+  constructor(file: number, size: number, files: Files, trouble: ReadTrouble) {
+    this.file = file;
+    this.size = size;
+    this.#files = files;
+    this.#trouble = trouble;
+  }
+
+  /**
+   * The bytes from `start` to `end`, both inclusive. Each is handed out only after its block was
+   * found as it was written; the file is opened with the first piece, and what is removed later is
+   * read to its end.
+   * @throws BodyLost where it was evicted before it was opened, or is damaged; what the system says
+   * where it cannot be opened or read
+   */
+  async *read(start = 0, end = this.size - 1): AsyncGenerator<Buffer, void, undefined> {
+    const handle = await this.#open();
+    try {
+      const last = Math.floor(end / BLOCK_BYTES);
+      for (let first = Math.floor(start / BLOCK_BYTES); first <= last; first += READ_BLOCKS) {
+        const count = Math.min(READ_BLOCKS, last - first + 1);
+        const content = readBlocks(await this.#readAt(handle, first, count), this.file, first);
+        if (content === undefined) this.#damaged('has a wrong checksum');
+        for (const [i, block] of content.entries()) {
+          const offset = (first + i) * BLOCK_BYTES;
+          yield block.subarray(Math.max(start - offset, 0), end + 1 - offset);
+        }
+      }
+    } finally {
+      await handle.close();
+    }
+  }
+
+  async #open() {
+    try {
+      return await this.#files.open(this.file);
+    } catch (error) {
+      // Evicted since it was looked up, or lost: whoever keeps the index finds out which.
+      if (codeOf(error) === 'ENOENT') this.#damaged('is gone');
+      this.#trouble.failed(codeOf(error));
+      throw error;
+    }
+  }
+
+  async #readAt(
+    handle: Awaited<ReturnType<Files['open']>>,
+    first: number,
+    count: number,
+  ): Promise<Buffer> {
+    const from = first * STRIDE_BYTES;
+    const length = Math.min(count * STRIDE_BYTES, fileBytes(this.size) - from);
+    const buffer = Buffer.allocUnsafeSlow(length);
+    let done = 0;
+    while (done < length) {
+      const { bytesRead } = await this.#ask(() =>
+        handle.read(buffer, done, length - done, from + done),
+      );
+      if (bytesRead === 0) this.#damaged('is too short');
+      done += bytesRead;
+    }
+    return buffer;
+  }
+
+  async #ask<T>(read: () => Promise<T>): Promise<T> {
+    try {
+      return await read();
+    } catch (error) {
+      this.#trouble.failed(codeOf(error));
+      // A place that cannot be read will hardly be readable later.
+      if (codeOf(error) === 'EIO') this.#damaged('cannot be read');
+      throw error;
+    }
+  }
+
+  #damaged(how: string): never {
+    this.#trouble.damaged();
+    throw new BodyLost(`File ${this.file} ${how}`);
+  }
+}

@@ -1,0 +1,409 @@
+import { mkdir, statfs } from 'node:fs/promises';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { join } from 'node:path';
+import { MessageChannel, type MessagePort } from 'node:worker_threads';
+import type { Cancel, Clock } from '#core/clock.ts';
+import { Files } from './files.ts';
+import { commitObject } from './commit.ts';
+import { Counts } from './counts.ts';
+import { advanceFence, raiseEpoch } from './durable-fence.ts';
+import { makeRoom, Sequence } from './eviction.ts';
+import { Grants } from './grants.ts';
+import { canWriteTo, type Health, HealthWatch, indexFailure } from './health.ts';
+import type { IndexDb } from './index-db.ts';
+import type { Ledger, Totals } from './ledger.ts';
+import { type Budget, indexMapBytes, Limits, rememberedKeys, type UnderWay } from './limits.ts';
+import type { Change, Commit, DiskPlace, FromKeeper, ToKeeper } from './messages.ts';
+import { indexSettled, openIndex, suspectIndex } from './open-index.ts';
+import { keyHash, shortHash } from './record.ts';
+import { SharedState } from './shared.ts';
+import { dropOrdered, expire, sweepFiles } from './upkeep.ts';
+
+/** The keeper's row of counters. */
+const ROW = 0;
+/** Commits and changes of one transaction. */
+const BATCH = 256;
+/** Changes that are kept until the disk works again; of more, the keys are lost to this process. */
+const MOST_OWED = 100_000;
+const UPKEEP_MS = 1_000;
+/** After so long an index has been used enough to be trusted with the next start. */
+const SETTLED_MS = 60_000;
+/** Parts of the limits at which room is made ahead of need, and up to which. */
+const HIGH = 0.98;
+const LOW = 0.96;
+
+export interface KeeperOptions extends Budget {
+  /** The store's own; made where it is missing. */
+  readonly dir: string;
+  readonly clock: Clock;
+  readonly log: { warn(message: string): void };
+  /** Has the system flush each file before it is committed. Without it a power failure may damage the latest, which is then noticed. */
+  readonly syncFiles?: boolean;
+}
+
+/** What a thread has asked for, in the order in which it came. */
+type Queued =
+  | {
+      readonly kind: 'commit';
+      readonly commit: Commit;
+      readonly port: MessagePort;
+      readonly id: number;
+    }
+  | Change;
+
+/**
+ * Keeps the disk store of one process: all threads read for themselves, and one decides what is
+ * stored and what goes, so that they do not make room against one another. Belongs into a thread
+ * that serves nobody, for it waits for the disk.
+ */
+export class Keeper {
+  readonly #options: KeeperOptions;
+  readonly #index: IndexDb;
+  readonly #files: Files;
+  readonly #run: number;
+  readonly #shared: SharedState;
+  readonly #sequence: Sequence;
+  readonly #limits: Limits;
+  readonly #health: HealthWatch;
+  readonly #grants = new Grants();
+  #queue: Queued[] = [];
+  /** Changes that could not be written down. */
+  #owed: Change[] = [];
+  /** Who waits until there is none. */
+  #settling: { readonly port: MessagePort; readonly id: number }[] = [];
+  #isScheduled = false;
+  #cancelUpkeep: Cancel | undefined;
+  readonly #cancelSettled: Cancel;
+  #expiredUpTo = -1;
+  /** The index has failed, so that the next start is to read all of it first. */
+  #isSuspect = false;
+  #closed = false;
+  /** When all that earlier runs left behind is swept. */
+  readonly swept: Promise<void>;
+
+  private constructor(options: KeeperOptions, index: IndexDb, files: Files, run: number) {
+    this.#options = options;
+    this.#index = index;
+    this.#files = files;
+    this.#run = run;
+    this.#shared = new SharedState(rememberedKeys(options.budgetBytes));
+    this.#sequence = new Sequence(index);
+    this.#limits = new Limits(options);
+    this.#health = new HealthWatch({
+      clock: options.clock,
+      probe: () => this.#works(),
+      onChange: (health) => this.#healthChanged(health),
+    });
+    this.swept = sweepFiles(index, files, run, () => this.#closed).then(
+      (damaged) => {
+        this.#shared.count(ROW, 'damaged', damaged);
+        this.#shared.changed();
+      },
+      (error: unknown) => this.#failed(error),
+    );
+    this.#scheduleUpkeep();
+    this.#cancelSettled = options.clock.after(SETTLED_MS, () => {
+      void this.#trustIndex();
+    });
+  }
+
+  /**
+   * Opens the store in `options.dir`, or begins a new one there. Looks at nothing that is stored.
+   * @throws CanopyError `conflict` where another process has it open; what the system says where
+   * the directory cannot be written
+   */
+  static async open(options: KeeperOptions): Promise<Keeper> {
+    await mkdir(options.dir, { recursive: true });
+    const files = new Files(join(options.dir, 'files'));
+    const { index, run } = await openIndex({
+      ...options,
+      files,
+      mapBytes: indexMapBytes(options.budgetBytes),
+    });
+    const keeper = new Keeper(options, index, files, run);
+    await keeper.upkeep();
+    return keeper;
+  }
+
+  get health(): Health {
+    return this.#health.now;
+  }
+
+  /**
+   * What a thread opens the store with.
+   * @param slot of the thread, from 1; one that takes the place of another takes its slot
+   */
+  connect(slot: number): { readonly place: DiskPlace; readonly port: MessagePort } {
+    const { port1, port2 } = new MessageChannel();
+    this.#grants.open(port1);
+    port1.on('message', (message: ToKeeper) => void this.#receive(port1, message));
+    port1.once('close', () => this.#grants.close(port1));
+    port1.unref();
+    const { dir, budgetBytes, syncFiles = false } = this.#options;
+    const place: DiskPlace = {
+      dir,
+      run: this.#run,
+      budgetBytes,
+      maxObjectBytes: this.#limits.maxObjectBytes,
+      mapBytes: indexMapBytes(budgetBytes),
+      syncFiles,
+      shared: this.#shared.buffer,
+      slot,
+    };
+    return { place, port: port2 };
+  }
+
+  /** Sees to free space, expiry and room ahead of need; called every second. */
+  async upkeep(): Promise<void> {
+    if (this.#closed) return;
+    try {
+      const { bavail, bsize } = await statfs(this.#options.dir);
+      if (this.#closed) return;
+      this.#limits.observeFree(this.#index.totals, bavail * bsize);
+      await this.#makeRoomAhead();
+      if (!this.#closed && this.health.state === 'ok') this.#expire();
+    } catch (error) {
+      this.#failed(error);
+    }
+  }
+
+  /** Nothing is committed any more once this is called. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#cancelUpkeep?.();
+    this.#cancelSettled();
+    this.#health.close();
+    await this.swept;
+    for (const port of this.#grants.ports()) port.close();
+    await this.#files.settled();
+    await this.#index.close();
+    await this.#trustIndex();
+  }
+
+  /** The next start need not look closer. */
+  async #trustIndex(): Promise<void> {
+    if (this.#isSuspect) return;
+    await indexSettled(this.#options.dir).catch((error: unknown) => this.#failed(error));
+  }
+
+  async #receive(port: MessagePort, message: ToKeeper): Promise<void> {
+    if (this.#closed) return;
+    switch (message.type) {
+      case 'commit': {
+        const { id, commit } = message;
+        this.#queue.push({ kind: 'commit', commit, port, id });
+        this.#schedule();
+        break;
+      }
+      case 'change':
+        this.#queue.push(message.change);
+        this.#schedule();
+        break;
+      case 'settle':
+        this.#settling.push({ port, id: message.id });
+        this.#schedule();
+        break;
+      case 'room': {
+        const { id, bytes, opens } = message;
+        const ok = await this.#grant(port, bytes, opens);
+        port.postMessage({ id, ok } satisfies FromKeeper);
+        break;
+      }
+      case 'release':
+        this.#grants.giveBack(port, message.bytes);
+        break;
+      case 'failed':
+        this.#degrade(message.code);
+        break;
+    }
+  }
+
+  #schedule(): void {
+    if (this.#isScheduled) return;
+    this.#isScheduled = true;
+    setImmediate(() => {
+      this.#isScheduled = false;
+      if (this.#closed) return;
+      const batch = this.#queue.splice(0, BATCH);
+      if (this.#queue.length > 0) this.#schedule();
+      if (batch.length > 0) this.#write(batch);
+      this.#answerSettled();
+    });
+  }
+
+  /** Makes what threads have asked for true, all of it or nothing. */
+  #write(batch: readonly Queued[]): void {
+    let stored: readonly boolean[] | undefined;
+    const counts = new Counts();
+    // Their files are counted as what is stored from here on.
+    for (const one of batch)
+      if (one.kind === 'commit') this.#grants.giveBack(one.port, one.commit.roomBytes);
+    const underWay = this.underWay;
+    this.#shared.isCommitting = true;
+    try {
+      stored = this.#change((ledger) =>
+        batch.map((one) => this.#writeOne(one, ledger, underWay, counts)),
+      );
+      counts.write(this.#shared, ROW);
+    } catch (error) {
+      this.#failed(error);
+    } finally {
+      this.#shared.isCommitting = false;
+    }
+    for (const [i, one] of batch.entries()) {
+      if (one.kind === 'commit') this.#answerCommit(one, stored?.[i] ?? false);
+      else if (stored !== undefined) this.#settled(one);
+      // Until it is written down, its keys stay hidden and the fence where it is.
+      else if (this.#owed.length < MOST_OWED) this.#owed.push(one);
+    }
+  }
+
+  #writeOne(one: Queued, ledger: Ledger, underWay: UnderWay, counts: Counts): boolean {
+    const index = this.#index;
+    switch (one.kind) {
+      case 'commit':
+        return commitObject(one.commit, {
+          index,
+          shared: this.#shared,
+          sequence: this.#sequence,
+          ledger,
+          reserveBytes: this.#limits.reserveBytes,
+          fits: (totals) => this.#limits.fits(totals, underWay),
+          evicted: (reason, objects, bytes) => counts.add(reason, objects, bytes),
+        });
+      case 'drop': {
+        const { objects, bytes } = dropOrdered(index, ledger, one.drop);
+        if (objects > 0) counts.add(one.drop.reason, objects, bytes);
+        return true;
+      }
+      case 'raise':
+        raiseEpoch(index, one.scope, one.purge);
+        return true;
+      case 'advance':
+        advanceFence(index, one.sequence);
+        return true;
+    }
+  }
+
+  #answerCommit({ commit, port, id }: Queued & { kind: 'commit' }, ok: boolean): void {
+    this.#shared.count(ROW, ok ? 'stored' : 'refused');
+    if (ok) this.#shared.count(ROW, 'storedBytes', commit.at.size);
+    port.postMessage({ id, ok } satisfies FromKeeper);
+  }
+
+  #settled(change: Change): void {
+    if (change.kind === 'drop') this.#shared.writtenHidden(shortHash(keyHash(change.drop.key)));
+    else this.#shared.written();
+  }
+
+  #answerSettled(): void {
+    if (this.#settling.length === 0 || this.#shared.pending > 0 || this.#queue.length > 0) return;
+    for (const { port, id } of this.#settling)
+      port.postMessage({ id, ok: true } satisfies FromKeeper);
+    this.#settling = [];
+  }
+
+  /** Changes the index, lets the threads know, and removes what is nobody's afterwards. */
+  #change<T>(work: (ledger: Ledger) => T): T {
+    this.#limits.observeIndex(this.#index.indexBytes);
+    const { result, freed } = this.#index.transact(work);
+    this.#shared.changed();
+    this.#shared.isIndexFull = this.#limits.isIndexFull(this.#index.totals);
+    for (const file of freed) void this.#files.remove(file);
+    return result;
+  }
+
+  /** What threads were promised for files that are not committed. */
+  get underWay(): UnderWay {
+    return this.#grants.underWay;
+  }
+
+  async #grant(port: MessagePort, bytes: number, opens: boolean): Promise<boolean> {
+    // Counted before there is room, so that no two are promised the same.
+    this.#grants.give(port, bytes, opens);
+    if (await this.#makeRoom()) return true;
+    this.#grants.takeBack(port, bytes, opens);
+    return false;
+  }
+
+  async #makeRoomAhead(): Promise<void> {
+    if (this.#limits.fits(this.#index.totals, this.underWay, HIGH)) return;
+    await this.#makeRoom(LOW);
+  }
+
+  /** Evicts, a bounded number at a time, until there is room for what is under way. */
+  async #makeRoom(fraction = 1): Promise<boolean> {
+    const fits = (totals: Totals): boolean => this.#limits.fits(totals, this.underWay, fraction);
+    for (;;) {
+      if (this.#closed || this.#shared.isRefusing) return false;
+      if (fits(this.#index.totals)) return true;
+      const counts = new Counts();
+      try {
+        const isMade = this.#change((ledger) =>
+          makeRoom(this.#index, this.#shared, this.#sequence, ledger, fits, (objects, bytes) =>
+            counts.add('capacity', objects, bytes),
+          ),
+        );
+        counts.write(this.#shared, ROW);
+        if (isMade) return true;
+        if (!counts.any) return false;
+      } catch (error) {
+        this.#failed(error);
+        return false;
+      }
+      await nextTurn();
+    }
+  }
+
+  #expire(): void {
+    const counts = new Counts();
+    this.#expiredUpTo = this.#change((ledger) =>
+      expire(this.#index, ledger, this.#expiredUpTo, this.#options.clock.now(), (objects, bytes) =>
+        counts.add('expired', objects, bytes),
+      ),
+    );
+    counts.write(this.#shared, ROW);
+  }
+
+  #scheduleUpkeep(): void {
+    this.#cancelUpkeep = this.#options.clock.after(UPKEEP_MS, () => {
+      void this.upkeep().then(() => {
+        if (!this.#closed) this.#scheduleUpkeep();
+      });
+    });
+  }
+
+  #failed(error: unknown): void {
+    this.#degrade(indexFailure(error));
+  }
+
+  async #works(): Promise<boolean> {
+    if (!(await canWriteTo(this.#options.dir))) return false;
+    try {
+      this.#index.set('probedAt', this.#options.clock.now());
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  #degrade(code: string): void {
+    if (code === 'index' && !this.#isSuspect) {
+      this.#isSuspect = true;
+      void suspectIndex(this.#options.dir).catch(() => undefined);
+    }
+    this.#health.failed(code);
+  }
+
+  #healthChanged(health: Health): void {
+    this.#shared.isRefusing = health.state === 'degraded';
+    if (health.state === 'degraded') {
+      this.#options.log.warn(`The disk store takes nothing more for now: ${health.reason}`);
+      return;
+    }
+    this.#options.log.warn('The disk store works again');
+    this.#queue.unshift(...this.#owed);
+    this.#owed = [];
+    this.#schedule();
+  }
+}

@@ -1,0 +1,35 @@
+/** Upper bounds, seconds: hits take parts of a millisecond, a parent that hangs half a minute. */
+const BOUNDS_SECONDS = [
+  0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10,
+  30,
+] as const;
+const BOUNDS_MS = Float64Array.from(BOUNDS_SECONDS, (seconds) => seconds * 1000);
+
+/** How often what took how long: a histogram with fixed buckets, into which counting allocates nothing. */
+export class Latencies {
+  /** One more than there are bounds. */
+  readonly #counts = new Float64Array(BOUNDS_MS.length + 1);
+  readonly #sumMs = new Float64Array(1);
+  count = 0;
+
+  observe(ms: number): void {
+    this.count++;
+    let bucket = 0;
+    while (bucket < BOUNDS_MS.length && ms > (BOUNDS_MS[bucket] ?? 0)) bucket++;
+    this.#counts[bucket] = (this.#counts[bucket] ?? 0) + 1;
+    this.#sumMs[0] = this.sumSeconds * 1000 + ms;
+  }
+
+  get sumSeconds(): number {
+    return (this.#sumMs[0] ?? 0) / 1000;
+  }
+
+  /** Upper bounds and how many took no longer, as Prometheus has it. */
+  *cumulative(): IterableIterator<readonly [string, number]> {
+    let total = 0;
+    for (const [i, count] of this.#counts.entries()) {
+      total += count;
+      yield [i < BOUNDS_SECONDS.length ? String(BOUNDS_SECONDS[i]) : '+Inf', total];
+    }
+  }
+}

@@ -1,0 +1,115 @@
+/** Which processes have a metric. `node`: edges, mid-tiers and origins; `cache`: edges and mid-tiers. */
+export type MetricGroup = 'process' | 'node' | 'cache' | 'origin' | 'control-plane';
+
+export interface Metric {
+  readonly group: MetricGroup;
+  readonly type: 'counter' | 'gauge' | 'histogram';
+  readonly labels: readonly string[];
+  readonly help: string;
+}
+
+const of =
+  (group: MetricGroup) =>
+  (type: Metric['type'], labels: readonly string[], help: string): Metric => ({
+    group,
+    type,
+    labels,
+    help,
+  });
+const process = of('process');
+const node = of('node');
+const cache = of('cache');
+const origin = of('origin');
+const controlPlane = of('control-plane');
+
+/**
+ * Every metric of Canopy's own by its name. Names are API: never renamed, only added.
+ * Units and endings are those of Prometheus: seconds, bytes, `_total` for what only grows.
+ */
+export const METRICS = {
+  canopy_build_info: process('gauge', ['name', 'version'], '1; tells the version and the name'),
+
+  canopy_fence_sequence: node('gauge', [], 'Journal sequence that all threads have heeded'),
+  canopy_journal_lag_events: node('gauge', [], 'Events that the node was told of, not heeded yet'),
+  canopy_journal_connected: node('gauge', [], '1 while the node follows the journal'),
+  canopy_lease_remaining_seconds: node('gauge', [], 'Until the lease ends; 0 once it has'),
+  canopy_connections: node('gauge', [], 'Open client connections, tunnels among them'),
+  canopy_connections_accepted_total: node('counter', [], 'Client connections accepted'),
+  canopy_tunnels: node('gauge', [], 'Connections that have left HTTP, such as WebSockets'),
+  canopy_requests_under_way: node('gauge', [], 'Requests whose answer is not complete'),
+
+  canopy_requests_total: cache('counter', ['site', 'cache', 'status'], 'Requests answered'),
+  canopy_sent_bytes_total: cache('counter', ['site', 'cache'], 'Content sent to clients'),
+  canopy_first_byte_seconds: cache('histogram', ['cache'], 'From the request to its answer'),
+  canopy_decisions_total: cache('counter', ['action', 'reason'], 'What was decided, and why'),
+  canopy_errors_total: cache('counter', ['code'], 'Failures that the node answered itself'),
+  canopy_upstream_requests_total: cache(
+    'counter',
+    ['parent', 'result'],
+    'Requests sent to parents',
+  ),
+  canopy_fills: cache('gauge', [], 'Fetches under way that are shared by all who want the object'),
+  canopy_fill_waiters: cache('gauge', [], 'Requests that wait for a fetch'),
+  canopy_fill_bytes: cache('gauge', [], 'Memory that fetches under way hold'),
+  canopy_spill_bytes: cache('gauge', [], 'Disk that holds what slow clients have not read yet'),
+  canopy_fills_not_kept_total: cache('counter', [], 'Bodies not stored for lack of memory'),
+  canopy_waiters_refused_total: cache('counter', [], 'Requests that found maxWaiters waiting'),
+  canopy_waiters_timed_out_total: cache('counter', [], 'Requests that waited waitTimeoutMs'),
+  canopy_stale_while_slow_total: cache('counter', [], 'Stale answers, for no parent was in time'),
+  canopy_refreshes_skipped_total: cache('counter', [], 'Refreshes behind beyond maxRefreshes'),
+  canopy_refills_limited_total: cache(
+    'counter',
+    [],
+    'Requests given softly purged content beyond refillsPerSecond',
+  ),
+  canopy_sibling_fetches_total: cache('counter', [], 'Fetches that another thread answered'),
+  canopy_store_objects: cache('gauge', ['store'], 'Objects stored'),
+  canopy_store_bytes: cache('gauge', ['store'], 'Bytes of the budget that they take'),
+  canopy_store_budget_bytes: cache('gauge', ['store', 'policy'], 'The budget, and who leaves'),
+  canopy_store_lookups_total: cache('counter', ['store'], 'Keys looked up'),
+  canopy_store_hits_total: cache('counter', ['store'], 'Keys found, usable or not'),
+  canopy_store_hit_bytes_total: cache('counter', ['store'], 'Content under the keys found'),
+  canopy_store_stored_total: cache('counter', ['store'], 'Objects taken in'),
+  canopy_store_stored_bytes_total: cache('counter', ['store'], 'Bytes that they took'),
+  canopy_store_refused_total: cache('counter', ['store'], 'Objects not taken in'),
+  canopy_store_evicted_total: cache('counter', ['store', 'reason'], 'Objects that have left'),
+  canopy_store_evicted_bytes_total: cache('counter', ['store'], 'Bytes that they took'),
+  canopy_site_stored_objects: cache('gauge', ['site'], 'Objects stored of a site'),
+  canopy_site_stored_bytes: cache('gauge', ['site'], 'Bytes of the budgets that they take'),
+  canopy_threads: cache('gauge', [], 'Threads that serve'),
+  canopy_threads_failed_total: cache('counter', [], 'Threads that ended unasked; each is replaced'),
+  canopy_thread_loop_active_seconds_total: cache('counter', ['thread'], 'Time not spent idle'),
+  canopy_thread_loop_delay_seconds: cache(
+    'gauge',
+    ['thread'],
+    '99th percentile of the event loop delay since the last scrape',
+  ),
+  canopy_thread_heap_bytes: cache('gauge', ['thread'], 'JavaScript heap in use'),
+
+  canopy_origin_requests_total: origin('counter', ['status'], 'Requests answered'),
+  canopy_origin_sent_bytes_total: origin('counter', [], 'Content sent'),
+  canopy_origin_objects: origin('gauge', [], 'Objects kept'),
+  canopy_origin_bytes: origin('gauge', [], 'Bytes of their content'),
+
+  canopy_journal_sequence: controlPlane('gauge', [], 'Sequence of the last event'),
+  canopy_journal_streams: controlPlane('gauge', [], 'Nodes that follow the journal'),
+  canopy_nodes: controlPlane('gauge', ['state'], 'Nodes by how they stand'),
+  canopy_node_journal_lag_events: controlPlane(
+    'gauge',
+    ['node'],
+    'Events that the node has not acknowledged',
+  ),
+  canopy_purges_pending: controlPlane('gauge', [], 'Purges that are not complete'),
+  canopy_purges_completed_total: controlPlane('counter', [], 'Purges completed'),
+  canopy_api_requests_total: controlPlane(
+    'counter',
+    ['method', 'route', 'status'],
+    'Requests to the API',
+  ),
+} as const satisfies Record<string, Metric>;
+
+export type MetricName = keyof typeof METRICS;
+
+/** The names of the metrics of the given groups. */
+export const metricsOf = (groups: readonly MetricGroup[]): readonly MetricName[] =>
+  (Object.keys(METRICS) as MetricName[]).filter((name) => groups.includes(METRICS[name].group));
