@@ -12,6 +12,7 @@ import { siteSchema } from '#core/contract/site.ts';
 import { validate } from '#core/contract/validate.ts';
 import { CanopyError, messageOf } from '#core/errors.ts';
 import { newHead } from '../journal/head.ts';
+import { RECORD_KINDS } from './records.ts';
 import { scopeSchema } from './scopes.ts';
 import type { PurgeRecord, StateContent, StateStore } from './store.ts';
 
@@ -52,6 +53,14 @@ const lineSchema = z.union([
       status: z.enum(['pending', 'complete']),
     }),
   }),
+  z.strictObject({
+    record: z.strictObject({
+      kind: z.enum(RECORD_KINDS),
+      id: z.string(),
+      revision: z.int().min(1),
+      value: z.unknown(),
+    }),
+  }),
 ]);
 
 const checksumSchema = z.strictObject({ sha256: z.string() });
@@ -62,7 +71,7 @@ const checksumSchema = z.strictObject({ sha256: z.string() });
  * @param now ms since the Unix epoch
  */
 export function writeBackup(content: StateContent, now: number): string {
-  const { config, credentials, tokens, purges } = content;
+  const { config, credentials, tokens, purges, records } = content;
   const { journal, sequence, network, sites, nodes } = config;
   const lines = [
     { canopyBackup: VERSION, createdAt: now, journal, sequence, network },
@@ -71,6 +80,7 @@ export function writeBackup(content: StateContent, now: number): string {
     ...credentials.map((credential) => ({ credential: withHexDigest(credential) })),
     ...tokens.map((token) => ({ token: withHexDigest(token) })),
     ...purges.map((purge) => ({ purge })),
+    ...records.map((record) => ({ record })),
   ];
   const text = lines.map(line).join('');
   return text + line({ sha256: checksumOf(text) });
@@ -104,6 +114,7 @@ export function readBackup(text: string): StateContent {
       // What else a purge has is as this Canopy wrote it: the checksum says so.
       'purge' in entry ? [entry.purge as unknown as PurgeRecord] : [],
     ),
+    records: lines.flatMap((entry) => ('record' in entry ? [entry.record] : [])),
   };
 }
 

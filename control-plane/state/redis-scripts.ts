@@ -10,6 +10,7 @@ const TAG = '{canopy}';
  * - `tokens` hash by digest; `token_of` hash, name to digest
  * - `purges` hash by id; `purge_order`, `pending` sorted sets of ids by sequence
  * - `fences`, `grants` (`ID:LEASE_MS`), `tiers`, `heartbeats` hashes by node
+ * - `records`, `revisions` hashes by `KIND ID`; `record_order` sorted set of the same by their bytes
  * - `news` stream of one entry, which wakes the other control planes
  */
 export const KEY_NAMES = [
@@ -28,6 +29,9 @@ export const KEY_NAMES = [
   'grants',
   'tiers',
   'heartbeats',
+  'records',
+  'revisions',
+  'record_order',
   'news',
 ] as const;
 
@@ -126,6 +130,30 @@ export const DELETE_TOKEN = script(`
   redis.call('HDEL', token_of, ARGV[1])
   redis.call('HDEL', tokens, digest)
   return 1
+`);
+
+/** ARGV: kind and id, value, the revision it must have or ''. @returns the new one, or 0 */
+export const PUT_RECORD = script(`
+  if ARGV[3] ~= '' and ARGV[3] ~= (redis.call('HGET', revisions, ARGV[1]) or '0') then return 0 end
+  redis.call('HSET', records, ARGV[1], ARGV[2])
+  redis.call('ZADD', record_order, 0, ARGV[1])
+  return redis.call('HINCRBY', revisions, ARGV[1], 1)
+`);
+
+/** ARGV: kind and id. */
+export const DELETE_RECORD = script(`
+  redis.call('ZREM', record_order, ARGV[1])
+  redis.call('HDEL', revisions, ARGV[1])
+  return redis.call('HDEL', records, ARGV[1])
+`);
+
+/** ARGV: where the kind begins and ends in the order, how many are kept. */
+export const TRIM_RECORDS = script(`
+  for _, field in ipairs(redis.call('ZREVRANGEBYLEX', record_order, ARGV[2], ARGV[1], 'LIMIT', ARGV[3], -1)) do
+    redis.call('ZREM', record_order, field)
+    redis.call('HDEL', revisions, field)
+    redis.call('HDEL', records, field)
+  end
 `);
 
 /** ARGV: node, tier, fence. */

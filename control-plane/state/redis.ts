@@ -5,7 +5,9 @@ import type { Config, JournalEvent, Network } from '#core/contract/event.ts';
 import type { Node } from '#core/contract/node.ts';
 import type { Site } from '#core/contract/site.ts';
 import { CanopyError, messageOf } from '#core/errors.ts';
+import type { Draft } from './records.ts';
 import { RedisConnection } from './redis-connection.ts';
+import { fieldOf, RedisRecords, toRecord } from './redis-records.ts';
 import {
   ADD_TOKEN,
   APPEND,
@@ -62,11 +64,13 @@ export async function openRedisState(url: string, log: Logger): Promise<StateSto
 
 class RedisState implements StateStore {
   readonly standings: RedisStandings;
+  readonly records: RedisRecords;
   readonly #redis: RedisConnection;
 
   constructor(redis: RedisConnection) {
     this.#redis = redis;
     this.standings = new RedisStandings(redis);
+    this.records = new RedisRecords(redis);
   }
 
   async head(): Promise<JournalHead | undefined> {
@@ -101,13 +105,14 @@ class RedisState implements StateStore {
     if (first === undefined) return false;
     // Tells this append, made again because its answer was lost, from one of another control plane.
     const by = randomUUID();
-    const { credential, purge } = alongside;
+    const { credential, purge, records = [] } = alongside;
     for (let attempt = 1; ; attempt++) {
       try {
         const commands = [
           ...events.flatMap((event) => commandsOf(event, by)),
           ...(await this.#credentialCommands(events, credential)),
           ...(purge === undefined ? [] : purgeCommands(purge)),
+          ...records.flatMap((draft) => recordCommands(draft, 1)),
         ];
         const guard = [first.sequence, first.sequence - 1, by, purge?.id ?? ''];
         return (await this.#redis.run(APPEND, ...guard, ...commands.flatMap(packed))) === 1;
@@ -174,13 +179,16 @@ class RedisState implements StateStore {
   }
 
   async content(): Promise<StateContent | undefined> {
-    const [head, sites, nodes, credentials = {}, tokens = {}, purges = {}] =
-      (await this.#redis.transaction(
-        (['head', 'sites', 'nodes', 'credentials', 'tokens', 'purges'] as const).map((name) => [
-          'hgetall',
-          keyOf(name),
-        ]),
-      )) as Hash[];
+    const [
+      head,
+      sites,
+      nodes,
+      credentials = {},
+      tokens = {},
+      purges = {},
+      records = {},
+      revisions = {},
+    ] = (await this.#redis.transaction(CONTENT.map((name) => ['hgetall', keyOf(name)]))) as Hash[];
     const config = toConfig(head, sites, nodes);
     if (config === undefined) return undefined;
     return {
@@ -192,10 +200,13 @@ class RedisState implements StateStore {
       purges: Object.values(purges)
         .map((text) => parse(text) as PurgeRecord)
         .toSorted((a, b) => sequenceOf(a) - sequenceOf(b)),
+      records: Object.keys(records)
+        .toSorted()
+        .map((field) => toRecord(field, records[field] ?? '', revisions[field] ?? '1')),
     };
   }
 
-  async replace({ config, credentials, tokens, purges }: StateContent): Promise<void> {
+  async replace({ config, credentials, tokens, purges, records }: StateContent): Promise<void> {
     const { journal, sequence, network, sites, nodes } = config;
     const commands: Command[] = [
       ...KEY_NAMES.filter((name) => !KEPT.has(name)).map((name): Command => ['DEL', name]),
@@ -212,6 +223,7 @@ class RedisState implements StateStore {
         put('token_of', token.name, hex(digest)),
       ]),
       ...purges.flatMap(purgeCommands),
+      ...records.flatMap((record) => recordCommands(record, record.revision)),
       ['XADD', 'news', '*', 'of', 'state'],
     ];
     await this.#redis.transaction(
@@ -256,6 +268,17 @@ class RedisState implements StateStore {
 type Hash = Readonly<Record<string, string>>;
 type Entry = readonly [id: string, fields: readonly string[]];
 type Command = readonly [command: string, key: KeyName, ...rest: (string | number)[]];
+
+const CONTENT = [
+  'head',
+  'sites',
+  'nodes',
+  'credentials',
+  'tokens',
+  'purges',
+  'records',
+  'revisions',
+] as const;
 
 /** Not part of a state's content: leases that may still hold, and how many there were; `head` is overwritten. */
 const KEPT: ReadonlySet<KeyName> = new Set(['head', 'grants', 'tiers', 'news']);
@@ -317,6 +340,12 @@ const purgeCommands = (purge: PurgeRecord): readonly Command[] => [
     ? ['ZADD', 'pending', sequenceOf(purge), purge.id]
     : // Purges come in the order of their sequences.
       put('head', 'completed', sequenceOf(purge)),
+];
+
+const recordCommands = (draft: Draft, revisions: number): readonly Command[] => [
+  put('records', fieldOf(draft), JSON.stringify(draft.value)),
+  ['HINCRBY', 'revisions', fieldOf(draft), revisions],
+  ['ZADD', 'record_order', 0, fieldOf(draft)],
 ];
 
 const sequenceOf = (purge: PurgeRecord): number => Math.max(...purge.sequences);

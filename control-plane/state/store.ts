@@ -1,5 +1,6 @@
 import type { Config, JournalEvent, PurgeMode, PurgeTarget } from '#core/contract/event.ts';
 import type { Tier } from '#core/contract/node.ts';
+import type { Draft, Records, StoredRecord } from './records.ts';
 import type { Scope } from './scopes.ts';
 import type { Standings } from './standings.ts';
 
@@ -54,6 +55,8 @@ export interface Alongside {
   readonly credential?: NodeCredential;
   /** The purge that the events order. */
   readonly purge?: PurgeRecord;
+  /** Each replaces the one of its name. */
+  readonly records?: readonly Draft[];
 }
 
 /** Where a journal stands. */
@@ -70,6 +73,8 @@ export interface StateContent {
   readonly tokens: readonly TokenRecord[];
   /** Oldest first. */
   readonly purges: readonly PurgeRecord[];
+  /** By kind and id. */
+  readonly records: readonly StoredRecord[];
 }
 
 /** Who wants to know what other control planes do to the state. */
@@ -87,6 +92,7 @@ export interface StateWatcher {
  */
 export interface StateStore {
   readonly standings: Standings;
+  readonly records: Records;
 
   /** `undefined` while the journal is empty. */
   head(): Promise<JournalHead | undefined>;

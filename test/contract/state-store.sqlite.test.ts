@@ -71,7 +71,9 @@ describe('openSqliteState', () => {
     await store.append([{ sequence: 1, at: 0, type: 'network.put', network }]);
     await store.close();
     const database = new DatabaseSync(join(dir, 'state.sqlite'));
-    database.exec('ALTER TABLE head DROP COLUMN journal; PRAGMA user_version = 1');
+    database.exec(
+      'ALTER TABLE head DROP COLUMN journal; DROP TABLE records; PRAGMA user_version = 1',
+    );
     database.close();
     const again = openSqliteState(dir);
     const head = await again.head();

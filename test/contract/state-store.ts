@@ -4,6 +4,7 @@ import type { JournalEntry, JournalEvent } from '#core/contract/event.ts';
 import { nodeSchema } from '#core/contract/node.ts';
 import { siteSchema } from '#core/contract/site.ts';
 import { applyEvent } from '#core/node/config.ts';
+import { recordsContract } from './records.ts';
 
 const network = { tierKey: 'tier-key-of-the-network', publishKey: 'publish-key-of-origins' };
 const siteOf = (name: string, host = `${name}.example`) =>
@@ -60,6 +61,8 @@ export function stateStoreContract(
     await store.close();
     store = await open();
   };
+
+  recordsContract(() => store, reopen);
 
   describe('journal and configuration', () => {
     test('an empty journal has no configuration and no events', async () => {
@@ -246,12 +249,14 @@ export function stateStoreContract(
       await store.append([purgeEvent(4, 'p')], { purge: purgeOf('p', 4, 'complete') });
       await store.append([purgeEvent(5, 'q')], { purge: purgeOf('q', 5) });
       await store.addToken({ ...token, digest: Uint8Array.of(4) });
+      for (const value of [1, 2]) await store.records.put({ kind: 'audit', id: 'a', value });
       const content = await store.content();
       expect(content).toMatchObject({
         config: { sequence: 5, sites: [{ name: 'one' }], nodes: [{ name: 'edge-a' }] },
         credentials: [credential],
         tokens: [token],
         purges: [{ id: 'p' }, { id: 'q' }],
+        records: [{ kind: 'audit', id: 'a', revision: 2, value: 2 }],
       });
       if (content === undefined) return;
 
@@ -260,6 +265,7 @@ export function stateStoreContract(
       await store.append([begin, at(2, { type: 'site.put', site: siteOf('other') })]);
       await store.append([purgeEvent(3, 'r')], { purge: purgeOf('r', 3) });
       await store.addToken({ ...token, name: 'other', digest: Uint8Array.of(5) });
+      await store.records.put({ kind: 'release', id: 'r', value: 1 });
       await store.replace(content);
       await reopen();
       expect(await store.content()).toEqual(content);
