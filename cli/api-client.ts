@@ -24,6 +24,9 @@ import {
 /** The longest that the control plane holds back one answer on a purge. */
 const LONGEST_WAIT_MS = 60_000;
 
+/** Items asked for at once. */
+const PAGE = 1_000;
+
 export interface ControlPlaneAddress {
   readonly url: string;
   readonly token: string;
@@ -52,7 +55,7 @@ export class ApiClient {
   }
 
   sites(): Promise<Site[]> {
-    return this.#send(z.array(siteSchema), 'GET', '/v1/sites');
+    return this.#all(siteSchema, '/v1/sites');
   }
 
   site(name: string): Promise<Site> {
@@ -68,7 +71,7 @@ export class ApiClient {
   }
 
   nodes(): Promise<NodeStatus[]> {
-    return this.#send(z.array(nodeStatusSchema), 'GET', '/v1/nodes');
+    return this.#all(nodeStatusSchema, '/v1/nodes');
   }
 
   /** @returns the node's credential if the node is new */
@@ -118,6 +121,19 @@ export class ApiClient {
   /** @param path the object's URL path, from the first `/` */
   putObject(site: string, path: string, body: Body): Promise<StoredObject> {
     return this.#send(storedObjectSchema, 'PUT', `/v1/sites/${site}/objects${path}`, body);
+  }
+
+  /** Every page of a list. */
+  async #all<T extends z.ZodType>(item: T, path: string): Promise<z.output<T>[]> {
+    const page = z.looseObject({ items: z.array(item), next: z.string().nullable() });
+    const all: z.output<T>[] = [];
+    let after = '';
+    for (;;) {
+      const { items, next } = await this.#send(page, 'GET', `${path}?limit=${PAGE}${after}`);
+      all.push(...items);
+      if (next === null) return all;
+      after = `&after=${encodeURIComponent(next)}`;
+    }
   }
 
   async #send<T extends z.ZodType>(

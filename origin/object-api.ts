@@ -85,7 +85,7 @@ async function list(
   const found = await store.list(site, { prefix, after, limit: limit + 1 });
   const objects = found.slice(0, limit);
   const next = found.length > limit ? (objects.at(-1)?.path ?? null) : null;
-  return jsonAnswer(200, { objects: objects.map(described), next });
+  return jsonAnswer(200, { items: objects.map(described), next });
 }
 
 async function changes(

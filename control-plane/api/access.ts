@@ -15,7 +15,18 @@ declare module 'fastify' {
   }
 }
 
-type Guard = (request: FastifyRequest) => Promise<void>;
+/** Whom a route serves. */
+export interface Admission {
+  readonly who: 'anyone' | 'token' | 'node';
+  /** What a token must allow. */
+  readonly scope?: Scope;
+  /** Whether tokens that are limited to sites are served, too. */
+  readonly limited?: boolean;
+  /** Called before the content is read. @throws CanopyError `unauthenticated`, `forbidden` */
+  readonly check: (request: FastifyRequest) => Promise<void>;
+}
+
+export const anyone: Admission = { who: 'anyone', check: async () => undefined };
 
 /** Tells who a request comes from, before its body is read. */
 export class Access {
@@ -28,18 +39,19 @@ export class Access {
   }
 
   /** Admits tokens with `scope`; on routes of one site (`:site`) only those that are not limited to others. */
-  toSites(scope: Scope): Guard {
-    return async (request) => {
+  toSites(scope: Scope): Admission {
+    const check = async (request: FastifyRequest): Promise<void> => {
       const token = await this.#token(request, scope);
       const { site } = request.params as { readonly site?: string };
       if (site !== undefined) requireSite(token, site);
       request.token = token;
     };
+    return { who: 'token', scope, limited: true, check };
   }
 
   /** Admits tokens with `scope` that are not limited to sites. */
-  toNetwork(scope: Scope): Guard {
-    return async (request) => {
+  toNetwork(scope: Scope): Admission {
+    const check = async (request: FastifyRequest): Promise<void> => {
       const token = await this.#token(request, scope);
       if (token.sites !== null) {
         throw new CanopyError(
@@ -49,11 +61,12 @@ export class Access {
       }
       request.token = token;
     };
+    return { who: 'token', scope, check };
   }
 
   /** Admits nodes by their credential. */
-  toNode(): Guard {
-    return async (request) => {
+  toNode(): Admission {
+    const check = async (request: FastifyRequest): Promise<void> => {
       const digest = digestOf(bearerOf(request));
       const found = await this.#store.credentialByDigest(digest);
       const named = (): Node | undefined =>
@@ -66,6 +79,7 @@ export class Access {
       }
       request.node = node;
     };
+    return { who: 'node', check };
   }
 
   async #token(request: FastifyRequest, scope: Scope): Promise<TokenRecord> {

@@ -7,8 +7,10 @@ import { networkRoutes } from './network.ts';
 import { nodeLinkRoutes } from './node-link.ts';
 import { nodeRoutes } from './nodes.ts';
 import { objectRoutes } from './objects.ts';
+import { openApiRoutes } from './openapi.ts';
 import { notFound, refuseConnection, sendProblem } from './problem.ts';
 import { purgeRoutes } from './purges.ts';
+import { checkedBy, type Declaration } from './route.ts';
 import type { Services } from './services.ts';
 import { siteRoutes } from './sites.ts';
 import { tokenRoutes } from './tokens.ts';
@@ -34,6 +36,13 @@ export function buildApp(services: Services, counters: ApiCounters, log: Logger)
   app.addHook('onResponse', async ({ method, routeOptions }, { statusCode }) =>
     counters.record(method, routeOptions.url, statusCode),
   );
+  const declarations = new Set<Declaration>();
+  app.addHook('onRoute', ({ url, config }) => {
+    if (config?.declaration === undefined) throw new Error(`Route ${url} is not declared`);
+    // One for GET brings one for HEAD, of the same declaration.
+    declarations.add(config.declaration);
+  });
+  app.setValidatorCompiler(checkedBy);
   app.setErrorHandler(sendProblem);
   app.setNotFoundHandler(notFound);
   for (const routes of [
@@ -48,6 +57,7 @@ export function buildApp(services: Services, counters: ApiCounters, log: Logger)
     routes(app, services);
   }
   nodeLinkRoutes(app, services);
+  openApiRoutes(app, declarations);
   // A scope of its own, for it takes bodies of any type as streams.
   void app.register(async (scope) => objectRoutes(scope, services));
   return app;

@@ -2,10 +2,11 @@ import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
 import { sequenceSchema } from '#core/contract/names.ts';
 import { JOURNAL_FIELD } from '#core/node/journal-stream.ts';
-import { acknowledgementSchema, heartbeatSchema } from '#core/contract/report.ts';
+import { acknowledgementSchema, heartbeatSchema, leaseSchema } from '#core/contract/report.ts';
 import { validate } from '#core/contract/validate.ts';
 import { CanopyError, messageOf } from '#core/errors.ts';
 import { nodeOf } from './access.ts';
+import { route } from './route.ts';
 import type { Services } from './services.ts';
 
 /** Ten thousand purge reports. */
@@ -16,17 +17,26 @@ const resumeSchema = z.strictObject({ after: z.coerce.number().pipe(sequenceSche
 /** What nodes talk to; a credential tells which node it is. */
 export function nodeLinkRoutes(app: FastifyInstance, services: Services): void {
   const { access, leases, purges, streams } = services;
-  const onRequest = access.toNode();
+  const admits = access.toNode();
 
-  app.route({
-    method: 'GET',
-    url: '/v1/node/stream',
-    onRequest,
-    handler: async (request, reply) => {
+  route(
+    app,
+    {
+      method: 'GET',
+      path: '/v1/node/stream',
+      id: 'followJournal',
+      summary: 'The journal as server-sent events, from where the node is',
+      admits,
+      query: resumeSchema,
+      answers: { 200: { mediaType: 'text/event-stream' } },
+    },
+    async (request, reply) => {
       const node = nodeOf(request);
       const lastEventId = request.headers['last-event-id'];
-      const input = lastEventId === undefined ? request.query : { after: lastEventId };
-      const { after } = validate(resumeSchema, input, 'resume point');
+      const { after } =
+        lastEventId === undefined
+          ? request.query
+          : validate(resumeSchema, { after: lastEventId }, 'resume point');
       const resumes = await streams.reaches(request.headers[JOURNAL_FIELD]?.toString(), after);
       await leases.resumed(node, resumes ? (after ?? 0) : 0);
       await purges.settle();
@@ -35,43 +45,61 @@ export function nodeLinkRoutes(app: FastifyInstance, services: Services): void {
         request.log.error(error, `The stream of ${node.name} failed: ${messageOf(error)}`);
       });
     },
-  });
+  );
 
-  app.route({
-    method: 'POST',
-    url: '/v1/node/acknowledgements',
-    onRequest,
-    bodyLimit: BODY_LIMIT_BYTES,
-    handler: async (request, reply) => {
-      const input = validate(acknowledgementSchema, request.body, 'acknowledgement');
-      await purges.acknowledge(nodeOf(request), input);
+  route(
+    app,
+    {
+      method: 'POST',
+      path: '/v1/node/acknowledgements',
+      id: 'acknowledge',
+      summary: 'Say how far the node has applied the journal, and what purges hit',
+      admits,
+      body: acknowledgementSchema,
+      bodyLimitBytes: BODY_LIMIT_BYTES,
+      answers: { 204: null },
+    },
+    async (request, reply) => {
+      await purges.acknowledge(nodeOf(request), request.body);
       return reply.code(204).send();
     },
-  });
+  );
 
-  app.route({
-    method: 'POST',
-    url: '/v1/node/leave',
-    onRequest,
-    handler: async (request, reply) => {
+  route(
+    app,
+    {
+      method: 'POST',
+      path: '/v1/node/leave',
+      id: 'leave',
+      summary: 'Give up the lease, before the node stops',
+      admits,
+      answers: { 204: null },
+    },
+    async (request, reply) => {
       await leases.left(nodeOf(request));
       await purges.settle();
       return reply.code(204).send();
     },
-  });
+  );
 
-  app.route({
-    method: 'POST',
-    url: '/v1/node/heartbeats',
-    onRequest,
-    handler: async (request) => {
-      const node = nodeOf(request);
-      const heartbeat = validate(heartbeatSchema, request.body, 'heartbeat');
-      if (await leases.heartbeat(node, heartbeat)) return { leaseMs: leases.leaseMs };
+  route(
+    app,
+    {
+      method: 'POST',
+      path: '/v1/node/heartbeats',
+      id: 'beat',
+      summary: 'Say how the node is; grants or renews its lease',
+      admits,
+      body: heartbeatSchema,
+      answers: { 200: leaseSchema },
+    },
+    async (request) => {
+      const heartbeat = request.body;
+      if (await leases.heartbeat(nodeOf(request), heartbeat)) return { leaseMs: leases.leaseMs };
       throw new CanopyError(
         'unavailable',
         `No lease at fence ${heartbeat.fence}: a later purge is complete without this node`,
       );
     },
-  });
+  );
 }

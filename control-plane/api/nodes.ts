@@ -1,41 +1,72 @@
 import type { FastifyInstance } from 'fastify';
 import { isDeepStrictEqual } from 'node:util';
+import { z } from 'zod';
+import { nameSchema, sequenceSchema, timestampSchema } from '#core/contract/names.ts';
 import { type Node, nodeSchema } from '#core/contract/node.ts';
-import { validate } from '#core/contract/validate.ts';
+import { heartbeatSchema } from '#core/contract/report.ts';
 import { CanopyError } from '#core/errors.ts';
 import { digestOf, newSecret } from '../secrets.ts';
 import { withName } from './named.ts';
+import { pageByName, pageOf, pageQuerySchema } from './pages.ts';
+import { route } from './route.ts';
 import type { Standing } from '../journal/leases.ts';
 import type { LastHeartbeat } from '../state/standings.ts';
 import type { Services } from './services.ts';
 
-interface Route {
-  readonly Params: { readonly node: string };
-}
+const params = z.strictObject({ node: nameSchema });
+
+const nodeAnswerSchema = z.strictObject({ node: nodeSchema, sequence: sequenceSchema });
+
+/** A node and how it is. */
+const nodeStatusSchema = nodeSchema.extend({
+  fence: sequenceSchema,
+  inService: z.boolean(),
+  leaseRemainingMs: z.int().nullable(),
+  lastHeartbeat: heartbeatSchema.omit({ fence: true }).extend({ at: timestampSchema }).nullable(),
+});
 
 export function nodeRoutes(app: FastifyInstance, services: Services): void {
   const { access, journal, leases } = services;
 
-  app.route({
-    method: 'GET',
-    url: '/v1/nodes',
-    onRequest: access.toNetwork('read'),
-    handler: async () => {
+  route(
+    app,
+    {
+      method: 'GET',
+      path: '/v1/nodes',
+      id: 'listNodes',
+      summary: 'Every node and how it is, by name',
+      admits: access.toNetwork('read'),
+      query: pageQuerySchema,
+      answers: { 200: pageOf(nodeStatusSchema) },
+    },
+    async ({ query }) => {
       const [{ nodes }, heartbeats] = await Promise.all([leases.survey(), leases.heartbeats()]);
       const byName = new Map(nodes.map((standing) => [standing.node, standing]));
-      return journal.config.nodes.map((node) =>
+      const page = pageByName(journal.config.nodes, query);
+      const items = page.items.map((node) =>
         statusOf(node, byName.get(node.name), heartbeats.get(node.name)),
       );
+      return { ...page, items };
     },
-  });
+  );
 
-  app.route<Route>({
-    method: 'PUT',
-    url: '/v1/nodes/:node',
-    onRequest: access.toNetwork('configure'),
-    handler: async (request, reply) => {
-      const input = withName('node', request.params.node, request.body);
-      const node = validate(nodeSchema, input, 'node');
+  route(
+    app,
+    {
+      method: 'PUT',
+      path: '/v1/nodes/:node',
+      id: 'putNode',
+      summary: 'Add or change a node; one that is new gets its credential',
+      admits: access.toNetwork('configure'),
+      params,
+      body: nodeSchema.partial({ name: true }).meta({ title: 'node' }),
+      answers: {
+        200: nodeAnswerSchema,
+        201: nodeAnswerSchema.extend({ credential: z.string() }),
+      },
+    },
+    async (request, reply) => {
+      const node = withName('node', request.params.node, request.body);
       const credential = newSecret();
       let created = false;
       await journal.change((config) => {
@@ -51,14 +82,21 @@ export function nodeRoutes(app: FastifyInstance, services: Services): void {
       const answer = { node, sequence: journal.config.sequence };
       return created ? { ...answer, credential } : answer;
     },
-  });
+  );
 
-  for (const [verb, draining] of DRAINS) {
-    app.route<Route>({
-      method: 'POST',
-      url: `/v1/nodes/:node/${verb}`,
-      onRequest: access.toNetwork('configure'),
-      handler: async (request) => {
+  for (const [verb, draining, summary] of DRAINS) {
+    route(
+      app,
+      {
+        method: 'POST',
+        path: `/v1/nodes/:node/${verb}`,
+        id: `${verb}Node`,
+        summary,
+        admits: access.toNetwork('configure'),
+        params,
+        answers: { 200: nodeAnswerSchema },
+      },
+      async (request) => {
         const { node: name } = request.params;
         await journal.change(({ nodes }) => {
           const node = named(nodes, name);
@@ -67,14 +105,21 @@ export function nodeRoutes(app: FastifyInstance, services: Services): void {
         });
         return { node: named(journal.config.nodes, name), sequence: journal.config.sequence };
       },
-    });
+    );
   }
 
-  app.route<Route>({
-    method: 'DELETE',
-    url: '/v1/nodes/:node',
-    onRequest: access.toNetwork('configure'),
-    handler: async (request) => {
+  route(
+    app,
+    {
+      method: 'DELETE',
+      path: '/v1/nodes/:node',
+      id: 'deleteNode',
+      summary: 'Remove a node; its credential ends with it',
+      admits: access.toNetwork('configure'),
+      params,
+      answers: { 200: z.strictObject({ sequence: sequenceSchema }) },
+    },
+    async (request) => {
       const { node: name } = request.params;
       await journal.change(({ nodes }) => {
         named(nodes, name);
@@ -82,13 +127,13 @@ export function nodeRoutes(app: FastifyInstance, services: Services): void {
       });
       return { sequence: journal.config.sequence };
     },
-  });
+  );
 }
 
 /** What takes a node out of use, and what takes it back. */
 const DRAINS = [
-  ['drain', true],
-  ['resume', false],
+  ['drain', true, 'Have a node asked nothing new, before it is stopped'],
+  ['resume', false, 'Use a node that was drained'],
 ] as const;
 
 /** @throws CanopyError `not-found` */
@@ -102,7 +147,7 @@ function statusOf(
   node: Node,
   { fence, remainingMs }: Pick<Standing, 'fence' | 'remainingMs'> = { fence: 0, remainingMs: 0 },
   heartbeat?: LastHeartbeat,
-): object {
+): z.output<typeof nodeStatusSchema> {
   return {
     ...node,
     fence,
@@ -115,7 +160,7 @@ function statusOf(
             pid: heartbeat.pid,
             version: heartbeat.version,
             load: heartbeat.load,
-            parents: heartbeat.parents,
+            parents: [...heartbeat.parents],
             at: heartbeat.at,
           },
   };

@@ -2,14 +2,14 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { type IncomingHttpHeaders, STATUS_CODES } from 'node:http';
 import { finished, PassThrough, type Readable } from 'node:stream';
 import { Agent, type Dispatcher, request as send } from 'undici';
+import { z } from 'zod';
+import { nameSchema } from '#core/contract/names.ts';
 import type { Node } from '#core/contract/node.ts';
 import { CanopyError, messageOf } from '#core/errors.ts';
 import { TIER_FIELDS } from '#core/tree/tier-fields.ts';
+import { pageOf, pageQuery } from './pages.ts';
+import { route } from './route.ts';
 import type { Services } from './services.ts';
-
-interface Route {
-  readonly Params: { readonly site: string };
-}
 
 /** Fields that mean the same to the origin as to us. */
 const FORWARDED = [
@@ -61,10 +61,11 @@ export function objectRoutes(
     return serving.length > 0 ? serving : origins;
   };
 
-  const forward = async (request: FastifyRequest<Route>, reply: FastifyReply): Promise<unknown> => {
+  const forward = async (request: FastifyRequest, reply: FastifyReply): Promise<unknown> => {
     const { network, nodes, sites } = journal.config;
-    if (!sites.some(({ name }) => name === request.params.site)) {
-      throw new CanopyError('not-found', `There is no site "${request.params.site}"`);
+    const { site } = request.params as z.output<typeof params>;
+    if (!sites.some(({ name }) => name === site)) {
+      throw new CanopyError('not-found', `There is no site "${site}"`);
     }
     const origins = nodes.filter(({ tier }) => tier === 'origin');
     const reads = request.method === 'GET' || request.method === 'HEAD';
@@ -85,24 +86,87 @@ export function objectRoutes(
     return pass(answer, request, reply);
   };
 
-  for (const [methods, scope] of [
-    [['GET', 'HEAD'], 'read'],
-    [['PUT', 'DELETE'], 'publish'],
-  ] as const) {
-    app.route<Route>({
-      method: [...methods],
-      url: '/v1/sites/:site/objects/*',
-      onRequest: access.toSites(scope),
-      handler: forward,
-    });
+  for (const { method, id, summary, scope, answers } of OBJECT_CALLS) {
+    route(
+      app,
+      {
+        method,
+        path: '/v1/sites/:site/objects/*',
+        id,
+        summary,
+        admits: access.toSites(scope),
+        params: params.extend({ '*': z.string() }),
+        ...(method === 'PUT' && { body: ANY_CONTENT }),
+        answers,
+        errors: ['upstream-unreachable'],
+        conditional: true,
+      },
+      forward,
+    );
   }
-  app.route<Route>({
-    method: 'GET',
-    url: '/v1/sites/:site/objects',
-    onRequest: access.toSites('read'),
-    handler: forward,
-  });
+  route(
+    app,
+    {
+      method: 'GET',
+      path: '/v1/sites/:site/objects',
+      id: 'listObjects',
+      summary: 'Objects of a push site, by path',
+      admits: access.toSites('read'),
+      params,
+      query: z.strictObject({ ...pageQuery, prefix: z.string().optional() }),
+      answers: { 200: pageOf(objectSchema) },
+      errors: ['upstream-unreachable'],
+    },
+    forward,
+  );
 }
+
+const params = z.strictObject({ site: nameSchema });
+
+const ANY_CONTENT = { mediaType: '*/*' };
+
+/** As an origin node describes it. */
+const objectSchema = z.strictObject({
+  path: z.string(),
+  etag: z.string(),
+  size: z.int(),
+  contentType: z.string(),
+  cacheControl: z.string().optional(),
+  /** An HTTP date. */
+  lastModified: z.string(),
+});
+
+/** HEAD comes first, so that fastify makes none of its own for GET. */
+const OBJECT_CALLS = [
+  {
+    method: 'HEAD',
+    id: 'headObject',
+    summary: 'The header section of an object',
+    scope: 'read',
+    answers: { 200: null, 206: null, 304: null, 416: null },
+  },
+  {
+    method: 'GET',
+    id: 'getObject',
+    summary: 'An object, or ranges of it',
+    scope: 'read',
+    answers: { 200: ANY_CONTENT, 206: ANY_CONTENT, 304: null, 416: null },
+  },
+  {
+    method: 'PUT',
+    id: 'putObject',
+    summary: 'Store an object at every origin in service',
+    scope: 'publish',
+    answers: { 200: objectSchema, 201: objectSchema },
+  },
+  {
+    method: 'DELETE',
+    id: 'deleteObject',
+    summary: 'Remove an object',
+    scope: 'publish',
+    answers: { 204: null },
+  },
+] as const;
 
 const urls = (origins: readonly Node[]): string[] => origins.map(({ url }) => url);
 

@@ -1,8 +1,24 @@
 import { STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import { errorCodes, type FastifyError, type FastifyReply, type FastifyRequest } from 'fastify';
+import { z } from 'zod';
 import { InvalidInput } from '#core/contract/validate.ts';
-import { CanopyError, type ErrorCode, messageOf } from '#core/errors.ts';
+import { CanopyError, ERRORS, type ErrorCode, messageOf } from '#core/errors.ts';
+
+/** Problem details (RFC 9457) as `problemOf` makes them. */
+export const problemSchema = z.strictObject({
+  type: z.string(),
+  title: z.string(),
+  status: z.int(),
+  detail: z.string(),
+  code: z.enum(Object.keys(ERRORS) as ErrorCode[]),
+  /** Who has to do something about it. */
+  side: z.enum(['client', 'upstream', 'canopy']),
+  retrySafe: z.boolean(),
+  issues: z
+    .array(z.strictObject({ path: z.string(), expected: z.string(), received: z.string() }))
+    .optional(),
+});
 
 /** Fastify's own refusals that have a code of ours; its other 4xx are `invalid-request`. */
 const CODES: Readonly<Record<string, ErrorCode>> = {
@@ -10,7 +26,7 @@ const CODES: Readonly<Record<string, ErrorCode>> = {
 };
 
 /** Problem details (RFC 9457) with the error's code, side and whether to try again. */
-export function problemOf(error: CanopyError): object {
+export function problemOf(error: CanopyError): z.output<typeof problemSchema> {
   const { code, title, status, side, retrySafe, message } = error;
   return {
     type: `urn:canopy:error:${code}`,
@@ -21,7 +37,7 @@ export function problemOf(error: CanopyError): object {
     code,
     side,
     retrySafe,
-    ...(error instanceof InvalidInput ? { issues: error.issues } : {}),
+    ...(error instanceof InvalidInput ? { issues: [...error.issues] } : {}),
   };
 }
 

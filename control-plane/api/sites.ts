@@ -1,42 +1,70 @@
 import type { FastifyInstance } from 'fastify';
 import { isDeepStrictEqual } from 'node:util';
+import { z } from 'zod';
 import type { Config } from '#core/contract/event.ts';
+import { nameSchema, sequenceSchema } from '#core/contract/names.ts';
 import { type Site, siteSchema } from '#core/contract/site.ts';
-import { validate } from '#core/contract/validate.ts';
 import { CanopyError } from '#core/errors.ts';
 import type { Change } from '../journal/journal.ts';
 import { mayReach } from './access.ts';
 import { withName } from './named.ts';
+import { pageByName, pageOf, pageQuerySchema } from './pages.ts';
+import { route } from './route.ts';
 import type { Services } from './services.ts';
 
-interface Route {
-  readonly Params: { readonly site: string };
-}
+const params = z.strictObject({ site: nameSchema });
+
+/** As it is written: the name may be left to the path. */
+const siteBodySchema = siteSchema.partial({ name: true }).meta({ title: 'site' });
 
 export function siteRoutes(app: FastifyInstance, { access, journal }: Services): void {
-  const find = (name: string): Site => findSite(journal.config, name);
+  route(
+    app,
+    {
+      method: 'GET',
+      path: '/v1/sites',
+      id: 'listSites',
+      summary: 'The sites that the token extends to, by name',
+      admits: access.toSites('read'),
+      query: pageQuerySchema,
+      answers: { 200: pageOf(siteSchema) },
+    },
+    async (request) => {
+      const reached = journal.config.sites.filter(({ name }) => mayReach(request, name));
+      return pageByName(reached, request.query);
+    },
+  );
 
-  app.route({
-    method: 'GET',
-    url: '/v1/sites',
-    onRequest: access.toSites('read'),
-    handler: async (request) => journal.config.sites.filter((site) => mayReach(request, site.name)),
-  });
+  route(
+    app,
+    {
+      method: 'GET',
+      path: '/v1/sites/:site',
+      id: 'getSite',
+      summary: 'A site with all its settings',
+      admits: access.toSites('read'),
+      params,
+      answers: { 200: siteSchema },
+    },
+    async (request) => findSite(journal.config, request.params.site),
+  );
 
-  app.route<Route>({
-    method: 'GET',
-    url: '/v1/sites/:site',
-    onRequest: access.toSites('read'),
-    handler: async (request) => find(request.params.site),
-  });
-
-  app.route<Route>({
-    method: 'PUT',
-    url: '/v1/sites/:site',
-    onRequest: access.toSites('configure'),
-    handler: async (request, reply) => {
-      const input = withName('site', request.params.site, request.body);
-      const site = validate(siteSchema, input, 'site');
+  const siteAnswer = z.strictObject({ site: siteSchema, sequence: sequenceSchema });
+  route(
+    app,
+    {
+      method: 'PUT',
+      path: '/v1/sites/:site',
+      id: 'putSite',
+      summary: 'Create or replace a site',
+      admits: access.toSites('configure'),
+      params,
+      body: siteBodySchema,
+      answers: { 200: siteAnswer, 201: siteAnswer },
+      errors: ['conflict'],
+    },
+    async (request, reply) => {
+      const site = withName('site', request.params.site, request.body);
       let created = false;
       await journal.change((config) => {
         created = !config.sites.some(({ name }) => name === site.name);
@@ -45,13 +73,20 @@ export function siteRoutes(app: FastifyInstance, { access, journal }: Services):
       reply.code(created ? 201 : 200);
       return { site, sequence: journal.config.sequence };
     },
-  });
+  );
 
-  app.route<Route>({
-    method: 'DELETE',
-    url: '/v1/sites/:site',
-    onRequest: access.toSites('configure'),
-    handler: async (request) => {
+  route(
+    app,
+    {
+      method: 'DELETE',
+      path: '/v1/sites/:site',
+      id: 'deleteSite',
+      summary: 'Stop serving a site',
+      admits: access.toSites('configure'),
+      params,
+      answers: { 200: z.strictObject({ sequence: sequenceSchema }) },
+    },
+    async (request) => {
       const { site: name } = request.params;
       await journal.change((config) => {
         findSite(config, name);
@@ -59,7 +94,7 @@ export function siteRoutes(app: FastifyInstance, { access, journal }: Services):
       });
       return { sequence: journal.config.sequence };
     },
-  });
+  );
 }
 
 /** @throws CanopyError `conflict` if another site claims one of the hosts */

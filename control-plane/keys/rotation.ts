@@ -12,7 +12,9 @@ import { newSecret } from '../secrets.ts';
  * - `announced`: nodes take the next key, and still present the old one
  * - `switched`: nodes present the new key, and still take the old one
  */
-export type RotationPhase = 'none' | 'announced' | 'switched';
+export const ROTATION_PHASES = ['none', 'announced', 'switched'] as const;
+
+export type RotationPhase = (typeof ROTATION_PHASES)[number];
 
 export const rotationPhase = ({ nextTierKey, previousTierKey }: Network): RotationPhase => {
   if (nextTierKey !== undefined) return 'announced';

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { type PurgeTarget, purgeModeSchema } from '#core/contract/event.ts';
 import { nameSchema } from '#core/contract/names.ts';
-import { type InputIssue, InvalidInput, validate } from '#core/contract/validate.ts';
+import { type InputIssue, InvalidInput } from '#core/contract/validate.ts';
 import { CanopyError } from '#core/errors.ts';
 import { readRequest } from '#core/http/request.ts';
 import type { SiteDirectory } from '#core/sites.ts';
@@ -15,16 +15,12 @@ const purgeSiteSchema = z.strictObject({
   mode: purgeModeSchema.default('hard'),
 });
 
-export type PurgeRequest = z.output<typeof purgeUrlsSchema> | z.output<typeof purgeSiteSchema>;
+/** The order of a purge: `{urls, mode?}` or `{site, mode?}`. */
+export const purgeRequestSchema = z
+  .union([purgeUrlsSchema, purgeSiteSchema])
+  .meta({ title: 'purge' });
 
-/**
- * Reads the body of a purge request: `{urls, mode?}` or `{site, mode?}`.
- * @throws InvalidInput
- */
-export function readPurgeRequest(body: unknown): PurgeRequest {
-  const ofSite = typeof body === 'object' && body !== null && 'site' in body;
-  return validate(ofSite ? purgeSiteSchema : purgeUrlsSchema, body, 'purge');
-}
+export type PurgeRequest = z.output<typeof purgeRequestSchema>;
 
 /**
  * What is to be purged, one target per site, in the order in which the sites are first named.

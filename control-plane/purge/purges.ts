@@ -114,10 +114,10 @@ export class Purges {
     return purge && withCounts(purge, await standings.reports(id));
   }
 
-  /** The latest `limit`, newest first. */
-  async latest(limit: number): Promise<readonly PurgeRecord[]> {
+  /** The latest `limit` of those before a sequence, newest first. */
+  async latest(limit: number, before?: number): Promise<readonly PurgeRecord[]> {
     const { standings, store } = this.#services;
-    const stored = await store.purges(limit);
+    const stored = await store.purges(limit, before);
     return Promise.all(
       stored.map(async (purge) => {
         const live = this.#live(purge.id);

@@ -161,9 +161,11 @@ class RedisState implements StateStore {
     return text === null ? undefined : (parse(text) as PurgeRecord);
   }
 
-  async purges(limit: number): Promise<readonly PurgeRecord[]> {
+  async purges(limit: number, before?: number): Promise<readonly PurgeRecord[]> {
+    const last = before === undefined ? '+inf' : `(${before}`;
+    const key = keyOf('purge_order');
     return this.#purges(
-      await this.#redis.send((c) => c.zrange(keyOf('purge_order'), 0, String(limit - 1), 'REV')),
+      await this.#redis.send((c) => c.zrevrangebyscore(key, last, '-inf', 'LIMIT', 0, limit)),
     );
   }
 

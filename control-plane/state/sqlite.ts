@@ -200,10 +200,9 @@ class SqliteState implements StateStore {
     return row === undefined ? undefined : toPurge(row);
   }
 
-  async purges(limit: number): Promise<readonly PurgeRecord[]> {
-    return this.#database
-      .all('SELECT purge FROM purges ORDER BY sequence DESC LIMIT ?', limit)
-      .map(toPurge);
+  async purges(limit: number, before = Number.MAX_SAFE_INTEGER): Promise<readonly PurgeRecord[]> {
+    const sql = 'SELECT purge FROM purges WHERE sequence < ? ORDER BY sequence DESC LIMIT ?';
+    return this.#database.all(sql, before, limit).map(toPurge);
   }
 
   async pendingPurges(): Promise<readonly PurgeRecord[]> {

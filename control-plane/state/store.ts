@@ -123,8 +123,8 @@ export interface StateStore {
   credentialByDigest(digest: Uint8Array): Promise<NodeCredential | undefined>;
 
   purge(id: string): Promise<PurgeRecord | undefined>;
-  /** The latest `limit`, newest first. */
-  purges(limit: number): Promise<readonly PurgeRecord[]>;
+  /** The latest `limit` of those whose last sequence is before `before`, newest first. */
+  purges(limit: number, before?: number): Promise<readonly PurgeRecord[]>;
   pendingPurges(): Promise<readonly PurgeRecord[]>;
   /** Replaces the progress of a purge that `append` has written. */
   updatePurge(purge: PurgeRecord): Promise<void>;

@@ -23,11 +23,11 @@ describe('sites', () => {
     const replaced = { ...same, hosts: ['b.example'] };
     expect((await cp.call('PUT', '/v1/sites/shop', replaced)).body).toMatchObject({ sequence: 3 });
     expect(await cp.get('/v1/sites/shop')).toMatchObject({ hosts: ['b.example'] });
-    expect(await cp.get('/v1/sites')).toMatchObject([{ name: 'shop' }]);
+    expect(await cp.list('/v1/sites')).toMatchObject([{ name: 'shop' }]);
     expect((await cp.call('DELETE', '/v1/sites/shop')).body).toEqual({ sequence: 4 });
     expect((await cp.call('DELETE', '/v1/sites/shop')).status).toBe(404);
     expect((await cp.call('GET', '/v1/sites/shop')).status).toBe(404);
-    expect(await cp.get('/v1/journal?after=1')).toMatchObject([
+    expect(await cp.list('/v1/journal?after=1')).toMatchObject([
       { type: 'site.put', sequence: 2 },
       { type: 'site.put', sequence: 3 },
       { type: 'site.delete', sequence: 4 },
@@ -56,7 +56,7 @@ describe('sites', () => {
 
   test('a bad site is refused with every issue, and nothing changes', async () => {
     const cp = await TestControlPlane.start();
-    const bad = { name: 'other', hosts: ['A b'], origin: push };
+    const bad = { name: 'other', hosts: ['a.example'], origin: push };
     expect((await cp.call('PUT', '/v1/sites/shop', bad)).body).toMatchObject({
       code: 'invalid-input',
       issues: [{ path: 'name', expected: '"shop" as in the path', received: '"other"' }],
@@ -180,7 +180,7 @@ describe('access', () => {
     const limited = await cp.addToken('limited', ['admin'], ['one']);
     const call = (method: string, path: string, body?: unknown) =>
       cp.call(method, path, body, limited);
-    expect((await call('GET', '/v1/sites')).body).toMatchObject([{ name: 'one' }]);
+    expect((await call('GET', '/v1/sites')).body['items']).toMatchObject([{ name: 'one' }]);
     expect((await call('GET', '/v1/sites/two')).status).toBe(403);
     expect((await call('DELETE', '/v1/sites/two')).status).toBe(403);
     expect((await call('PUT', '/v1/sites/two/objects/a')).status).toBe(403);
@@ -194,15 +194,15 @@ describe('access', () => {
     expect(await cp.sequence()).toBe(before);
     const hidden = await cp.purge({ site: 'two' });
     expect((await call('GET', `/v1/purges/${hidden.id}`)).status).toBe(404);
-    expect((await call('GET', '/v1/purges')).body).toMatchObject([{ sites: ['one'] }]);
+    expect((await call('GET', '/v1/purges')).body['items']).toMatchObject([{ sites: ['one'] }]);
   });
 
   test('a token is shown once, its digest never; a deleted one is refused', async () => {
     const cp = await TestControlPlane.start();
     const token = await cp.addToken('reader', ['read']);
     expect(token).toMatch(/^[\w-]{43}$/);
-    expect(JSON.stringify(await cp.get('/v1/tokens'))).not.toMatch(/digest|admin-token/);
-    expect(await cp.get('/v1/tokens')).toMatchObject([
+    expect(JSON.stringify(await cp.list('/v1/tokens'))).not.toMatch(/digest|admin-token/);
+    expect(await cp.list('/v1/tokens')).toMatchObject([
       { name: 'admin', scopes: ['admin'], sites: null },
       { name: 'reader', scopes: ['read'], sites: null },
     ]);
@@ -221,7 +221,7 @@ describe('nodes', () => {
     const cp = await TestControlPlane.start();
     const credential = await cp.addNode('edge-oslo');
     expect(credential).toMatch(/^[\w-]{43}$/);
-    const [known] = await cp.get<[Record<string, unknown>]>('/v1/nodes');
+    const [known = {}] = await cp.list('/v1/nodes');
     expect(known).toMatchObject({
       name: 'edge-oslo',
       fence: 0,
@@ -240,7 +240,7 @@ describe('nodes', () => {
     expect(moved).toMatchObject({ status: 200, body: { sequence: 3 } });
     expect((await cp.heartbeat(credential, 3)).body).toEqual({ leaseMs: 10_000 });
     cp.clock.advance('4s');
-    expect(await cp.get('/v1/nodes')).toMatchObject([
+    expect(await cp.list('/v1/nodes')).toMatchObject([
       { inService: true, leaseRemainingMs: 6_000, lastHeartbeat: { pid: 1, version: '1' } },
     ]);
     expect((await cp.call('DELETE', '/v1/nodes/edge-oslo')).status).toBe(200);
@@ -265,9 +265,9 @@ describe('startControlPlane', () => {
       (
         await fetch(`${url}/v1/journal`, { headers: { authorization: `Bearer ${adminToken}` } })
       ).text();
-    expect(JSON.parse(await journal(first.url))).toMatchObject([
-      { type: 'network.put', network: { tierKey: '(not shown to tokens)' } },
-    ]);
+    expect(JSON.parse(await journal(first.url))).toMatchObject({
+      items: [{ type: 'network.put', network: { tierKey: '(not shown to tokens)' } }],
+    });
     await first.close();
     const second = await startControlPlane(options);
     expect(second.adminToken).toBeUndefined();

@@ -7,6 +7,7 @@ import { onTestFinished, vi } from 'vitest';
 import { type RunningControlPlane, startControlPlane } from '#control-plane/server.ts';
 import type { PurgeRecord } from '#control-plane/state/store.ts';
 import type { Tier } from '#core/contract/node.ts';
+import { DeclaredAnswers, type OpenApi } from './declared.ts';
 import { FakeClock } from '#test/scenario/kit/clock.ts';
 
 export const silent = pino({ level: 'silent' });
@@ -52,6 +53,8 @@ interface TestOptions {
   readonly redisUrl?: string;
   readonly clock?: FakeClock;
 }
+
+let declared: Promise<DeclaredAnswers> | undefined;
 
 /** A control plane on a clock that the test moves. */
 export class TestControlPlane {
@@ -108,8 +111,24 @@ export class TestControlPlane {
       body: typeof body === 'string' ? body : body === undefined ? null : JSON.stringify(body),
     });
     const text = await answer.text();
+    const mediaType = answer.headers.get('content-type')?.split(';')[0];
+    const { status } = answer;
+    (await this.#declared()).check({ method, path, status, mediaType, text });
     const parsed = (text === '' ? {} : JSON.parse(text)) as Record<string, unknown>;
     return { status: answer.status, headers: answer.headers, body: parsed };
+  }
+
+  /** What the first control plane of all says of its answers; the others have the same routes. */
+  async #declared(): Promise<DeclaredAnswers> {
+    declared ??= fetch(`${this.url}/v1/openapi.json`, { dispatcher }).then(
+      async (answer) => new DeclaredAnswers((await answer.json()) as OpenApi),
+    );
+    return declared;
+  }
+
+  /** All of a list. */
+  async list<T = Record<string, unknown>>(path: string): Promise<T[]> {
+    return (await this.get<{ items: T[] }>(path)).items;
   }
 
   async get<T>(path: string): Promise<T> {

@@ -1,14 +1,15 @@
 import { expect, test } from 'vitest';
 import { siteSchema } from '#core/contract/site.ts';
 import { SiteDirectory } from '#core/sites.ts';
-import { planPurge, readPurgeRequest } from '#control-plane/purge/plan.ts';
+import { planPurge } from '#control-plane/purge/plan.ts';
 
 const directory = new SiteDirectory([
   siteSchema.parse({ name: 'shop', hosts: ['www.example.org'], origin: { kind: 'push' } }),
   siteSchema.parse({ name: 'blog', hosts: ['blog.example.org'], origin: { kind: 'push' } }),
 ]);
 
-const plan = (...urls: readonly string[]) => planPurge(readPurgeRequest({ urls }), directory);
+const plan = (...urls: readonly string[]) =>
+  planPurge({ urls: [...urls], mode: 'hard' }, directory);
 const HOST = 'http://www.example.org';
 
 test.each([

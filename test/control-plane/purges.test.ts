@@ -28,7 +28,7 @@ describe('ordering', () => {
     expect(answer.body).toMatchObject({ mode: 'soft', sequences: [4, 5], targets });
     expect(answer.headers.get('location')).toBe(`/v1/purges/${String(answer.body['id'])}`);
     const id = answer.body['id'];
-    expect(await cp.get('/v1/journal?after=3')).toMatchObject([
+    expect(await cp.list('/v1/journal?after=3')).toMatchObject([
       { sequence: 4, purge: { id, mode: 'soft', target: targets[0] } },
       { sequence: 5, purge: { id, mode: 'soft', target: targets[1] } },
     ]);
@@ -49,7 +49,7 @@ describe('ordering', () => {
     await cp.addSite('one', 'one.example');
     expect((await cp.call('POST', '/v1/purges', order)).status).toBe(status);
     expect(await cp.sequence()).toBe(2);
-    expect(await cp.get('/v1/purges')).toEqual([]);
+    expect(await cp.list('/v1/purges')).toEqual([]);
   });
 });
 
@@ -143,7 +143,7 @@ describe('completion', () => {
       code: 'unavailable',
       retrySafe: true,
     });
-    expect(await cp.get('/v1/nodes')).toMatchObject([
+    expect(await cp.list('/v1/nodes')).toMatchObject([
       { name: 'alive', inService: true },
       { name: 'dead', inService: false, lastHeartbeat: { pid: 1 } },
     ]);
@@ -215,6 +215,6 @@ describe('restart', () => {
       nodes: [{ node: 'edge', objects: 2 }, { node: 'silent' }],
     });
     expect((await cp.heartbeat(edge, 5)).status).toBe(503);
-    expect(await cp.get('/v1/purges')).toMatchObject([{ id: ordered.id }, { id: before.id }]);
+    expect(await cp.list('/v1/purges')).toMatchObject([{ id: ordered.id }, { id: before.id }]);
   });
 });

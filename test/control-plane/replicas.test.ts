@@ -114,9 +114,9 @@ describe('the journal', () => {
     const names = Array.from({ length: 20 }, (_, i) => `s${i}`);
     await Promise.all(names.map((name, i) => (i % 2 ? a : b).addSite(name, `${name}.example`)));
     await Promise.all([a, b].map((cp) => reaches(cp, 24)));
-    const [fromA, fromB] = await Promise.all([a, b].map((cp) => cp.get('/v1/journal')));
+    const [fromA, fromB] = await Promise.all([a, b].map((cp) => cp.list('/v1/journal')));
     expect(fromA).toEqual(fromB);
-    expect((await b.get<object[]>('/v1/sites')).length).toBe(21);
+    expect((await b.list('/v1/sites')).length).toBe(21);
   });
 
   test('gives a host to one of two who claim it at once', async () => {

@@ -87,7 +87,7 @@ describe('drain', () => {
       node: { name: 'edge', draining: true },
     });
     expect((await cp.call('POST', '/v1/nodes/edge/drain')).body).toMatchObject({ sequence: 3 });
-    expect(await cp.get('/v1/nodes')).toMatchObject([{ draining: true }]);
+    expect(await cp.list('/v1/nodes')).toMatchObject([{ draining: true }]);
     expect((await cp.call('POST', '/v1/nodes/edge/resume')).body).toMatchObject({
       sequence: 4,
       node: { draining: false },

@@ -140,7 +140,7 @@ test('a killed control plane and a killed Redis lose nothing, and nothing purged
   await running;
 
   expect(traffic.stale).toEqual([]);
-  const journal = await ask<JournalEvent[]>('GET', '/v1/journal');
+  const { items: journal } = await ask<{ items: JournalEvent[] }>('GET', '/v1/journal?limit=1000');
   expect(journal.map(({ sequence }) => sequence)).toEqual(journal.map((_, i) => i + 1));
   const ordered = journal.flatMap((event) => (event.type === 'purge' ? [event.purge.id] : []));
   expect(new Set(ordered).size).toBe(ordered.length);
@@ -149,7 +149,10 @@ test('a killed control plane and a killed Redis lose nothing, and nothing purged
   }
   await vi.waitFor(
     async () => {
-      const nodes = await ask<{ fence: number; inService: boolean }[]>('GET', '/v1/nodes');
+      const { items: nodes } = await ask<{ items: { fence: number; inService: boolean }[] }>(
+        'GET',
+        '/v1/nodes',
+      );
       const expected = { fence: journal.length, inService: true };
       expect(nodes).toMatchObject(nodes.map(() => expected));
     },
@@ -179,7 +182,7 @@ test('a backup put back gives nodes a new journal, and they distrust what they h
     async () => {
       const { sequence } = await ask<{ sequence: number }>('GET', '/v1/health');
       expect(sequence).toBeGreaterThan(before.sequence);
-      const nodes = await ask<{ fence: number }[]>('GET', '/v1/nodes');
+      const { items: nodes } = await ask<{ items: { fence: number }[] }>('GET', '/v1/nodes');
       expect(nodes).toMatchObject(nodes.map(() => ({ fence: sequence })));
     },
     { timeout: 15_000, interval: 100 },

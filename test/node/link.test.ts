@@ -18,7 +18,7 @@ async function network(tier: Tier = 'edge') {
 }
 
 const nodeIn = async (cp: TestControlPlane): Promise<Record<string, unknown> | undefined> =>
-  (await cp.get<Record<string, unknown>[]>('/v1/nodes')).find(({ name }) => name === 'node');
+  (await cp.list('/v1/nodes')).find(({ name }) => name === 'node');
 
 describe('following the journal', () => {
   test('starts with a snapshot, goes on with events, and acknowledges each', async () => {

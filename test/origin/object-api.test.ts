@@ -160,11 +160,11 @@ describe('the list of objects', () => {
     const { api } = await startTestOrigin();
     for (const path of ['/a/1', '/a/2', '/a/3', '/b']) await api('PUT', path, path);
     const list = async (query: string) => {
-      const { objects, next } = (await api('GET', query)).json() as {
-        objects: { path: string }[];
+      const { items, next } = (await api('GET', query)).json() as {
+        items: { path: string }[];
         next: string | null;
       };
-      return { paths: objects.map(({ path }) => path), next };
+      return { paths: items.map(({ path }) => path), next };
     };
     expect(await list('')).toEqual({ paths: ['/a/1', '/a/2', '/a/3', '/b'], next: null });
     const first = await list('?prefix=/a/&limit=2');

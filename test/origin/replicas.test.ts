@@ -171,7 +171,7 @@ test('what is published while an origin is away it has before it serves again', 
     const origin = await startOrigin(options);
     await register(options.name, origin.url);
     await expect
-      .poll(async () => (await call('GET', '/v1/nodes')).json())
+      .poll(async () => ((await call('GET', '/v1/nodes')).json() as { items: unknown }).items)
       .toContainEqual(expect.objectContaining({ name: options.name, inService: true }));
     return origin;
   };
