@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream';
-import { request } from 'undici';
+import { Agent, type Dispatcher, request } from 'undici';
 import { z } from 'zod';
 import type { PurgeMode } from '#core/contract/event.ts';
 import type { NodeInput } from '#core/contract/node.ts';
@@ -7,6 +7,10 @@ import { type Site, siteSchema } from '#core/contract/site.ts';
 import { validate } from '#core/contract/validate.ts';
 import { CanopyError, ERRORS, type ErrorCode, messageOf } from '#core/errors.ts';
 import {
+  type AuditEntry,
+  auditEntrySchema,
+  type Enrolment,
+  enrolmentSchema,
   healthSchema,
   networkSchema,
   type NodeStatus,
@@ -19,6 +23,10 @@ import {
   siteAnswerSchema,
   type StoredObject,
   storedObjectSchema,
+  type Token,
+  tokenSchema,
+  type TokenSecret,
+  tokenSecretSchema,
 } from './api-types.ts';
 
 /** The longest that the control plane holds back one answer on a purge. */
@@ -30,6 +38,8 @@ const PAGE = 1_000;
 export interface ControlPlaneAddress {
   readonly url: string;
   readonly token: string;
+  /** Authorities (PEM) in place of those of the system. */
+  readonly ca?: string | undefined;
 }
 
 export type PurgeRequest = { readonly mode: PurgeMode } & (
@@ -44,9 +54,12 @@ interface Body {
 /** The control plane's API. Every method throws the `CanopyError` that the control plane answered. */
 export class ApiClient {
   readonly #address: ControlPlaneAddress;
+  readonly #dispatcher: Dispatcher | undefined;
 
   constructor(address: ControlPlaneAddress) {
     this.#address = address;
+    const { ca } = address;
+    this.#dispatcher = ca === undefined ? undefined : new Agent({ connect: { ca } });
   }
 
   /** The journal's last sequence number. */
@@ -89,6 +102,33 @@ export class ApiClient {
     return this.#send(z.unknown(), 'DELETE', `/v1/nodes/${encodeURIComponent(name)}`);
   }
 
+  tokens(): Promise<Token[]> {
+    return this.#all(tokenSchema, '/v1/tokens');
+  }
+
+  createToken(order: object): Promise<TokenSecret> {
+    return this.#send(tokenSecretSchema, 'POST', '/v1/tokens', json(order));
+  }
+
+  rotateToken(name: string, order: object): Promise<TokenSecret> {
+    const path = `/v1/tokens/${encodeURIComponent(name)}/rotate`;
+    return this.#send(tokenSecretSchema, 'POST', path, json(order));
+  }
+
+  deleteToken(name: string): Promise<unknown> {
+    return this.#send(z.unknown(), 'DELETE', `/v1/tokens/${encodeURIComponent(name)}`);
+  }
+
+  /** A one-time token for a node. */
+  openEnrolment(order: object): Promise<Enrolment> {
+    return this.#send(enrolmentSchema, 'POST', '/v1/enrolments', json(order));
+  }
+
+  /** The latest entries of the audit log. */
+  audit(most: number): Promise<AuditEntry[]> {
+    return this.#all(auditEntrySchema, '/v1/audit', most);
+  }
+
   async tierKeyRotation(): Promise<RotationPhase> {
     return (await this.#send(networkSchema, 'GET', '/v1/network')).tierKeyRotation;
   }
@@ -123,15 +163,16 @@ export class ApiClient {
     return this.#send(storedObjectSchema, 'PUT', `/v1/sites/${site}/objects${path}`, body);
   }
 
-  /** Every page of a list. */
-  async #all<T extends z.ZodType>(item: T, path: string): Promise<z.output<T>[]> {
+  /** Every page of a list, or its first `most` items. */
+  async #all<T extends z.ZodType>(item: T, path: string, most = Infinity): Promise<z.output<T>[]> {
     const page = z.looseObject({ items: z.array(item), next: z.string().nullable() });
     const all: z.output<T>[] = [];
     let after = '';
     for (;;) {
-      const { items, next } = await this.#send(page, 'GET', `${path}?limit=${PAGE}${after}`);
+      const limit = Math.min(PAGE, most - all.length);
+      const { items, next } = await this.#send(page, 'GET', `${path}?limit=${limit}${after}`);
       all.push(...items);
-      if (next === null) return all;
+      if (next === null || all.length >= most) return all;
       after = `&after=${encodeURIComponent(next)}`;
     }
   }
@@ -152,7 +193,8 @@ export class ApiClient {
 
   async #exchange(method: string, path: string, body?: Body) {
     const { url, token } = this.#address;
-    const { statusCode, text } = await exchange(new URL(path, url), method, token, body);
+    const at = { url: new URL(path, url), token, dispatcher: this.#dispatcher };
+    const { statusCode, text } = await exchange(at, method, body);
     if (statusCode >= 400) throw problemOf(statusCode, text, url);
     return { text, url };
   }
@@ -163,9 +205,16 @@ const json = (value: unknown): Body => ({
   headers: { 'content-type': 'application/json' },
 });
 
-async function exchange(url: URL, method: string, token: string, body?: Body) {
+interface Endpoint {
+  readonly url: URL;
+  readonly token: string;
+  readonly dispatcher: Dispatcher | undefined;
+}
+
+async function exchange({ url, token, dispatcher }: Endpoint, method: string, body?: Body) {
   try {
     const answer = await request(url, {
+      ...(dispatcher !== undefined && { dispatcher }),
       method: method as 'GET' | 'PUT' | 'POST' | 'DELETE',
       headers: { authorization: `Bearer ${token}`, ...body?.headers },
       body: body?.content ?? null,

@@ -30,6 +30,36 @@ export const nodeStatusSchema = z.looseObject({
     .nullable(),
 });
 
+export const tokenSchema = z.looseObject({
+  name: z.string(),
+  scopes: z.array(z.string()),
+  sites: z.array(z.string()).nullable(),
+  createdAt: z.number(),
+  expiresAt: z.number().nullable(),
+  previousUntil: z.number().nullable(),
+  lastUsedAt: z.number().nullish(),
+});
+
+export const tokenSecretSchema = tokenSchema.extend({ token: z.string() });
+
+export const auditEntrySchema = z.looseObject({
+  id: z.string(),
+  at: z.number(),
+  token: z.string().nullable(),
+  address: z.string(),
+  method: z.string(),
+  path: z.string(),
+  status: z.int(),
+  code: z.string().nullable(),
+  sequences: z.array(z.int()),
+});
+
+export const enrolmentSchema = z.looseObject({
+  node: nodeSchema,
+  token: z.string(),
+  expiresAt: z.number(),
+});
+
 /** `credential` is there only when the node was new. */
 export const nodeAnswerSchema = z.looseObject({ credential: z.string().optional() });
 
@@ -65,5 +95,9 @@ export const problemSchema = z.looseObject({
 
 export type RotationPhase = z.output<typeof networkSchema>['tierKeyRotation'];
 export type NodeStatus = z.output<typeof nodeStatusSchema>;
+export type Token = z.output<typeof tokenSchema>;
+export type TokenSecret = z.output<typeof tokenSecretSchema>;
+export type AuditEntry = z.output<typeof auditEntrySchema>;
+export type Enrolment = z.output<typeof enrolmentSchema>;
 export type Purge = z.output<typeof purgeSchema>;
 export type StoredObject = z.output<typeof storedObjectSchema>;

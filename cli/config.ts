@@ -5,7 +5,7 @@ import { InvalidInput, validate } from '#core/contract/validate.ts';
 export interface Setting<T extends z.ZodType = z.ZodType> {
   /** Takes text, as flags and the environment give it, and what a config file may hold. */
   readonly schema: T;
-  /** Commander's notation, `--listen <host:port>`; absent for secrets, which never stand in argv. */
+  /** Commander's notation, `--listen <host:port>`; absent for secrets that last, which never stand in argv. */
   readonly flag?: string;
   /** The environment variable. */
   readonly variable: string;

@@ -3,11 +3,14 @@ import { baseUrlSchema } from '#core/contract/names.ts';
 import { validate } from '#core/contract/validate.ts';
 import { CanopyError } from '#core/errors.ts';
 import { ApiClient, type ControlPlaneAddress } from './api-client.ts';
+import { textOf } from './document.ts';
 import { readNetworkFile } from './network-file.ts';
+import { warnOfPlainHttp } from './plain-http.ts';
 
 /** What every command that talks to the control plane takes. */
 export interface ConnectionOptions {
   readonly controlPlane?: string;
+  readonly controlPlaneCa?: string;
   readonly token?: string;
   readonly dir: string;
   readonly json: boolean;
@@ -18,13 +21,23 @@ export function withConnection(command: Command): Command {
     .addOption(
       new Option('--control-plane <url>', 'where the control plane is').env('CANOPY_CONTROL_PLANE'),
     )
+    .addOption(
+      new Option(
+        '--control-plane-ca <file>',
+        'authorities (PEM) that its certificate is checked by',
+      ).env('CANOPY_CONTROL_PLANE_CA'),
+    )
     .addOption(new Option('--token <token>', 'proves who you are').env('CANOPY_TOKEN'))
     .option('--dir <dir>', 'directory of `canopy up`, which knows both', '.canopy')
     .option('--json', 'print JSON', false);
 }
 
-export const connect = async (options: ConnectionOptions): Promise<ApiClient> =>
-  new ApiClient(await addressOf(options));
+export async function connect(options: ConnectionOptions): Promise<ApiClient> {
+  const address = await addressOf(options);
+  const { controlPlaneCa: file } = options;
+  warnOfPlainHttp([address.url]);
+  return new ApiClient({ ...address, ca: file === undefined ? undefined : await textOf(file) });
+}
 
 /**
  * The control plane that the options name, or that `canopy up` left in `dir`.

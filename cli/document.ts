@@ -7,13 +7,16 @@ import { CanopyError, messageOf } from '#core/errors.ts';
  * @throws CanopyError `invalid-input` naming the file, and the line if it does not parse
  */
 export async function readDocument(file: string): Promise<unknown> {
-  let text: string;
+  return parseText(await textOf(file), file);
+}
+
+/** @throws CanopyError `invalid-input` naming the file */
+export async function textOf(file: string): Promise<string> {
   try {
-    text = await readFile(file, 'utf8');
+    return await readFile(file, 'utf8');
   } catch (cause) {
     throw new CanopyError('invalid-input', `Cannot read ${file}: ${messageOf(cause)}`, { cause });
   }
-  return parseText(text, file);
 }
 
 /** @param name what the text is called in errors */

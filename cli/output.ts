@@ -22,6 +22,10 @@ export function table(
     .join('\n');
 }
 
+/** A time in ms since the Unix epoch, for people. */
+export const time = (ms: number | null): string =>
+  ms === null ? '-' : new Date(ms).toISOString().replace(/\.\d+Z$/, 'Z');
+
 /** What a command found: as JSON for programs, else in the words of `people`. */
 export function print(asJson: boolean, value: unknown, people: () => string): void {
   console.log(asJson ? JSON.stringify(value, undefined, 2) : people());

@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander';
 import { version } from '#core/node/version.ts';
+import { addAudit } from './commands/audit.ts';
 import { addBackup } from './commands/backup.ts';
 import { addNodes } from './commands/nodes.ts';
 import { addProcesses } from './commands/processes.ts';
@@ -8,6 +9,7 @@ import { addPut } from './commands/put.ts';
 import { addSimulate } from './commands/simulate.ts';
 import { addSites } from './commands/sites.ts';
 import { addTierKey } from './commands/tier-key.ts';
+import { addTokens } from './commands/tokens.ts';
 import { addUp } from './commands/up.ts';
 import { errorLine } from './output.ts';
 
@@ -35,6 +37,8 @@ export function createProgram(): Command {
     addPurge,
     addSites,
     addNodes,
+    addTokens,
+    addAudit,
     addTierKey,
     addSimulate,
     addBackup,

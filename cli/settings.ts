@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { z } from 'zod';
 import { DEFAULT_POLICY, POLICY_NAMES } from '#core/cache/eviction/policies.ts';
+import { enrolmentTokenSchema } from '#core/contract/enrolment.ts';
 import { baseUrlSchema, nameSchema } from '#core/contract/names.ts';
 import type { Setting, Settings } from './config.ts';
 import { sizeSchema } from './size.ts';
@@ -60,10 +61,10 @@ const dir = (fallback: string) =>
 /** What any node is told. */
 const node = {
   name: {
-    schema: nameSchema,
+    schema: nameSchema.optional(),
     flag: '--name <name>',
     variable: 'CANOPY_NAME',
-    description: 'the name that the node was added under',
+    description: 'the name that the node was added under; a node that was enrolled knows it',
   },
   controlPlaneUrls: {
     schema: z.array(baseUrlSchema).min(1),
@@ -71,6 +72,19 @@ const node = {
     variable: 'CANOPY_CONTROL_PLANE',
     description: 'URL of the control plane; its replicas in order of preference',
     list: true,
+  },
+  controlPlaneCa: {
+    schema: z.string().min(1).optional(),
+    flag: '--control-plane-ca <file>',
+    variable: 'CANOPY_CONTROL_PLANE_CA',
+    description: "authorities (PEM) that the control plane's certificate is checked by",
+  },
+  enrol: {
+    schema: enrolmentTokenSchema.optional(),
+    flag: '--enrol <token>',
+    variable: 'CANOPY_ENROL',
+    description: 'one-time token of `canopy nodes enrol`, for the first start',
+    secret: true,
   },
   credentialFile: {
     schema: z.string().optional(),
@@ -125,19 +139,21 @@ const cache = {
   },
 } as const satisfies Settings;
 
+const trustedProxies = {
+  schema: z.array(networkSchema).default([]),
+  flag: '--trusted-proxies <network...>',
+  variable: 'CANOPY_TRUSTED_PROXIES',
+  description: 'addresses or networks of proxies whose X-Forwarded-For is believed',
+  list: true,
+} as const satisfies Setting;
+
 export const edgeSettings = {
   ...node,
   dir: dir('.canopy/edge'),
   listen: listen(8080),
   admin: admin(8090),
   ...cache,
-  trustedProxies: {
-    schema: z.array(networkSchema).default([]),
-    flag: '--trusted-proxies <network...>',
-    variable: 'CANOPY_TRUSTED_PROXIES',
-    description: 'addresses or networks of proxies whose X-Forwarded-For is believed',
-    list: true,
-  },
+  trustedProxies,
 } as const satisfies Settings;
 
 export const midTierSettings = {
@@ -170,6 +186,25 @@ export const controlPlaneSettings = {
   ...stateSettings,
   listen: listen(8083),
   admin: admin(8093),
+  tlsCert: {
+    schema: z.string().min(1).optional(),
+    flag: '--tls-cert <file>',
+    variable: 'CANOPY_TLS_CERT',
+    description: 'certificate (PEM) that the API is served with; looked at again when it changes',
+  },
+  tlsKey: {
+    schema: z.string().min(1).optional(),
+    flag: '--tls-key <file>',
+    variable: 'CANOPY_TLS_KEY',
+    description: 'its key (PEM)',
+  },
+  allowPlainHttp: {
+    schema: z.union([z.boolean(), z.stringbool()]).default(false),
+    flag: '--allow-plain-http',
+    variable: 'CANOPY_ALLOW_PLAIN_HTTP',
+    description: 'serve beyond this machine without TLS, where something else protects the way',
+  },
+  trustedProxies,
   leaseMs: {
     schema: wholeNumber(100, 3_600_000),
     flag: '--lease-ms <ms>',

@@ -16,6 +16,7 @@ export async function sampleControlPlane(services: Services, samples: Samples): 
   samples.add('canopy_journal_streams', streams.size);
   samples.add('canopy_purges_pending', purges.pending);
   samples.add('canopy_purges_completed_total', purges.completed);
+  samples.add('canopy_api_unknown_secrets_total', services.access.guesses.failures);
   const states: Record<NodeState, number> = { 'in-service': 0, 'lease-ended': 0, unseen: 0 };
   const survey = await leases.survey();
   const heartbeats = await leases.heartbeats();

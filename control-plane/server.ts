@@ -1,21 +1,31 @@
+import type { Server as HttpsServer } from 'node:https';
 import { type Logger, pino } from 'pino';
 import { type Clock, systemClock } from '#core/clock.ts';
 import { CanopyError, messageOf } from '#core/errors.ts';
+import { isLoopback } from '#core/http/loopback.ts';
 import { openAdmin } from '#core/serving/admin.ts';
+import type { Rate } from '#core/token-bucket.ts';
 import { Access } from './api/access.ts';
 import { buildApp } from './api/app.ts';
 import { ApiCounters } from './api/counters.ts';
 import { NodeStreams } from './api/node-streams.ts';
+import { TokenUse } from './api/token-use.ts';
+import { AuditLog } from './audit.ts';
+import { Enrolments } from './enrolments.ts';
 import { Journal } from './journal/journal.ts';
 import { TierKeyRotation } from './keys/rotation.ts';
 import { NodeLeases } from './journal/leases.ts';
 import { Purges } from './purge/purges.ts';
 import { sampleControlPlane } from './samples.ts';
-import { digestOf, newSecret } from './secrets.ts';
+import { digestOf, newSecret, sameDigest } from './secrets.ts';
 import { openState, type StatePlace } from './state/open.ts';
 import type { StateStore } from './state/store.ts';
+import { FreshCertificate, readKeyPair, type TlsFiles } from './tls.ts';
 
 const LEASE_MS = 10_000;
+
+/** What one token may ask for, at each replica. */
+const TOKEN_RATE: Rate = { perSecond: 1_000, burst: 5_000 };
 
 /** The token that is made when there is none to administer with. */
 const ADMIN = 'admin';
@@ -27,6 +37,14 @@ export interface ControlPlaneOptions extends StatePlace {
   /** Where `/metrics` and `/healthz` are served. */
   readonly admin: { readonly host: string; readonly port: number };
   readonly clock?: Clock;
+  /** Addresses or networks of proxies whose `X-Forwarded-For` is believed. */
+  readonly trustedProxies?: readonly string[];
+  /** Without it the API is plain HTTP. */
+  readonly tls?: TlsFiles;
+  /** Whether it may be plain HTTP beyond this machine, where something else protects the way. */
+  readonly allowPlainHttp?: boolean;
+  /** What one token may ask for. */
+  readonly tokenRate?: Rate;
   /** How long a node is in service after a heartbeat. Default 10 s. */
   readonly leaseMs?: number;
   /** Secret of the token `admin`; replaces the one it had. */
@@ -40,6 +58,8 @@ export interface RunningControlPlane {
   readonly adminUrl: string;
   /** The admin token given, or made at the first start; `undefined` later, for only its digest is kept. */
   readonly adminToken: string | undefined;
+  /** Looks now whether the files of the certificate are others. */
+  reload(): Promise<void>;
   /** Ends the streams, finishes what is under way and gives up the state. */
   close(): Promise<void>;
 }
@@ -57,6 +77,8 @@ export async function startControlPlane(
     leaseMs = LEASE_MS,
     log = pino({ name: 'control-plane' }),
   } = options;
+  requireProtection(options);
+  const tls = options.tls && (await readKeyPair(options.tls));
   const store = await openState(options, log);
   try {
     const adminToken = await ensureAdminToken(store, clock, options.adminToken);
@@ -69,10 +91,20 @@ export async function startControlPlane(
     });
     const purges = await Purges.open({ store, journal, leases, clock, log });
     const streams = new NodeStreams(journal, clock);
-    const access = new Access(store, journal);
+    const tokenUse = new TokenUse(store.records, clock, log);
+    const access = new Access({
+      store,
+      journal,
+      clock,
+      use: tokenUse,
+      rate: options.tokenRate ?? TOKEN_RATE,
+    });
+    const audit = new AuditLog(store.records, log);
     const tierKeyRotation = new TierKeyRotation({ journal, leases, clock, log });
     const services = {
       access,
+      audit,
+      enrolments: new Enrolments({ store, journal, clock }),
       clock,
       journal,
       leases,
@@ -80,9 +112,25 @@ export async function startControlPlane(
       store,
       streams,
       tierKeyRotation,
+      tokenUse,
     };
     const requests = new ApiCounters();
-    const app = buildApp(services, requests, log);
+    const app = buildApp(services, {
+      counters: requests,
+      log,
+      trustedProxies: options.trustedProxies ?? [],
+      tls,
+    });
+    const certificate =
+      options.tls &&
+      tls &&
+      new FreshCertificate({
+        server: app.server as HttpsServer,
+        files: options.tls,
+        pair: tls,
+        clock,
+        log,
+      });
     let stopping = false;
     const admin = await openAdmin({
       ...options.admin,
@@ -99,6 +147,7 @@ export async function startControlPlane(
     followOthers({ store, journal, leases, purges, log });
     const close = async (): Promise<void> => {
       stopping = true;
+      certificate?.close();
       streams.endAll();
       purges.close();
       tierKeyRotation.close();
@@ -111,11 +160,22 @@ export async function startControlPlane(
       await admin.close();
       return refuseAddress(cause);
     });
-    return { url, adminUrl: admin.url, adminToken, close };
+    const reload = async (): Promise<void> => certificate?.look();
+    return { url, adminUrl: admin.url, adminToken, reload, close };
   } catch (error) {
     await store.close();
     throw error;
   }
+}
+
+/** @throws CanopyError `invalid-input` where secrets would cross a network in the clear */
+function requireProtection({ host, tls, allowPlainHttp = false }: ControlPlaneOptions): void {
+  if (tls !== undefined || allowPlainHttp || isLoopback(host)) return;
+  throw new CanopyError(
+    'invalid-input',
+    `Tokens, credentials and keys would go to and from ${host} in the clear: give --tls-cert and --tls-key, ` +
+      'or --allow-plain-http where something else protects the way',
+  );
 }
 
 /** Heeds what other control planes on the same state do. */
@@ -152,8 +212,7 @@ async function ensureAdminToken(
   clock: Clock,
   given: string | undefined,
 ): Promise<string | undefined> {
-  const known = given === undefined ? undefined : await store.tokenByDigest(digestOf(given));
-  if (known?.name === ADMIN) return given;
+  if (given !== undefined && (await isAdmin(store, digestOf(given), clock.now()))) return given;
   if (given === undefined && (await isAdministrable(store))) return undefined;
   const secret = given ?? newSecret();
   const token = {
@@ -162,6 +221,8 @@ async function ensureAdminToken(
     scopes: ['admin' as const],
     sites: null,
     createdAt: clock.now(),
+    expiresAt: null,
+    previous: null,
   };
   if (await store.addToken(token)) return secret;
   // Another control plane, started at the same time, was faster.
@@ -170,6 +231,13 @@ async function ensureAdminToken(
   await store.deleteToken(ADMIN);
   await store.addToken(token);
   return secret;
+}
+
+/** Whether the token `admin` has this secret, or had it before a rotation that still goes on. */
+async function isAdmin(store: StateStore, digest: Uint8Array, now: number): Promise<boolean> {
+  const token = await store.tokenByDigest(digest);
+  if (token?.name !== ADMIN) return false;
+  return sameDigest(token.digest, digest) || (token.previous?.until ?? 0) > now;
 }
 
 const isReadable = (store: StateStore): Promise<boolean> =>

@@ -81,6 +81,16 @@ export class MethodNotAllowed extends CanopyError {
   }
 }
 
+/** More was asked than the rate allows: `Retry-After` has to say when it will be there. */
+export class RateExceeded extends CanopyError {
+  readonly retryAfterSeconds: number;
+
+  constructor(detail: string, retryAfterMs: number) {
+    super('too-many-requests', detail);
+    this.retryAfterSeconds = Math.max(1, Math.ceil(retryAfterMs / 1000));
+  }
+}
+
 /** The one line of an unknown thrown value that is fit for people. */
 export function messageOf(error: unknown): string {
   if (error instanceof AggregateError && error.message === '') {

@@ -20,7 +20,7 @@ const CLOSE_GRACE_MS = 10_000;
  * @throws CanopyError `conflict` if the port or the directory is taken
  */
 export async function startOrigin(options: NodeOptions): Promise<RunningNode> {
-  const { name, controlPlaneUrls, credential, dir, host, port } = options;
+  const { name, controlPlaneUrls, controlPlaneCa, credential, dir, host, port } = options;
   const clock = systemClock;
   const log = pino({ base: { node: name, tier: 'origin' } });
   const store = await DiskStore.open({ dir: join(dir, 'content'), clock, log });
@@ -30,6 +30,7 @@ export async function startOrigin(options: NodeOptions): Promise<RunningNode> {
   const link = new NodeLink({
     controlPlaneUrls,
     credential,
+    ...(controlPlaneCa !== undefined && { controlPlaneCa }),
     dir,
     clock,
     log,

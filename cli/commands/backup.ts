@@ -1,10 +1,10 @@
-import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { type Command, Option } from 'commander';
 import { systemClock } from '#core/clock.ts';
 import { CanopyError, messageOf } from '#core/errors.ts';
 import { writeSecretFile } from '../atomic-file.ts';
 import { connect, type ConnectionOptions, withConnection } from '../connection.ts';
+import { textOf } from '../document.ts';
 import { print } from '../output.ts';
 import { stateSettings } from '../settings.ts';
 
@@ -62,12 +62,4 @@ async function restore(file: string, options: RestoreOptions): Promise<void> {
       `${restored.sites} sites, ${restored.nodes} nodes and ${restored.tokens} tokens are back. ` +
       'Every node will treat what it holds as soft-purged.',
   );
-}
-
-async function textOf(file: string): Promise<string> {
-  try {
-    return await readFile(file, 'utf8');
-  } catch (cause) {
-    throw new CanopyError('invalid-input', `Cannot read ${file}: ${messageOf(cause)}`, { cause });
-  }
 }

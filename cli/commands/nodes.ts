@@ -1,7 +1,9 @@
-import type { Command } from 'commander';
+import { type Command, InvalidArgumentError } from 'commander';
+import { type Location, locationSchema } from '#core/contract/node.ts';
 import type { NodeStatus } from '../api-types.ts';
 import { connect, type ConnectionOptions, withConnection } from '../connection.ts';
-import { print, table } from '../output.ts';
+import { duration } from '../duration.ts';
+import { print, table, time } from '../output.ts';
 import { formatSize } from '../size.ts';
 
 export function addNodes(program: Command): void {
@@ -10,6 +12,7 @@ export function addNodes(program: Command): void {
     const all = await (await connect(options)).nodes();
     print(options.json, all, () => table(HEADINGS, all.map(row)));
   });
+  addEnrol(nodes);
   for (const [verb, description, done] of DRAINS) {
     withConnection(nodes.command(verb).argument('<name>').description(description)).action(
       async (name: string, _: ConnectionOptions, command: Command) => {
@@ -19,6 +22,55 @@ export function addNodes(program: Command): void {
       },
     );
   }
+}
+
+interface EnrolOptions extends ConnectionOptions {
+  readonly tier?: string;
+  readonly location?: Location;
+  readonly url?: string;
+  readonly group?: string;
+  readonly capacity?: string;
+  readonly expires: number;
+}
+
+/** A node that is there needs only its name: it gets another credential. */
+function addEnrol(nodes: Command): void {
+  withConnection(
+    nodes
+      .command('enrol')
+      .argument('<name>')
+      .description('make a one-time token for the first start of a node')
+      .option('--tier <tier>', 'edge, mid-tier or origin')
+      .option('--location <name,lat,lon>', 'such as oslo,59.9,10.7', location)
+      .option('--url <url>', 'where clients and other nodes reach it')
+      .option('--group <name>', 'the group of mid-tiers that it belongs to, or asks first')
+      .option('--capacity <number>', 'its share of the work among others of its tier')
+      .option('--expires <duration>', 'how long the token is good', duration, 3_600),
+  ).action(async (name: string, _: EnrolOptions, command: Command) => {
+    const options = command.optsWithGlobals<EnrolOptions>();
+    const { tier, location: place, url, group, capacity, expires } = options;
+    const given = { tier, location: place, url, group, capacity: capacity && Number(capacity) };
+    const api = await connect(options);
+    const opened = await api.openEnrolment({ name, ...given, expiresInSeconds: expires });
+    print(options.json, opened, () =>
+      [
+        opened.token,
+        '',
+        `It is good once, until ${time(opened.expiresAt)}. On the machine of ${name}:`,
+        `  canopy ${opened.node.tier} --enrol TOKEN --control-plane URL --dir DIR`,
+      ].join('\n'),
+    );
+  });
+}
+
+function location(text: string): Location {
+  const [name = '', latitude, longitude, ...rest] = text.split(',');
+  const place = { name, latitude: Number(latitude), longitude: Number(longitude) };
+  const read = locationSchema.safeParse(place);
+  if (read.success && rest.length === 0 && latitude && longitude) return read.data;
+  throw new InvalidArgumentError(
+    'Expected a name, latitude and longitude, such as oslo,59.9,10.7.',
+  );
 }
 
 const DRAINS = [

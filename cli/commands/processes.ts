@@ -1,13 +1,15 @@
-import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
-import { CanopyError, messageOf } from '#core/errors.ts';
+import { CanopyError } from '#core/errors.ts';
+import { ControlPlaneClient } from '#core/node/control-plane-client.ts';
 import type { NodeOptions } from '#core/node/process.ts';
 import { describeConfig, resolveConfig, type Settings, type Values } from '../config.ts';
-import { makeDir, readDocument } from '../document.ts';
+import { makeDir, readDocument, textOf } from '../document.ts';
+import { enrol, type Enrolled, readEnrolment } from '../enrolment.ts';
 import { runUntilStopped } from '../lifetime.ts';
 import { lockDir } from '../lock.ts';
 import { table } from '../output.ts';
+import { warnOfPlainHttp } from '../plain-http.ts';
 import {
   controlPlaneSettings,
   edgeSettings,
@@ -50,7 +52,8 @@ export function addProcesses(program: Command): void {
     'control-plane',
     'run the control plane',
     controlPlaneSettings,
-    async ({ dir, redisUrl, listen, admin, leaseMs, adminToken }) => {
+    async (values) => {
+      const { dir, redisUrl, listen, admin, leaseMs, adminToken } = values;
       const { startControlPlane } = await import('#control-plane/server.ts');
       const { host, port } = listen;
       const server = await startControlPlane({
@@ -59,12 +62,16 @@ export function addProcesses(program: Command): void {
         port,
         admin,
         leaseMs,
+        trustedProxies: values.trustedProxies,
+        allowPlainHttp: values.allowPlainHttp,
+        ...tlsFiles(values),
         ...(redisUrl !== undefined && { redisUrl }),
         ...(adminToken !== undefined && { adminToken }),
       });
       if (adminToken === undefined && server.adminToken !== undefined) {
         console.log(`admin token, shown this once: ${server.adminToken}`);
       }
+      process.on('SIGHUP', () => void server.reload());
       return server;
     },
   );
@@ -110,22 +117,32 @@ function flagsByKey(settings: Settings, command: Command): Readonly<Record<strin
   );
 }
 
+/** @throws CanopyError `invalid-input` if there is only one of the two */
+function tlsFiles({ tlsCert, tlsKey }: Values<typeof controlPlaneSettings>) {
+  if (tlsCert === undefined && tlsKey === undefined) return {};
+  if (tlsCert !== undefined && tlsKey !== undefined) return { tls: { cert: tlsCert, key: tlsKey } };
+  throw new CanopyError('invalid-input', 'Give both --tls-cert and --tls-key, or neither');
+}
+
 type NodeValues = Values<typeof originSettings>;
 type CacheValues = Values<typeof midTierSettings>;
 
 async function nodeOptions(values: NodeValues): Promise<NodeOptions> {
+  const { controlPlaneUrls, controlPlaneCa, listen, admin } = values;
   const dir = resolve(values.dir);
   await makeDir(dir);
   // Held until the process ends.
   lockDir(dir, 'node.lock', `Another node runs on ${dir}`);
+  const ca = controlPlaneCa === undefined ? undefined : await textOf(controlPlaneCa);
+  warnOfPlainHttp(controlPlaneUrls);
   return {
-    name: values.name,
-    controlPlaneUrls: values.controlPlaneUrls,
-    credential: await credentialOf(values),
+    ...(await identityOf(values, dir, ca)),
+    controlPlaneUrls,
+    ...(ca !== undefined && { controlPlaneCa: ca }),
     dir,
-    host: values.listen.host,
-    port: values.listen.port,
-    admin: values.admin,
+    host: listen.host,
+    port: listen.port,
+    admin,
   };
 }
 
@@ -143,19 +160,43 @@ const cacheOptions = ({
   drainMs,
 });
 
-async function credentialOf({ credential, credentialFile }: NodeValues): Promise<string> {
-  if (credentialFile === undefined) {
-    if (credential !== undefined) return credential;
+/** The node's name and credential: as they are given, for a one-time token, or as an earlier start was enrolled. */
+async function identityOf(
+  values: NodeValues,
+  dir: string,
+  ca: string | undefined,
+): Promise<Enrolled> {
+  const { name, credentialFile, enrol: token } = values;
+  const given = credentialFile === undefined ? values.credential : await textOf(credentialFile);
+  const enrolled = await (given !== undefined || token === undefined
+    ? readEnrolment(dir)
+    : enrolWith(token, dir, values.controlPlaneUrls, ca));
+  if (given === undefined && enrolled === undefined) {
     throw new CanopyError(
       'unauthenticated',
-      'A node needs its credential: give --credential-file or CANOPY_CREDENTIAL',
+      'A node needs its credential: give --enrol, --credential-file or CANOPY_CREDENTIAL',
     );
   }
+  const identity = { name: name ?? enrolled?.name, credential: given ?? enrolled?.credential };
+  if (identity.name === undefined || identity.credential === undefined) {
+    throw new CanopyError('invalid-input', 'A node needs its name: give --name or CANOPY_NAME');
+  }
+  if (given === undefined && enrolled !== undefined && identity.name !== enrolled.name) {
+    throw new CanopyError('conflict', `This node was enrolled as ${enrolled.name}, not as ${name}`);
+  }
+  return { name: identity.name, credential: identity.credential.trim() };
+}
+
+async function enrolWith(
+  token: string,
+  dir: string,
+  urls: readonly string[],
+  ca: string | undefined,
+): Promise<Enrolled> {
+  const client = new ControlPlaneClient({ urls, credential: token, ca });
   try {
-    return (await readFile(credentialFile, 'utf8')).trim();
-  } catch (cause) {
-    throw new CanopyError('invalid-input', `Cannot read ${credentialFile}: ${messageOf(cause)}`, {
-      cause,
-    });
+    return await enrol(dir, token, client);
+  } finally {
+    await client.close();
   }
 }

@@ -1,5 +1,9 @@
 import { fastify, type FastifyInstance, LogController } from 'fastify';
 import type { Logger } from 'pino';
+import { TrustedProxies } from '#core/serving/client-address.ts';
+import { Ids } from '../ids.ts';
+import type { KeyPair } from '../tls.ts';
+import { auditRoutes, keepAudit } from './audit.ts';
 import { backupRoutes } from './backup.ts';
 import type { ApiCounters } from './counters.ts';
 import { journalRoutes } from './journal.ts';
@@ -8,6 +12,8 @@ import { nodeLinkRoutes } from './node-link.ts';
 import { nodeRoutes } from './nodes.ts';
 import { objectRoutes } from './objects.ts';
 import { openApiRoutes } from './openapi.ts';
+import { enrolmentRoutes } from './enrolments.ts';
+import { contentInTime } from './patience.ts';
 import { notFound, refuseConnection, sendProblem } from './problem.ts';
 import { purgeRoutes } from './purges.ts';
 import { checkedBy, type Declaration } from './route.ts';
@@ -20,10 +26,24 @@ const BODY_LIMIT_BYTES = 1024 * 1024;
 /** Longest path parameter: an object's path is one. */
 const LONGEST_PARAMETER = 16_384;
 
+export interface AppOptions {
+  readonly counters: ApiCounters;
+  readonly log: Logger;
+  /** Addresses or networks of proxies whose `X-Forwarded-For` is believed. */
+  readonly trustedProxies?: readonly string[];
+  /** Without it plain HTTP. */
+  readonly tls?: KeyPair | undefined;
+}
+
 /** The HTTP API. */
-export function buildApp(services: Services, counters: ApiCounters, log: Logger): FastifyInstance {
+export function buildApp(services: Services, options: AppOptions): FastifyInstance {
+  const { counters, log, trustedProxies = [], tls } = options;
+  const ids = new Ids(services.clock);
+  const proxies = new TrustedProxies(trustedProxies);
   const app = fastify({
+    ...(tls !== undefined && { https: { ...tls, minVersion: 'TLSv1.2' } }),
     loggerInstance: log,
+    genReqId: () => ids.next(),
     logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: BODY_LIMIT_BYTES,
     forceCloseConnections: true,
@@ -33,9 +53,19 @@ export function buildApp(services: Services, counters: ApiCounters, log: Logger)
   }) as unknown as FastifyInstance;
   app.decorateRequest('token', undefined);
   app.decorateRequest('node', undefined);
-  app.addHook('onResponse', async ({ method, routeOptions }, { statusCode }) =>
-    counters.record(method, routeOptions.url, statusCode),
-  );
+  app.decorateRequest('address', '');
+  app.addHook('onRequest', async (request, reply) => {
+    const { socket, rawHeaders } = request.raw;
+    request.address = proxies.client(socket.remoteAddress ?? '', rawHeaders).address;
+    reply.header('x-request-id', request.id);
+    // Also when the client goes without its answer, which `onResponse` would not tell.
+    reply.raw.once('close', () => services.access.leave(request));
+  });
+  app.addHook('onResponse', async (request, { statusCode }) => {
+    counters.record(request.method, request.routeOptions.url, statusCode);
+  });
+  app.addHook('preParsing', contentInTime(services.clock));
+  keepAudit(app, services);
   const declarations = new Set<Declaration>();
   app.addHook('onRoute', ({ url, config }) => {
     if (config?.declaration === undefined) throw new Error(`Route ${url} is not declared`);
@@ -51,6 +81,8 @@ export function buildApp(services: Services, counters: ApiCounters, log: Logger)
     siteRoutes,
     nodeRoutes,
     tokenRoutes,
+    auditRoutes,
+    enrolmentRoutes,
     purgeRoutes,
     backupRoutes,
   ]) {

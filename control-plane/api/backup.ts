@@ -15,6 +15,7 @@ export function backupRoutes(app: FastifyInstance, { access, clock, store }: Ser
       id: 'getBackup',
       summary: 'All of the state, secrets of the network included',
       admits: access.toNetwork('admin'),
+      revealing: true,
       answers: { 200: { mediaType: MEDIA_TYPE } },
       errors: ['not-found'],
     },

@@ -1,14 +1,20 @@
 import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
-import { ROTATION_PHASES } from '../keys/rotation.ts';
+import { ROTATION_PHASES, type RotationPhase } from '../keys/rotation.ts';
+import { wrote } from './audit.ts';
+import { catchUpFor, entityTagOf, requireUnchanged, sendTagged } from './conditions.ts';
 import { route } from './route.ts';
 import type { Services } from './services.ts';
 
 const networkAnswerSchema = z.strictObject({ tierKeyRotation: z.enum(ROTATION_PHASES) });
 
+type NetworkAnswer = z.output<typeof networkAnswerSchema>;
+
+const answerOf = (phase: RotationPhase): NetworkAnswer => ({ tierKeyRotation: phase });
+
 export function networkRoutes(app: FastifyInstance, services: Services): void {
-  const { access, tierKeyRotation } = services;
-  const answer = () => ({ tierKeyRotation: tierKeyRotation.phase });
+  const { access, journal, tierKeyRotation } = services;
+  const answer = () => answerOf(tierKeyRotation.phase);
 
   route(
     app,
@@ -18,9 +24,10 @@ export function networkRoutes(app: FastifyInstance, services: Services): void {
       id: 'getNetwork',
       summary: 'What concerns the whole network',
       admits: access.toNetwork('read'),
-      answers: { 200: networkAnswerSchema },
+      answers: { 200: networkAnswerSchema, 304: null },
+      conditional: true,
     },
-    async () => answer(),
+    async (request, reply) => sendTagged(request, reply, answer()),
   );
 
   route(
@@ -33,10 +40,15 @@ export function networkRoutes(app: FastifyInstance, services: Services): void {
       admits: access.toNetwork('admin'),
       answers: { 202: networkAnswerSchema },
       errors: ['conflict'],
+      conditional: true,
     },
-    async (_, reply) => {
-      await tierKeyRotation.begin();
-      reply.code(202);
+    async (request, reply) => {
+      await catchUpFor(request, journal);
+      const events = await tierKeyRotation.begin((phase) =>
+        requireUnchanged(request, answerOf(phase)),
+      );
+      wrote(request, events);
+      reply.code(202).header('etag', entityTagOf(answer()));
       return answer();
     },
   );

@@ -6,6 +6,8 @@ import { type Node, nodeSchema } from '#core/contract/node.ts';
 import { heartbeatSchema } from '#core/contract/report.ts';
 import { CanopyError } from '#core/errors.ts';
 import { digestOf, newSecret } from '../secrets.ts';
+import { wrote } from './audit.ts';
+import { catchUpFor, entityTagOf, requireUnchanged, sendTagged } from './conditions.ts';
 import { withName } from './named.ts';
 import { pageByName, pageOf, pageQuerySchema } from './pages.ts';
 import { route } from './route.ts';
@@ -53,6 +55,22 @@ export function nodeRoutes(app: FastifyInstance, services: Services): void {
   route(
     app,
     {
+      method: 'GET',
+      path: '/v1/nodes/:node',
+      id: 'getNode',
+      summary: 'A node as it is configured',
+      admits: access.toNetwork('read'),
+      params,
+      answers: { 200: nodeSchema, 304: null },
+      conditional: true,
+    },
+    async (request, reply) =>
+      sendTagged(request, reply, named(journal.config.nodes, request.params.node)),
+  );
+
+  route(
+    app,
+    {
       method: 'PUT',
       path: '/v1/nodes/:node',
       id: 'putNode',
@@ -64,13 +82,16 @@ export function nodeRoutes(app: FastifyInstance, services: Services): void {
         200: nodeAnswerSchema,
         201: nodeAnswerSchema.extend({ credential: z.string() }),
       },
+      conditional: true,
     },
     async (request, reply) => {
       const node = withName('node', request.params.node, request.body);
       const credential = newSecret();
       let created = false;
-      await journal.change((config) => {
+      await catchUpFor(request, journal);
+      const events = await journal.change((config) => {
         const present = config.nodes.find(({ name }) => name === node.name);
+        requireUnchanged(request, present);
         if (isDeepStrictEqual(present, node)) return { entries: [] };
         created = present === undefined;
         const alongside = created
@@ -78,8 +99,8 @@ export function nodeRoutes(app: FastifyInstance, services: Services): void {
           : {};
         return { entries: [{ type: 'node.put', node }], alongside: () => alongside };
       });
-      reply.code(created ? 201 : 200);
-      const answer = { node, sequence: journal.config.sequence };
+      reply.code(created ? 201 : 200).header('etag', entityTagOf(node));
+      const answer = { node, sequence: wrote(request, events) ?? journal.config.sequence };
       return created ? { ...answer, credential } : answer;
     },
   );
@@ -95,15 +116,20 @@ export function nodeRoutes(app: FastifyInstance, services: Services): void {
         admits: access.toNetwork('configure'),
         params,
         answers: { 200: nodeAnswerSchema },
+        conditional: true,
       },
-      async (request) => {
+      async (request, reply) => {
         const { node: name } = request.params;
-        await journal.change(({ nodes }) => {
+        await catchUpFor(request, journal);
+        const events = await journal.change(({ nodes }) => {
           const node = named(nodes, name);
+          requireUnchanged(request, node);
           if (node.draining === draining) return { entries: [] };
           return { entries: [{ type: 'node.put', node: { ...node, draining } }] };
         });
-        return { node: named(journal.config.nodes, name), sequence: journal.config.sequence };
+        const node = named(journal.config.nodes, name);
+        reply.header('etag', entityTagOf(node));
+        return { node, sequence: wrote(request, events) ?? journal.config.sequence };
       },
     );
   }
@@ -118,14 +144,16 @@ export function nodeRoutes(app: FastifyInstance, services: Services): void {
       admits: access.toNetwork('configure'),
       params,
       answers: { 200: z.strictObject({ sequence: sequenceSchema }) },
+      conditional: true,
     },
     async (request) => {
       const { node: name } = request.params;
-      await journal.change(({ nodes }) => {
-        named(nodes, name);
+      await catchUpFor(request, journal);
+      const events = await journal.change(({ nodes }) => {
+        requireUnchanged(request, named(nodes, name));
         return { entries: [{ type: 'node.delete', name }] };
       });
-      return { sequence: journal.config.sequence };
+      return { sequence: wrote(request, events) };
     },
   );
 }

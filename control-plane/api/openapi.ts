@@ -70,6 +70,7 @@ export function openApiOf(declarations: readonly Declaration[]): ReturnType<type
       securitySchemes: {
         token: { type: 'http', scheme: 'bearer', description: 'A token with the scope named' },
         node: { type: 'http', scheme: 'bearer', description: "A node's credential" },
+        enrolment: { type: 'http', scheme: 'bearer', description: "A node's one-time token" },
       },
     },
   };
@@ -146,11 +147,11 @@ function errorsOf(declaration: Declaration): readonly ErrorCode[] {
   const { who } = admits;
   const codes: readonly (readonly [applies: boolean, ...ErrorCode[]])[] = [
     [true, 'invalid-request', 'internal-error', 'unavailable'],
-    [who !== 'anyone', 'unauthenticated'],
+    [who !== 'anyone', 'unauthenticated', 'too-many-requests'],
     [who === 'token', 'forbidden'],
     [params !== undefined, 'not-found'],
     [params !== undefined || query !== undefined || isSchema(body), 'invalid-input'],
-    [body !== undefined, 'content-too-large', 'insufficient-storage'],
+    [body !== undefined, 'content-too-large', 'request-timeout', 'insufficient-storage'],
     [conditional, 'precondition-failed'],
   ];
   return [...new Set([...codes.flatMap(([applies, ...of]) => (applies ? of : [])), ...errors])];

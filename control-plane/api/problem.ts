@@ -3,7 +3,7 @@ import type { Socket } from 'node:net';
 import { errorCodes, type FastifyError, type FastifyReply, type FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { InvalidInput } from '#core/contract/validate.ts';
-import { CanopyError, ERRORS, type ErrorCode, messageOf } from '#core/errors.ts';
+import { CanopyError, ERRORS, type ErrorCode, messageOf, RateExceeded } from '#core/errors.ts';
 
 /** Problem details (RFC 9457) as `problemOf` makes them. */
 export const problemSchema = z.strictObject({
@@ -45,6 +45,10 @@ export function problemOf(error: CanopyError): z.output<typeof problemSchema> {
 export function sendProblem(thrown: unknown, request: FastifyRequest, reply: FastifyReply): void {
   const error = toCanopyError(thrown);
   if (error.status >= 500) request.log.error(thrown, messageOf(thrown));
+  if (error instanceof RateExceeded) reply.header('retry-after', error.retryAfterSeconds);
+  request.refusal = error.code;
+  // What is still to come of the request is not waited for.
+  if (error.code === 'request-timeout') reply.header('connection', 'close');
   void reply
     .code(error.status)
     .type('application/problem+json')

@@ -8,7 +8,7 @@ import { purgeRequestSchema } from '../purge/plan.ts';
 import type { PurgeRecord } from '../state/store.ts';
 import { mayReach, requireSite } from './access.ts';
 import { pageFrom, pageOf, pageQuery } from './pages.ts';
-import { route } from './route.ts';
+import { goneSignal, route } from './route.ts';
 import type { Services } from './services.ts';
 
 /** Ten thousand URLs of a fair length. */
@@ -61,6 +61,7 @@ export function purgeRoutes(app: FastifyInstance, { access, purges }: Services):
       const purge = await purges.order(request.body, (targets) => {
         for (const { site } of targets) requireSite(request.token, site);
       });
+      request.sequences = purge.sequences;
       reply.code(202).header('location', `/v1/purges/${purge.id}`);
       return purge;
     },
@@ -78,13 +79,13 @@ export function purgeRoutes(app: FastifyInstance, { access, purges }: Services):
       query: waitSchema,
       answers: { 200: purgeSchema },
     },
-    async (request) => {
+    async (request, reply) => {
       const { id } = request.params;
       const found = await purges.find(id);
       if (found === undefined || !reaches(request, found)) {
         throw new CanopyError('not-found', `There is no purge "${id}"`);
       }
-      return purges.wait(id, request.query.waitMs);
+      return purges.wait(id, request.query.waitMs, goneSignal(reply));
     },
   );
 

@@ -33,6 +33,8 @@ export interface Declaration {
   readonly errors?: readonly ErrorCode[];
   /** The resource has an entity tag, by which requests can be made conditional (RFC 9110 §13). */
   readonly conditional?: boolean;
+  /** A reading that the audit log keeps, for it gives secrets away. */
+  readonly revealing?: boolean;
   /** Default 1 MiB. */
   readonly bodyLimitBytes?: number;
 }
@@ -77,6 +79,13 @@ export function route<const D extends Declaration>(
 
 export const isSchema = (content: Content | undefined): content is z.ZodType =>
   content !== undefined && content !== null && !('mediaType' in content);
+
+/** Aborted once the client is gone, or has its answer. */
+export function goneSignal(reply: FastifyReply): AbortSignal {
+  const gone = new AbortController();
+  reply.raw.once('close', () => gone.abort());
+  return gone.signal;
+}
 
 const PARTS: Readonly<Record<string, string>> = { params: 'path', querystring: 'query' };
 

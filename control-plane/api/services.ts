@@ -4,12 +4,17 @@ import type { Journal } from '../journal/journal.ts';
 import type { NodeLeases } from '../journal/leases.ts';
 import type { Purges } from '../purge/purges.ts';
 import type { StateStore } from '../state/store.ts';
+import type { AuditLog } from '../audit.ts';
+import type { Enrolments } from '../enrolments.ts';
 import type { Access } from './access.ts';
 import type { NodeStreams } from './node-streams.ts';
+import type { TokenUse } from './token-use.ts';
 
 /** What the routes stand on. */
 export interface Services {
   readonly access: Access;
+  readonly audit: AuditLog;
+  readonly enrolments: Enrolments;
   readonly clock: Clock;
   readonly journal: Journal;
   readonly leases: NodeLeases;
@@ -17,4 +22,5 @@ export interface Services {
   readonly store: StateStore;
   readonly streams: NodeStreams;
   readonly tierKeyRotation: TierKeyRotation;
+  readonly tokenUse: TokenUse;
 }

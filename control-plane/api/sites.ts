@@ -7,6 +7,8 @@ import { type Site, siteSchema } from '#core/contract/site.ts';
 import { CanopyError } from '#core/errors.ts';
 import type { Change } from '../journal/journal.ts';
 import { mayReach } from './access.ts';
+import { wrote } from './audit.ts';
+import { catchUpFor, entityTagOf, requireUnchanged, sendTagged } from './conditions.ts';
 import { withName } from './named.ts';
 import { pageByName, pageOf, pageQuerySchema } from './pages.ts';
 import { route } from './route.ts';
@@ -44,9 +46,11 @@ export function siteRoutes(app: FastifyInstance, { access, journal }: Services):
       summary: 'A site with all its settings',
       admits: access.toSites('read'),
       params,
-      answers: { 200: siteSchema },
+      answers: { 200: siteSchema, 304: null },
+      conditional: true,
     },
-    async (request) => findSite(journal.config, request.params.site),
+    async (request, reply) =>
+      sendTagged(request, reply, findSite(journal.config, request.params.site)),
   );
 
   const siteAnswer = z.strictObject({ site: siteSchema, sequence: sequenceSchema });
@@ -62,16 +66,20 @@ export function siteRoutes(app: FastifyInstance, { access, journal }: Services):
       body: siteBodySchema,
       answers: { 200: siteAnswer, 201: siteAnswer },
       errors: ['conflict'],
+      conditional: true,
     },
     async (request, reply) => {
       const site = withName('site', request.params.site, request.body);
       let created = false;
-      await journal.change((config) => {
-        created = !config.sites.some(({ name }) => name === site.name);
+      await catchUpFor(request, journal);
+      const events = await journal.change((config) => {
+        const present = config.sites.find(({ name }) => name === site.name);
+        requireUnchanged(request, present);
+        created = present === undefined;
         return planSitePut(config, site);
       });
-      reply.code(created ? 201 : 200);
-      return { site, sequence: journal.config.sequence };
+      reply.code(created ? 201 : 200).header('etag', entityTagOf(site));
+      return { site, sequence: wrote(request, events) ?? journal.config.sequence };
     },
   );
 
@@ -85,14 +93,16 @@ export function siteRoutes(app: FastifyInstance, { access, journal }: Services):
       admits: access.toSites('configure'),
       params,
       answers: { 200: z.strictObject({ sequence: sequenceSchema }) },
+      conditional: true,
     },
     async (request) => {
       const { site: name } = request.params;
-      await journal.change((config) => {
-        findSite(config, name);
+      await catchUpFor(request, journal);
+      const events = await journal.change((config) => {
+        requireUnchanged(request, findSite(config, name));
         return { entries: [{ type: 'site.delete', name }] };
       });
-      return { sequence: journal.config.sequence };
+      return { sequence: wrote(request, events) };
     },
   );
 }

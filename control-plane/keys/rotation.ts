@@ -1,6 +1,6 @@
 import type { Logger } from 'pino';
 import type { Cancel, Clock } from '#core/clock.ts';
-import type { Config, Network } from '#core/contract/event.ts';
+import type { Config, JournalEvent, Network } from '#core/contract/event.ts';
 import { CanopyError, messageOf } from '#core/errors.ts';
 import type { Journal } from '../journal/journal.ts';
 import type { NodeLeases } from '../journal/leases.ts';
@@ -68,10 +68,14 @@ export class TierKeyRotation {
     return rotationPhase(this.#options.journal.config.network);
   }
 
-  /** @throws CanopyError `conflict` while one is under way */
-  async begin(): Promise<void> {
-    await this.#advance(({ network }) => {
+  /**
+   * @param check called with the phase as it is before anything is written; may throw
+   * @throws CanopyError `conflict` while one is under way
+   */
+  begin(check: (phase: RotationPhase) => void): Promise<readonly JournalEvent[]> {
+    return this.#advance(({ network }) => {
       const phase = rotationPhase(network);
+      check(phase);
       if (phase === 'none') return true;
       throw new CanopyError('conflict', `A rotation of the tier key is under way: ${phase}`);
     });
@@ -92,8 +96,8 @@ export class TierKeyRotation {
   }
 
   /** @param applies whether the next phase may begin, looked at anew if another control plane writes first */
-  async #advance(applies: (config: Config) => boolean): Promise<void> {
-    await this.#options.journal.change((config) => {
+  #advance(applies: (config: Config) => boolean): Promise<readonly JournalEvent[]> {
+    return this.#options.journal.change((config) => {
       if (!applies(config)) return { entries: [] };
       const network = nextPhase(config.network, newSecret());
       return { entries: [{ type: 'network.put', network }] };

@@ -126,8 +126,8 @@ export class Purges {
     );
   }
 
-  /** The purge once it is complete, or as it stands after `waitMs`. */
-  async wait(id: string, waitMs: number): Promise<PurgeRecord | undefined> {
+  /** The purge once it is complete, or as it stands after `waitMs`, or when nobody wants to know any more. */
+  async wait(id: string, waitMs: number, gone?: AbortSignal): Promise<PurgeRecord | undefined> {
     if (waitMs > 0 && this.#live(id) === undefined) {
       // Another control plane may have taken the order just now.
       await this.#options.journal.catchUp();
@@ -138,6 +138,7 @@ export class Purges {
       const waiters = this.#waiters.get(id) ?? new Set();
       this.#waiters.set(id, waiters.add(resolve));
       const cancel = this.#options.clock.after(waitMs, resolve);
+      gone?.addEventListener('abort', () => resolve());
       await promise;
       cancel();
       waiters.delete(resolve);

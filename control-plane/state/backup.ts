@@ -13,15 +13,10 @@ import { validate } from '#core/contract/validate.ts';
 import { CanopyError, messageOf } from '#core/errors.ts';
 import { newHead } from '../journal/head.ts';
 import { RECORD_KINDS } from './records.ts';
-import { scopeSchema } from './scopes.ts';
 import type { PurgeRecord, StateContent, StateStore } from './store.ts';
+import { digestSchema, hexOf, storedTokenSchema, writtenToken } from './token.ts';
 
 const VERSION = 1;
-
-const digestSchema = z
-  .string()
-  .regex(/^(?:[0-9a-f]{2})+$/)
-  .transform((text) => new Uint8Array(Buffer.from(text, 'hex')));
 
 const headerSchema = z.strictObject({
   canopyBackup: z.literal(VERSION),
@@ -37,15 +32,7 @@ const lineSchema = z.union([
   z.strictObject({ site: siteSchema }),
   z.strictObject({ node: nodeSchema }),
   z.strictObject({ credential: z.strictObject({ node: nameSchema, digest: digestSchema }) }),
-  z.strictObject({
-    token: z.strictObject({
-      name: nameSchema,
-      digest: digestSchema,
-      scopes: z.array(scopeSchema),
-      sites: z.array(nameSchema).nullable(),
-      createdAt: timestampSchema,
-    }),
-  }),
+  z.strictObject({ token: storedTokenSchema }),
   z.strictObject({
     purge: z.looseObject({
       id: z.string(),
@@ -77,8 +64,8 @@ export function writeBackup(content: StateContent, now: number): string {
     { canopyBackup: VERSION, createdAt: now, journal, sequence, network },
     ...sites.map((site) => ({ site })),
     ...nodes.map((node) => ({ node })),
-    ...credentials.map((credential) => ({ credential: withHexDigest(credential) })),
-    ...tokens.map((token) => ({ token: withHexDigest(token) })),
+    ...credentials.map(({ node, digest }) => ({ credential: { node, digest: hexOf(digest) } })),
+    ...tokens.map((token) => ({ token: writtenToken(token) })),
     ...purges.map((purge) => ({ purge })),
     ...records.map((record) => ({ record })),
   ];
@@ -143,11 +130,6 @@ export async function restoreBackup(
 const line = (value: object): string => `${JSON.stringify(value)}\n`;
 
 const checksumOf = (text: string): string => createHash('sha256').update(text).digest('hex');
-
-const withHexDigest = <T extends { readonly digest: Uint8Array }>(record: T) => ({
-  ...record,
-  digest: Buffer.from(record.digest).toString('hex'),
-});
 
 function parse<T extends z.ZodType>(schema: T, text: string, number: number): z.output<T> {
   let value: unknown;

@@ -1,5 +1,12 @@
 /** What is kept besides configuration, journal and purges. */
-export const RECORD_KINDS = ['config-version', 'audit', 'release', 'push', 'enrolment'] as const;
+export const RECORD_KINDS = [
+  'config-version',
+  'audit',
+  'release',
+  'push',
+  'enrolment',
+  'token-use',
+] as const;
 export type RecordKind = (typeof RECORD_KINDS)[number];
 
 export interface RecordName {

@@ -7,7 +7,7 @@ const TAG = '{canopy}';
  * - `head` hash: `version`, `journal`, `sequence`, `network`, `completed` (fence), `grants` (how many so far)
  * - `sites`, `nodes` hashes by name
  * - `credentials` hash, digest to node; `credential_of` hash, node to digest
- * - `tokens` hash by digest; `token_of` hash, name to digest
+ * - `tokens` hash by digest; `token_of` hash, name to digest; `previous_tokens` hash, digest of a secret that was replaced to name
  * - `purges` hash by id; `purge_order`, `pending` sorted sets of ids by sequence
  * - `fences`, `grants` (`ID:LEASE_MS`), `tiers`, `heartbeats` hashes by node
  * - `records`, `revisions` hashes by `KIND ID`; `record_order` sorted set of the same by their bytes
@@ -22,6 +22,7 @@ export const KEY_NAMES = [
   'credential_of',
   'tokens',
   'token_of',
+  'previous_tokens',
   'purges',
   'purge_order',
   'pending',
@@ -123,13 +124,40 @@ export const ADD_TOKEN = script(`
   return 1
 `);
 
-/** ARGV: name. */
+/** Forgets the secret that ARGV[1] had before. */
+const FORGET_PREVIOUS = `
+  local old = redis.call('HGETALL', previous_tokens)
+  for i = 1, #old, 2 do if old[i + 1] == ARGV[1] then redis.call('HDEL', previous_tokens, old[i]) end end
+`;
+
+/** ARGV: name, the digest it must have, its new digest, token, the digest of the secret that is replaced or ''. */
+export const REPLACE_TOKEN = script(`
+  local known = redis.call('HGET', token_of, ARGV[1])
+  if known == ARGV[3] then return 1 end
+  if known ~= ARGV[2] then return 0 end
+  ${FORGET_PREVIOUS}
+  redis.call('HDEL', tokens, known)
+  redis.call('HSET', token_of, ARGV[1], ARGV[3])
+  redis.call('HSET', tokens, ARGV[3], ARGV[4])
+  if ARGV[5] ~= '' then redis.call('HSET', previous_tokens, ARGV[5], ARGV[1]) end
+  return 1
+`);
+
+/** ARGV: name, the digest it must have or ''. */
 export const DELETE_TOKEN = script(`
   local digest = redis.call('HGET', token_of, ARGV[1])
-  if not digest then return 0 end
+  if not digest or (ARGV[2] ~= '' and ARGV[2] ~= digest) then return 0 end
+  ${FORGET_PREVIOUS}
   redis.call('HDEL', token_of, ARGV[1])
   redis.call('HDEL', tokens, digest)
   return 1
+`);
+
+/** ARGV: digest. @returns the token whose secret it was before */
+export const TOKEN_BY_PREVIOUS = script(`
+  local name = redis.call('HGET', previous_tokens, ARGV[1])
+  local digest = name and redis.call('HGET', token_of, name)
+  return digest and redis.call('HGET', tokens, digest)
 `);
 
 /** ARGV: kind and id, value, the revision it must have or ''. @returns the new one, or 0 */

@@ -16,6 +16,8 @@ import {
   type KeyName,
   keyOf,
   RENEW,
+  REPLACE_TOKEN,
+  TOKEN_BY_PREVIOUS,
   TRIM,
   UPDATE_PURGE,
 } from './redis-scripts.ts';
@@ -28,8 +30,8 @@ import type {
   StateContent,
   StateStore,
   StateWatcher,
-  TokenRecord,
 } from './store.ts';
+import { hexOf, readToken, type TokenRecord, writtenToken } from './token.ts';
 
 const VERSION = '1';
 
@@ -137,22 +139,41 @@ class RedisState implements StateStore {
     return toTokens(await this.#redis.send((client) => client.hgetall(keyOf('tokens'))));
   }
 
-  async addToken({ digest, ...token }: TokenRecord): Promise<boolean> {
-    const added = await this.#redis.run(ADD_TOKEN, token.name, hex(digest), JSON.stringify(token));
-    return added === 1;
+  async addToken(token: TokenRecord): Promise<boolean> {
+    const text = JSON.stringify(writtenToken(token));
+    return (await this.#redis.run(ADD_TOKEN, token.name, hexOf(token.digest), text)) === 1;
   }
 
-  async deleteToken(name: string): Promise<boolean> {
-    return (await this.#redis.run(DELETE_TOKEN, name)) === 1;
+  async replaceToken(token: TokenRecord, ifDigest: Uint8Array): Promise<boolean> {
+    const { name, digest, previous } = token;
+    const replaced = await this.#redis.run(
+      REPLACE_TOKEN,
+      name,
+      hexOf(ifDigest),
+      hexOf(digest),
+      JSON.stringify(writtenToken(token)),
+      previous === null ? '' : hexOf(previous.digest),
+    );
+    return replaced === 1;
+  }
+
+  async deleteToken(name: string, ifDigest?: Uint8Array): Promise<boolean> {
+    const digest = ifDigest === undefined ? '' : hexOf(ifDigest);
+    return (await this.#redis.run(DELETE_TOKEN, name, digest)) === 1;
   }
 
   async tokenByDigest(digest: Uint8Array): Promise<TokenRecord | undefined> {
-    const text = await this.#redis.send((client) => client.hget(keyOf('tokens'), hex(digest)));
-    return text === null ? undefined : toToken(hex(digest), text);
+    const key = hexOf(digest);
+    const text =
+      (await this.#redis.send((client) => client.hget(keyOf('tokens'), key))) ??
+      (await this.#redis.run(TOKEN_BY_PREVIOUS, key));
+    return typeof text === 'string' ? readToken(text, digest) : undefined;
   }
 
   async credentialByDigest(digest: Uint8Array): Promise<NodeCredential | undefined> {
-    const node = await this.#redis.send((client) => client.hget(keyOf('credentials'), hex(digest)));
+    const node = await this.#redis.send((client) =>
+      client.hget(keyOf('credentials'), hexOf(digest)),
+    );
     return node === null ? undefined : { node, digest };
   }
 
@@ -220,10 +241,7 @@ class RedisState implements StateStore {
       ...sites.map((site) => put('sites', site.name, JSON.stringify(site))),
       ...nodes.map((node) => put('nodes', node.name, JSON.stringify(node))),
       ...credentials.flatMap(credentialCommands),
-      ...tokens.flatMap(({ digest, ...token }) => [
-        put('tokens', hex(digest), JSON.stringify(token)),
-        put('token_of', token.name, hex(digest)),
-      ]),
+      ...tokens.flatMap(tokenCommands),
       ...purges.flatMap(purgeCommands),
       ...records.flatMap((record) => recordCommands(record, record.revision)),
       ['XADD', 'news', '*', 'of', 'state'],
@@ -331,8 +349,8 @@ function changesOf(event: JournalEvent): readonly Command[] {
 }
 
 const credentialCommands = ({ node, digest }: NodeCredential): readonly Command[] => [
-  put('credentials', hex(digest), node),
-  put('credential_of', node, hex(digest)),
+  put('credentials', hexOf(digest), node),
+  put('credential_of', node, hexOf(digest)),
 ];
 
 const purgeCommands = (purge: PurgeRecord): readonly Command[] => [
@@ -354,8 +372,6 @@ const sequenceOf = (purge: PurgeRecord): number => Math.max(...purge.sequences);
 
 const bytes = (text: string): Uint8Array => new Uint8Array(Buffer.from(text, 'hex'));
 
-const hex = (digest: Uint8Array): string => Buffer.from(digest).toString('hex');
-
 function toConfig(head: Hash = {}, sites: Hash = {}, nodes: Hash = {}): Config | undefined {
   const { journal, sequence, network } = head;
   if (journal === undefined || network === undefined) return undefined;
@@ -372,14 +388,17 @@ function toConfig(head: Hash = {}, sites: Hash = {}, nodes: Hash = {}): Config |
   };
 }
 
-const toToken = (digest: string, text: string): TokenRecord => ({
-  ...(parse(text) as Omit<TokenRecord, 'digest'>),
-  digest: bytes(digest),
-});
+const tokenCommands = (token: TokenRecord): readonly Command[] => [
+  put('tokens', hexOf(token.digest), JSON.stringify(writtenToken(token))),
+  put('token_of', token.name, hexOf(token.digest)),
+  ...(token.previous === null
+    ? []
+    : [put('previous_tokens', hexOf(token.previous.digest), token.name)]),
+];
 
 const toTokens = (tokens: Hash): TokenRecord[] =>
   Object.entries(tokens)
-    .map(([digest, text]) => toToken(digest, text))
+    .map(([digest, text]) => readToken(text, bytes(digest)))
     .toSorted((a, b) => (a.name < b.name ? -1 : 1));
 
 /** @throws CanopyError `internal-error` if somebody else wrote there */

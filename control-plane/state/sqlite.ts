@@ -7,7 +7,7 @@ import type { Node } from '#core/contract/node.ts';
 import type { Site } from '#core/contract/site.ts';
 import { CanopyError, messageOf } from '#core/errors.ts';
 import { MemoryStandings } from './memory-standings.ts';
-import { BUSY, type Row, resultCode, SqliteDatabase } from './sqlite-database.ts';
+import { BUSY, type Parameter, type Row, resultCode, SqliteDatabase } from './sqlite-database.ts';
 import { RECORDS_SCHEMA, SqliteRecords } from './sqlite-records.ts';
 import type { Standings } from './standings.ts';
 import type {
@@ -17,8 +17,8 @@ import type {
   PurgeRecord,
   StateContent,
   StateStore,
-  TokenRecord,
 } from './store.ts';
+import { readToken, type TokenRecord, writtenToken } from './token.ts';
 
 const FILE = 'state.sqlite';
 /** Each brings the state of one version to the next; the first makes a new one. */
@@ -39,6 +39,11 @@ const MIGRATIONS = [
   UPDATE head SET journal = lower(hex(randomblob(16)));
   `,
   RECORDS_SCHEMA,
+  // The secret that a rotation replaced.
+  `
+  ALTER TABLE tokens ADD COLUMN previous BLOB;
+  CREATE UNIQUE INDEX tokens_by_previous ON tokens (previous);
+  `,
 ];
 
 /**
@@ -174,18 +179,24 @@ class SqliteState implements StateStore {
     return this.#database.all('SELECT token, digest FROM tokens ORDER BY name').map(toToken);
   }
 
-  async addToken({ digest, ...token }: TokenRecord): Promise<boolean> {
-    const sql =
-      'INSERT INTO tokens (name, digest, token) VALUES (?, ?, ?) ON CONFLICT (name) DO NOTHING';
-    return this.#database.run(sql, token.name, digest, JSON.stringify(token)) > 0;
+  async addToken(token: TokenRecord): Promise<boolean> {
+    return this.#database.run(`${ADD_TOKEN} ON CONFLICT (name) DO NOTHING`, ...rowOf(token)) > 0;
   }
 
-  async deleteToken(name: string): Promise<boolean> {
-    return this.#database.run('DELETE FROM tokens WHERE name = ?', name) > 0;
+  async replaceToken(token: TokenRecord, ifDigest: Uint8Array): Promise<boolean> {
+    const sql = `UPDATE tokens SET digest = ?2, previous = ?3, token = ?4
+      WHERE name = ?1 AND digest = ?5`;
+    return this.#database.run(sql, ...rowOf(token), ifDigest) > 0;
+  }
+
+  async deleteToken(name: string, ifDigest?: Uint8Array): Promise<boolean> {
+    const sql = 'DELETE FROM tokens WHERE name = ?1 AND (?2 IS NULL OR digest = ?2)';
+    return this.#database.run(sql, name, ifDigest ?? null) > 0;
   }
 
   async tokenByDigest(digest: Uint8Array): Promise<TokenRecord | undefined> {
-    const row = this.#database.get('SELECT token, digest FROM tokens WHERE digest = ?', digest);
+    const sql = 'SELECT token, digest FROM tokens WHERE digest = ?1 OR previous = ?1';
+    const row = this.#database.get(sql, digest);
     return row === undefined ? undefined : toToken(row);
   }
 
@@ -243,10 +254,7 @@ class SqliteState implements StateStore {
       for (const site of sites) this.#database.run(PUT_SITE, site.name, JSON.stringify(site));
       for (const node of nodes) this.#database.run(PUT_NODE, node.name, JSON.stringify(node));
       for (const credential of credentials) this.#insertCredential(credential);
-      for (const { digest, ...token } of tokens) {
-        const sql = 'INSERT INTO tokens (name, digest, token) VALUES (?, ?, ?)';
-        this.#database.run(sql, token.name, digest, JSON.stringify(token));
-      }
+      for (const token of tokens) this.#database.run(ADD_TOKEN, ...rowOf(token));
       for (const purge of purges) this.#insertPurge(purge);
       this.records.replace(records);
     });
@@ -331,7 +339,14 @@ const toCredential = (row: Row): NodeCredential => ({
   digest: row['digest'] as Uint8Array,
 });
 
-const toToken = (row: Row): TokenRecord => ({
-  ...(parse(row['token']) as Omit<TokenRecord, 'digest'>),
-  digest: row['digest'] as Uint8Array,
-});
+const toToken = (row: Row): TokenRecord =>
+  readToken(String(row['token']), row['digest'] as Uint8Array);
+
+const ADD_TOKEN = 'INSERT INTO tokens (name, digest, previous, token) VALUES (?, ?, ?, ?)';
+
+const rowOf = (token: TokenRecord): readonly Parameter[] => [
+  token.name,
+  token.digest,
+  token.previous?.digest ?? null,
+  JSON.stringify(writtenToken(token)),
+];

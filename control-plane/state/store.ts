@@ -1,19 +1,8 @@
 import type { Config, JournalEvent, PurgeMode, PurgeTarget } from '#core/contract/event.ts';
 import type { Tier } from '#core/contract/node.ts';
 import type { Draft, Records, StoredRecord } from './records.ts';
-import type { Scope } from './scopes.ts';
 import type { Standings } from './standings.ts';
-
-export interface TokenRecord {
-  readonly name: string;
-  /** SHA-256 of the secret, which itself is never stored. */
-  readonly digest: Uint8Array;
-  readonly scopes: readonly Scope[];
-  /** Sites it is limited to; `null`: the whole network. */
-  readonly sites: readonly string[] | null;
-  /** Milliseconds since the Unix epoch. */
-  readonly createdAt: number;
-}
+import type { TokenRecord } from './token.ts';
 
 export interface NodeCredential {
   readonly node: string;
@@ -117,8 +106,11 @@ export interface StateStore {
   tokens(): Promise<readonly TokenRecord[]>;
   /** @returns false if there is one of this name already */
   addToken(token: TokenRecord): Promise<boolean>;
-  /** @returns false if there is none */
-  deleteToken(name: string): Promise<boolean>;
+  /** Replaces the token of this name. @returns false if it has no longer the digest `ifDigest` */
+  replaceToken(token: TokenRecord, ifDigest: Uint8Array): Promise<boolean>;
+  /** @returns false if there is none, or none with the digest `ifDigest` */
+  deleteToken(name: string, ifDigest?: Uint8Array): Promise<boolean>;
+  /** By the digest of its secret, or of the one before. */
   tokenByDigest(digest: Uint8Array): Promise<TokenRecord | undefined>;
   credentialByDigest(digest: Uint8Array): Promise<NodeCredential | undefined>;
 

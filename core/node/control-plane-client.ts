@@ -4,21 +4,30 @@ import { CanopyError, messageOf } from '#core/errors.ts';
 const CONNECT_TIMEOUT_MS = 2_000;
 const ANSWER_TIMEOUT_MS = 5_000;
 
+export interface ControlPlaneClientOptions {
+  /** Replicas, in order of preference. */
+  readonly urls: readonly string[];
+  readonly credential: string;
+  /** Authorities (PEM) in place of those of the system. */
+  readonly ca: string | undefined;
+}
+
 /** A node's requests to the control plane, sent to the replica that answered last and then to the others. */
 export class ControlPlaneClient {
   readonly #urls: readonly string[];
   readonly #credential: string;
   /** Of its own, so that closing it cuts the stream and nothing else in the process. */
-  readonly agent = new Agent({
-    connect: { timeout: CONNECT_TIMEOUT_MS },
-    headersTimeout: ANSWER_TIMEOUT_MS,
-    bodyTimeout: ANSWER_TIMEOUT_MS,
-  });
+  readonly agent: Agent;
   #current = 0;
 
-  constructor(urls: readonly string[], credential: string) {
+  constructor({ urls, credential, ca }: ControlPlaneClientOptions) {
     this.#urls = urls;
     this.#credential = credential;
+    this.agent = new Agent({
+      connect: { timeout: CONNECT_TIMEOUT_MS, ...(ca !== undefined && { ca }) },
+      headersTimeout: ANSWER_TIMEOUT_MS,
+      bodyTimeout: ANSWER_TIMEOUT_MS,
+    });
   }
 
   /** The replica to use now. */

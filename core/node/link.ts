@@ -32,6 +32,8 @@ export interface NodeLinkOptions {
   /** Base URLs of the control plane's replicas, tried in turn. */
   readonly controlPlaneUrls: readonly string[];
   readonly credential: string;
+  /** Authorities (PEM) that the control plane's certificate is checked by, in place of those of the system. */
+  readonly controlPlaneCa?: string;
   /** The node's directory; made if missing. */
   readonly dir: string;
   readonly clock: Clock;
@@ -81,7 +83,11 @@ export class NodeLink {
     // Only who calls `start` is told.
     this.#ready.promise.catch(() => undefined);
     this.lease = options.lease ?? new NodeLease(clock);
-    this.#client = new ControlPlaneClient(options.controlPlaneUrls, options.credential);
+    this.#client = new ControlPlaneClient({
+      urls: options.controlPlaneUrls,
+      credential: options.credential,
+      ca: options.controlPlaneCa,
+    });
     this.#lastGood = new LastGoodConfig(options);
     this.#acknowledger = new Acknowledger({
       clock,

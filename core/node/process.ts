@@ -5,6 +5,8 @@ export interface NodeOptions {
   readonly controlPlaneUrls: readonly string[];
   /** The node's own secret, given out when the node was added. */
   readonly credential: string;
+  /** Authorities (PEM) that the control plane's certificate is checked by, in place of those of the system. */
+  readonly controlPlaneCa?: string;
   /** Where the node keeps its last good config and its data; made if missing. */
   readonly dir: string;
   readonly host: string;

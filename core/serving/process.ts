@@ -70,6 +70,7 @@ export async function startServing(
   const link = new NodeLink({
     controlPlaneUrls: options.controlPlaneUrls,
     credential: options.credential,
+    ...(options.controlPlaneCa !== undefined && { controlPlaneCa: options.controlPlaneCa }),
     dir,
     clock: systemClock,
     log,

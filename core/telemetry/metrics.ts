@@ -101,6 +101,11 @@ export const METRICS = {
     ['method', 'route', 'status'],
     'Requests to the API',
   ),
+  canopy_api_unknown_secrets_total: controlPlane(
+    'counter',
+    [],
+    'Tokens and credentials that were not known',
+  ),
 } as const satisfies Record<string, Metric>;
 
 export type MetricName = keyof typeof METRICS;

@@ -59,8 +59,8 @@ describe('errors', () => {
   });
 
   test('an answer without what the command needs', async () => {
-    answer = json(200, [{ name: 'edge-oslo' }]);
-    await expect(api.nodes()).rejects.toThrow(/answer of the control plane: 0\.tier/);
+    answer = json(200, { items: [{ name: 'edge-oslo' }], next: null });
+    await expect(api.nodes()).rejects.toThrow(/answer of the control plane: items\.0\.tier/);
   });
 
   test('nobody there', async () => {

@@ -61,8 +61,8 @@ describe('what is wrong is named with its source', () => {
   test.each<[string, Partial<Sources>, RegExp]>([
     [
       'absent',
-      { flags: { ...required, name: undefined } },
-      /name \(--name or CANOPY_NAME\).*nothing/,
+      { flags: { ...required, controlPlaneUrls: undefined } },
+      /controlPlaneUrls \(--control-plane or CANOPY_CONTROL_PLANE\).*nothing/,
     ],
     ['in a flag', { flags: { ...required, workers: 'x' } }, /workers \(--workers\).*received "x"/],
     [

@@ -120,7 +120,15 @@ describe('openRedisState', () => {
     const replica = await started();
     const store = await openRedisState(replica.url, silent);
     onTestFinished(() => store.close());
-    const token = { name: 't', digest: Uint8Array.of(1), scopes: [], sites: null, createdAt: 1 };
+    const token = {
+      name: 't',
+      digest: Uint8Array.of(1),
+      scopes: [],
+      sites: null,
+      createdAt: 1,
+      expiresAt: null,
+      previous: null,
+    };
     await replica.command('REPLICAOF', '127.0.0.1', String(server.port));
     await expect(store.addToken(token)).rejects.toMatchObject({ code: 'unavailable' });
     await replica.command('REPLICAOF', 'NO', 'ONE');

@@ -71,13 +71,21 @@ describe('openSqliteState', () => {
     await store.append([{ sequence: 1, at: 0, type: 'network.put', network }]);
     await store.close();
     const database = new DatabaseSync(join(dir, 'state.sqlite'));
-    database.exec(
-      'ALTER TABLE head DROP COLUMN journal; DROP TABLE records; PRAGMA user_version = 1',
-    );
+    database.exec(`
+      ALTER TABLE head DROP COLUMN journal;
+      DROP TABLE records;
+      DROP INDEX tokens_by_previous;
+      ALTER TABLE tokens DROP COLUMN previous;
+      INSERT INTO tokens VALUES ('old', x'0102', '{"name":"old","scopes":["read"],"sites":null,"createdAt":1}');
+      PRAGMA user_version = 1;
+    `);
     database.close();
     const again = openSqliteState(dir);
     const head = await again.head();
     expect(head).toEqual({ journal: expect.stringMatching(/^[0-9a-f]{32}$/), sequence: 1 });
+    const digest = Uint8Array.of(1, 2);
+    const old = { name: 'old', digest, createdAt: 1, expiresAt: null, previous: null };
+    expect(await again.tokenByDigest(digest)).toMatchObject(old);
     await again.close();
     const reopened = openSqliteState(dir);
     expect(await reopened.head()).toEqual(head);

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import type { StateStore, TokenRecord } from '#control-plane/state/store.ts';
+import type { StateStore } from '#control-plane/state/store.ts';
+import type { TokenRecord } from '#control-plane/state/token.ts';
 import type { JournalEntry, JournalEvent } from '#core/contract/event.ts';
 import { nodeSchema } from '#core/contract/node.ts';
 import { siteSchema } from '#core/contract/site.ts';
@@ -166,6 +167,8 @@ export function stateStoreContract(
       scopes: ['purge', 'publish'],
       sites: ['one'],
       createdAt: 7,
+      expiresAt: null,
+      previous: null,
     };
 
     test('a token is found by its digest, listed, and deleted', async () => {
@@ -176,6 +179,29 @@ export function stateStoreContract(
       expect(await store.deleteToken('deploy')).toBe(true);
       expect(await store.deleteToken('deploy')).toBe(false);
       expect(await store.tokenByDigest(token.digest)).toBeUndefined();
+    });
+
+    test('a token that is replaced is found by both digests, the one before that by none', async () => {
+      const rotated = (digest: number, previous: Uint8Array): TokenRecord => ({
+        ...token,
+        digest: Uint8Array.of(digest),
+        previous: { digest: previous, until: 9 },
+      });
+      const [second, third] = [rotated(8, token.digest), rotated(9, Uint8Array.of(8))];
+      await store.addToken(token);
+      expect(await store.replaceToken(second, Uint8Array.of(1))).toBe(false);
+      expect(await store.replaceToken(second, token.digest)).toBe(true);
+      await reopen();
+      expect(await store.tokenByDigest(token.digest)).toEqual(second);
+      expect(await store.tokenByDigest(second.digest)).toEqual(second);
+      expect(await store.replaceToken(third, token.digest)).toBe(false);
+      expect(await store.replaceToken(third, second.digest)).toBe(true);
+      expect(await store.tokenByDigest(token.digest)).toBeUndefined();
+      expect(await store.tokenByDigest(second.digest)).toEqual(third);
+      expect(await store.tokens()).toEqual([third]);
+      expect(await store.deleteToken('deploy', second.digest)).toBe(false);
+      expect(await store.deleteToken('deploy', third.digest)).toBe(true);
+      expect(await store.tokenByDigest(second.digest)).toBeUndefined();
     });
 
     test('a name is taken once', async () => {
@@ -241,7 +267,9 @@ export function stateStoreContract(
 
     test('content put in place of other content is the same, and nothing else is left', async () => {
       const credential = { node: 'edge-a', digest: Uint8Array.of(1, 2, 3) };
-      const token = { name: 't', scopes: ['admin' as const], sites: null, createdAt: 7 };
+      const previous = { digest: Uint8Array.of(6), until: 9 };
+      const scopes = ['admin' as const];
+      const token = { name: 't', scopes, sites: null, createdAt: 7, expiresAt: 8, previous };
       expect(await store.content()).toBeUndefined();
       await store.append([begin, putOne, at(3, { type: 'node.put', node: nodeOf('edge-a') })], {
         credential,
@@ -264,7 +292,7 @@ export function stateStoreContract(
       await reopen();
       await store.append([begin, at(2, { type: 'site.put', site: siteOf('other') })]);
       await store.append([purgeEvent(3, 'r')], { purge: purgeOf('r', 3) });
-      await store.addToken({ ...token, name: 'other', digest: Uint8Array.of(5) });
+      await store.addToken({ ...token, name: 'other', digest: Uint8Array.of(5), previous: null });
       await store.records.put({ kind: 'release', id: 'r', value: 1 });
       await store.replace(content);
       await reopen();
@@ -275,6 +303,7 @@ export function stateStoreContract(
       expect((await store.standings.read()).completedFence).toBe(4);
       expect(await store.credentialByDigest(credential.digest)).toMatchObject({ node: 'edge-a' });
       expect(await store.tokenByDigest(Uint8Array.of(5))).toBeUndefined();
+      expect(await store.tokenByDigest(previous.digest)).toMatchObject({ name: 't' });
       expect(await store.append([purgeEvent(6, 's')], { purge: purgeOf('s', 6) })).toBe(true);
     });
   });

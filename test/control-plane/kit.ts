@@ -8,6 +8,7 @@ import { type RunningControlPlane, startControlPlane } from '#control-plane/serv
 import type { PurgeRecord } from '#control-plane/state/store.ts';
 import type { Tier } from '#core/contract/node.ts';
 import { DeclaredAnswers, type OpenApi } from './declared.ts';
+import type { Rate } from '#core/token-bucket.ts';
 import { FakeClock } from '#test/scenario/kit/clock.ts';
 
 export const silent = pino({ level: 'silent' });
@@ -52,6 +53,7 @@ interface TestOptions {
   /** Of a state shared with others; without it the state is in the directory. */
   readonly redisUrl?: string;
   readonly clock?: FakeClock;
+  readonly tokenRate?: Rate;
 }
 
 let declared: Promise<DeclaredAnswers> | undefined;
@@ -61,10 +63,12 @@ export class TestControlPlane {
   readonly dir: string;
   readonly redisUrl: string | undefined;
   readonly clock: FakeClock;
+  readonly #tokenRate: Rate | undefined;
   #running: RunningControlPlane | undefined;
   #port = 0;
 
-  constructor(dir: string, { redisUrl, clock = new FakeClock() }: TestOptions = {}) {
+  constructor(dir: string, { redisUrl, clock = new FakeClock(), tokenRate }: TestOptions = {}) {
+    this.#tokenRate = tokenRate;
     this.dir = dir;
     this.redisUrl = redisUrl;
     this.clock = clock;
@@ -80,7 +84,11 @@ export class TestControlPlane {
   /** Starts on the port that it had before, as a restarted process does. */
   async start(): Promise<void> {
     const { dir, clock, redisUrl } = this;
-    const place = redisUrl === undefined ? { dir } : { dir, redisUrl };
+    const place = {
+      dir,
+      ...(redisUrl !== undefined && { redisUrl }),
+      ...(this.#tokenRate !== undefined && { tokenRate: this.#tokenRate }),
+    };
     const at = { ...place, clock, log: silent, host: '127.0.0.1', port: this.#port, admin: ADMIN };
     this.#running = await startControlPlane({ ...at, adminToken: 'admin-token' });
     this.#port = Number(new URL(this.#running.url).port);
@@ -100,11 +108,13 @@ export class TestControlPlane {
     path: string,
     body?: unknown,
     token: string | null = 'admin-token',
+    headers: Readonly<Record<string, string>> = {},
   ): Promise<Answer> {
     const answer = await fetch(new URL(path, this.url), {
       method,
       dispatcher,
       headers: {
+        ...headers,
         ...(token === null ? {} : { authorization: `Bearer ${token}` }),
         ...(body === undefined ? {} : { 'content-type': 'application/json' }),
       },
