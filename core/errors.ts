@@ -31,6 +31,12 @@ export const ERRORS = {
   'uri-too-long': kind(414, 'client', false, 'The request target is longer than allowed'),
   'expectation-failed': kind(417, 'client', false, 'The expectation cannot be met'),
   'unknown-host': kind(421, 'client', false, 'No site has this host'),
+  'idempotency-mismatch': kind(
+    422,
+    'client',
+    false,
+    'The idempotency key stands for another request',
+  ),
   'too-many-requests': kind(429, 'client', true, 'Too many requests'),
   'header-too-large': kind(431, 'client', false, 'The header section is larger than allowed'),
   'internal-error': kind(500, 'canopy', false, 'Canopy failed'),
@@ -78,6 +84,16 @@ export class MethodNotAllowed extends CanopyError {
   constructor(method: string, allowed: string) {
     super('method-not-allowed', `Expected one of ${allowed}, received ${method}`);
     this.allowed = allowed;
+  }
+}
+
+/** More was asked than the rate allows: `Retry-After` has to say when it will be there. */
+export class RateExceeded extends CanopyError {
+  readonly retryAfterSeconds: number;
+
+  constructor(detail: string, retryAfterMs: number) {
+    super('too-many-requests', detail);
+    this.retryAfterSeconds = Math.max(1, Math.ceil(retryAfterMs / 1000));
   }
 }
 

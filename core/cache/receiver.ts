@@ -1,10 +1,11 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { parseDeltaSeconds } from '#core/http/directives.ts';
-import { fieldValue, hasField, withoutFields } from '#core/http/fields.ts';
+import { fieldValue, withoutFields } from '#core/http/fields.ts';
 import { contentLength } from '#core/http/length.ts';
 import type { FillCounters } from '#core/telemetry/fill-counters.ts';
 import type { UpstreamResponse } from '#core/tree/attempt.ts';
 import { isTierField, TIER_FIELDS } from '#core/tree/tier-fields.ts';
+import type { Admission } from './admission.ts';
 import { sharedFields } from './answer.ts';
 import type { Lookup } from './engine.ts';
 import type { Arriving, Fill, FillResult, FillTable } from './fill.ts';
@@ -16,7 +17,7 @@ import { type Manifest, type StoredObject, suitsRequest } from './object.ts';
 import { freshness, initialAgeMs } from './policy/freshness.ts';
 import { type ResponseFacts, responseFacts } from './policy/response.ts';
 import { contentRange, fieldsOfWhole, isSliceable, type Probe } from './policy/slicing.ts';
-import { type Storability, storability } from './policy/storability.ts';
+import type { Storability } from './policy/storability.ts';
 import { freshenedFields } from './policy/update.ts';
 import { variantSelector } from './policy/vary.ts';
 import type { SpillRoom } from './spill-room.ts';
@@ -28,6 +29,7 @@ import { storedResponse } from './stored-response.ts';
 export interface ReceiverOptions {
   readonly store: ObjectStore;
   readonly fills: FillTable;
+  readonly admission: Admission;
   readonly slices: Slices;
   readonly hitForMiss: HitForMiss;
   readonly counters: FillCounters;
@@ -55,12 +57,11 @@ export class Receiver {
     const fields = fieldsOfWhole(withoutFields(response.fields, isTierField), range.size);
     const facts = responseFacts(200, fields, response.receivedAt);
     const cache = lookup.site.cacheFor(lookup.request.target, facts);
-    const authorized = hasField(lookup.request.fields, 'authorization');
+    const { admission } = this.#options;
     if (!isSliceable(facts, range.size, cache)) return undefined;
-    if (storability({ method: 'GET', authorized }, facts, undefined, cache) !== 'storable') {
-      return undefined;
-    }
+    if (admission.storability(lookup, facts, undefined) !== 'storable') return undefined;
     this.vouch(fill, response);
+    admission.learn(fill, facts);
     const manifest = newManifest(fill, fields, facts, response, range.size, cache.sliceBytes);
     const result = this.#sliced(fill, lookup, manifest, response);
     if (range.start === (probe.index ?? NaN) * cache.sliceBytes) {
@@ -74,7 +75,7 @@ export class Receiver {
    * @param hasRanges whether the parent may know ranges, as far as it has shown
    */
   whole(fill: Fill, lookup: Lookup, response: UpstreamResponse, hasRanges: boolean): FillResult {
-    const { fills, hitForMiss, counters, spillRoom } = this.#options;
+    const { fills, admission, hitForMiss, counters, spillRoom } = this.#options;
     this.vouch(fill, response);
     const { status, requestedAt, receivedAt } = response;
     const fields = withoutFields(response.fields, isTierField);
@@ -82,9 +83,8 @@ export class Receiver {
     const size = contentLength(fields);
     const cache = lookup.site.cacheFor(lookup.request.target, facts);
     const sliceable = isSliceable(facts, size, cache);
-    const authorized = hasField(lookup.request.fields, 'authorization');
-    const limited = sliceable ? undefined : size;
-    const verdict = storability({ method: 'GET', authorized }, facts, limited, cache);
+    const verdict = admission.storability(lookup, facts, sliceable ? undefined : size);
+    admission.learn(fill, facts);
     const storable = verdict === 'storable';
     if (storable) hitForMiss.clear(lookup);
     else {
@@ -132,7 +132,7 @@ export class Receiver {
     stored: StoredObject,
     response: UpstreamResponse,
   ): FillResult {
-    const { store, fills } = this.#options;
+    const { store, fills, admission } = this.#options;
     response.discard();
     this.vouch(fill, response);
     const { requestedAt, receivedAt } = response;
@@ -150,12 +150,9 @@ export class Receiver {
       asOf: fill.asOf,
       softPurgedAt: undefined,
     };
-    const verdict = storability(
-      { method: 'GET', authorized: hasField(lookup.request.fields, 'authorization') },
-      facts,
-      stored.body.size,
-      lookup.site.cacheFor(lookup.request.target, facts),
-    );
+    const verdict = admission.storability(lookup, facts, stored.body.size);
+    // It may have had tags that it has no longer.
+    for (const known of [stored.facts, facts]) admission.learn(fill, known);
     const shared = verdict === 'storable';
     // What only this one client was shown tells nothing of what others get.
     if (fill.purge === undefined && verdict !== 'authorization') {
