@@ -30,10 +30,11 @@ export interface Verdict {
   readonly at: number;
 }
 
-/** All that a fence knows, as JSON holds it. */
-export interface FenceSnapshot {
-  readonly sequence: number;
-  readonly epochs: readonly ScopeEpoch[];
+/** Told of the epochs that a fence keeps, for who keeps them elsewhere as well. */
+export interface EpochFollower {
+  /** In the place of the one that its scope had. */
+  changed(one: ScopeEpoch): void;
+  forgotten(one: ScopeEpoch): void;
 }
 
 const HARD: Verdict = { mode: 'hard', at: 0 };
@@ -52,6 +53,7 @@ export class Fence {
   /** Of prefixes and tags, the longest unchanged first. */
   readonly #narrow = new Set<ScopeEpoch>();
   #nameCharacters = 0;
+  #follower: EpochFollower | undefined;
 
   /** @param maxScopes prefixes and tags with an epoch of their own; beyond it the site's stands in for the oldest */
   constructor(maxScopes = MAX_SCOPES) {
@@ -104,18 +106,22 @@ export class Fence {
   /** Forgets an epoch that concerns nothing any more, unless it was raised since. */
   forget(one: ScopeEpoch): void {
     const epochs = this.#epochsOf(one.scope);
-    if (epochs.get(one.scope) === one) this.#delete(one);
+    if (epochs.get(one.scope) === one) {
+      this.#delete(one);
+      this.#follower?.forgotten(one);
+    }
     if (epochs.isEmpty && one.scope.kind !== 'everything') this.#sites.delete(one.scope.site);
   }
 
-  toJSON(): FenceSnapshot {
-    return { sequence: this.#sequence, epochs: this.epochs };
-  }
-
-  /** Takes over what another fence knew, in addition to what this one knows. */
-  restore({ sequence, epochs }: FenceSnapshot): void {
+  /** Takes over what another fence knew, in addition to what this one knows. @param known.epochs the longest unchanged first */
+  restore({ sequence, epochs }: Pick<Fence, 'sequence' | 'epochs'>): void {
     for (const { scope, epoch } of epochs) this.#join(scope, epoch);
     this.advance(sequence);
+  }
+
+  /** Tells `follower` of what changes from now on. */
+  follow(follower: EpochFollower): void {
+    this.#follower = follower;
   }
 
   #join(scope: Scope, epoch: ScopeEpoch['epoch']): void {
@@ -128,6 +134,7 @@ export class Fence {
     const before = epochs.get(scope);
     if (before !== undefined) this.#delete(before);
     epochs.set(one, ++this.#version);
+    this.#follower?.changed(one);
     if (scope.kind !== 'prefix' && scope.kind !== 'tag') return;
     this.#narrow.add(one);
     this.#nameCharacters += scope.name.length;
@@ -142,6 +149,7 @@ export class Fence {
   #widen(one: ScopeEpoch): void {
     if (one.scope.kind === 'everything') return;
     this.#delete(one);
+    this.#follower?.forgotten(one);
     this.#join({ kind: 'site', site: one.scope.site }, one.epoch);
   }
 
