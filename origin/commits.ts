@@ -16,6 +16,19 @@ export interface ChangeLog {
    * @throws Unsettled if the record may be there all the same; appending it again is harmless
    */
   append(record: LogRecord): Promise<void>;
+  /** May copy the index, which stands still until this resolves. */
+  checkpoint(index: ObjectIndex): Promise<void>;
+}
+
+/**
+ * Makes changes in one transaction.
+ * @returns the bodies that the index has ceased to refer to
+ */
+export function makeRecord(index: ObjectIndex, { sequence, changes }: LogRecord): string[] {
+  return inTransaction(index, 'COMMIT', () => {
+    index.sequence = sequence;
+    return changes.flatMap((change) => index.apply(change) ?? []);
+  });
 }
 
 /** The outcome of a change is not known; before the next one it will be. */
@@ -70,15 +83,6 @@ export class Commits {
     return changes.some((change) => change.kind === 'content' && change.body === body);
   }
 
-  /** Makes what has been logged. */
-  replay({ sequence, changes }: LogRecord): void {
-    const freed = this.#inTransaction('COMMIT', () => {
-      this.#index.sequence = sequence;
-      return changes.flatMap((change) => this.#index.apply(change) ?? []);
-    });
-    freed.forEach(this.#onFreed);
-  }
-
   /** Resolves once nothing waits. */
   async idle(): Promise<void> {
     await this.#running;
@@ -94,6 +98,7 @@ export class Commits {
         await this.#settle();
         const agreed = await this.#make(batch);
         for (const { resolve } of agreed) resolve();
+        await this.#log?.checkpoint(this.#index);
       } catch (error) {
         for (const { reject } of batch) reject(error);
       }
@@ -104,11 +109,11 @@ export class Commits {
   async #make(batch: readonly Waiting[]): Promise<readonly Waiting[]> {
     const changes: IndexChange[] = [];
     const freed: string[] = [];
-    const agreed = this.#inTransaction(this.#log === undefined ? 'COMMIT' : 'ROLLBACK', () =>
+    const agreed = inTransaction(this.#index, this.#log === undefined ? 'COMMIT' : 'ROLLBACK', () =>
       batch.filter((one) => this.#try(one, changes, freed)),
     );
     if (this.#log === undefined) {
-      freed.forEach(this.#onFreed);
+      freed.forEach((body) => this.#onFreed(body));
     } else if (changes.length > 0) {
       this.#unsettled = { sequence: this.#index.sequence + 1, changes };
       await this.#settle();
@@ -148,18 +153,18 @@ export class Commits {
       throw error;
     }
     this.#unsettled = undefined;
-    this.replay(record);
+    for (const body of makeRecord(this.#index, record)) this.#onFreed(body);
   }
+}
 
-  #inTransaction<T>(end: 'COMMIT' | 'ROLLBACK', work: () => T): T {
-    this.#index.execute('BEGIN');
-    try {
-      const result = work();
-      this.#index.execute(end);
-      return result;
-    } catch (error) {
-      if (this.#index.isInTransaction) this.#index.execute('ROLLBACK');
-      throw error;
-    }
+function inTransaction<T>(index: ObjectIndex, end: 'COMMIT' | 'ROLLBACK', work: () => T): T {
+  index.execute('BEGIN');
+  try {
+    const result = work();
+    index.execute(end);
+    return result;
+  } catch (error) {
+    if (index.isInTransaction) index.execute('ROLLBACK');
+    throw error;
   }
 }

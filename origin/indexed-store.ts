@@ -37,6 +37,8 @@ export interface IndexedStoreOptions {
   readonly limitsOf?: ((site: string) => SiteLimits) | undefined;
   /** Told of every content that turns out to be damaged, once. */
   readonly onDamaged?: ((content: Content) => void) | undefined;
+  /** What else is to be closed. */
+  readonly onClose?: (() => Promise<void>) | undefined;
 }
 
 /** How long a content is kept that nothing refers to: time to put the others, and to publish them. */
@@ -61,6 +63,7 @@ export class IndexedStore implements ObjectStore {
   readonly #decisions: Decisions;
   readonly #limitsOf: (site: string) => SiteLimits;
   readonly #onDamaged: (content: Content) => void;
+  readonly #onClose: (() => Promise<void>) | undefined;
   /** Begins the name of every body of this run. */
   readonly #run = randomUUID();
   #bodiesNamed = 0;
@@ -80,6 +83,7 @@ export class IndexedStore implements ObjectStore {
     this.#bodies = bodies;
     this.#limitsOf = limitsOf;
     this.#onDamaged = options.onDamaged ?? (() => undefined);
+    this.#onClose = options.onClose;
     this.#startedAtMs = clock.now();
     this.#commits = new Commits(index, changeLog, (body) => this.#removeLater(body));
     const isPromised = (content: Content): boolean =>
@@ -261,6 +265,7 @@ export class IndexedStore implements ObjectStore {
     await this.#commits.idle();
     await Promise.all(this.#removals);
     this.#index.close();
+    await this.#onClose?.();
   }
 
   #now(): Written {

@@ -73,18 +73,22 @@ type Prepared = Readonly<Record<keyof typeof SQL, StatementSync>>;
 
 /** Which content is at which path, and which body is which content. */
 export class ObjectIndex {
-  readonly #database: DatabaseSync;
+  readonly file: string;
+  /** The file as it is, for copying it. */
+  readonly database: DatabaseSync;
   readonly #sql: Prepared;
-  /** Made with the file. */
+  /** Of the store. */
   readonly id: string;
 
   /**
    * @param now ms since the Unix epoch
+   * @param id of the store, where the file does not make it
    * @throws CanopyError `conflict` if another process has it open, `internal-error` if it is damaged
    */
-  constructor(file: string, now: number) {
+  constructor(file: string, now: number, id?: string) {
     const database = openIndexDatabase(file);
-    this.#database = database;
+    this.file = file;
+    this.database = database;
     this.#sql = Object.fromEntries(
       Object.entries(SQL).map(([name, sql]) => [name, database.prepare(sql)]),
     ) as Prepared;
@@ -94,6 +98,7 @@ export class ObjectIndex {
          AND NOT EXISTS (SELECT 1 FROM objects WHERE site = changes.site AND path = changes.path)`,
       )
       .run(now - DELETIONS_KEPT_MS);
+    if (id !== undefined) database.prepare('UPDATE store SET id = ?').run(id);
     this.id = String(database.prepare('SELECT id FROM store').get()?.['id']);
   }
 
@@ -203,16 +208,11 @@ export class ObjectIndex {
 
   /** Runs statements such as `BEGIN`. */
   execute(statement: string): void {
-    this.#database.exec(statement);
+    this.database.exec(statement);
   }
 
   get isInTransaction(): boolean {
-    return this.#database.isTransaction;
-  }
-
-  /** The file as it is, for copying it. */
-  get database(): DatabaseSync {
-    return this.#database;
+    return this.database.isTransaction;
   }
 
   /** @returns the body that nothing refers to any more, if there is one */
@@ -263,7 +263,7 @@ export class ObjectIndex {
   }
 
   close(): void {
-    this.#database.close();
+    this.database.close();
   }
 }
 
