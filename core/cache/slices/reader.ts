@@ -104,7 +104,8 @@ export class SliceReader implements AsyncIterableIterator<Buffer> {
           source = this.#slices.fetch(this.manifest, this.index, this.lookup);
         }
         this.#held = source instanceof FillingSlice ? source : undefined;
-        await source.changed(this.#signal);
+        // Nothing more may come for long after what has.
+        if (this.#held?.from(within) === undefined) await source.changed(this.#signal);
       }
       return undefined;
     } catch (error) {
