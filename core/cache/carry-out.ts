@@ -8,7 +8,7 @@ import type { Fill, FillResult } from './fill.ts';
 import { isManifest, type Manifest, sizeOf, type StoredObject, suffices } from './object.ts';
 import { type Action, currentAgeMs, type Decision, type StoredState } from './policy/decide.ts';
 import { freshness } from './policy/freshness.ts';
-import { outdatedByHead } from './policy/head.ts';
+import { headVerdict } from './policy/head.ts';
 import { invalidated } from './policy/invalidation.ts';
 import type { Storability } from './policy/storability.ts';
 import { variantSelector } from './policy/vary.ts';
@@ -198,7 +198,7 @@ async function answerSliced(
   const { engine, lookup, exchange } = carried;
   try {
     const now = engine.now();
-    const { source, ...answer } = await answerFromSlices(
+    const { source, tries, ...answer } = await answerFromSlices(
       engine.slices,
       manifest,
       lookup,
@@ -208,7 +208,7 @@ async function answerSliced(
     return {
       ...answer,
       fields: [...answer.fields, ...added],
-      outcome: isHit(outcome) && source !== 'stored' ? partial(outcome, source) : outcome,
+      outcome: isHit(outcome) && source !== 'stored' ? partial(outcome, source, tries) : outcome,
       asOf,
     };
   } catch (error) {
@@ -225,13 +225,18 @@ async function answerSliced(
 }
 
 /** RFC 9211 §2.2: the object was there, but not all that was asked of it. */
-const partial = (outcome: Outcome, source: 'joined' | 'fetched'): Outcome => ({
+const partial = (
+  outcome: Outcome,
+  source: 'joined' | 'fetched',
+  tries: Outcome['tries'],
+): Outcome => ({
   ...outcome,
   action: 'fill',
   reason: 'partial',
   forwardStatus: source === 'fetched' ? 206 : undefined,
   stored: source === 'fetched',
   collapsed: source === 'joined',
+  tries,
 });
 
 /** What a shared answer varies by. */
@@ -254,10 +259,10 @@ function suits(result: FillResult, fill: Fill, { lookup }: Carried): boolean {
 const SHARED: ReadonlySet<Storability> = new Set(['storable', 'no-room']);
 
 function endOf(result: Exclude<FillResult, { kind: 'arriving' }>): Partial<Outcome> {
-  if (result.kind === 'sliced' || result.kind === 'part') {
-    return { forwardStatus: result.status, stored: true };
+  if (result.kind !== 'stale-if-error') {
+    const { kind, status, tries } = result;
+    return { forwardStatus: status, stored: kind !== 'validated', tries };
   }
-  if (result.kind === 'validated') return { forwardStatus: 304 };
   return typeof result.failure === 'number'
     ? { forwardStatus: result.failure, detail: 'stale-if-error' }
     : { detail: 'stale-if-error', tries: triesOf(result.failure) };
@@ -316,8 +321,9 @@ async function pass(carried: Carried): Promise<Answer> {
 }
 
 /**
- * Whether a HEAD that was passed on has shown what is stored to be outdated. It renews nothing: where
- * it was passed on with something stored, it came with content, which others cannot answer for.
+ * Whether a HEAD that was passed on has shown what is stored to be outdated (RFC 9111 §4.3.5). It
+ * renews nothing: where it was passed on with something stored, it came with content, by which one
+ * client could have an answer made for it that others would then get.
  */
 function isOutdated(
   { engine, lookup }: Carried,
@@ -326,7 +332,9 @@ function isOutdated(
   if (lookup.request.method !== 'HEAD' || status !== 200) return false;
   const stored = engine.lookUp(lookup);
   if (typeof stored === 'string' || stored.receivedAt > requestedAt) return false;
-  return stored.facts.status === 200 && outdatedByHead(stored.fields, sizeOf(stored), fields);
+  return (
+    stored.facts.status === 200 && headVerdict(stored.fields, sizeOf(stored), fields) === 'other'
+  );
 }
 
 function refuse({ decision }: Carried): never {

@@ -12,8 +12,9 @@ import type { Fence } from './fence.ts';
 import { Fill, type FillResult, type FillTable } from './fill.ts';
 import type { HitForMiss } from './hit-for-miss.ts';
 import type { Marks } from './marks.ts';
-import type { StoredObject } from './object.ts';
+import { isPartial, sizeOf, type StoredObject } from './object.ts';
 import { MAX_PART_BYTES, Parts } from './parts.ts';
+import { headVerdict } from './policy/head.ts';
 import { probeFor } from './policy/slicing.ts';
 import { validationFields } from './policy/validation.ts';
 import { unitedVary, variantSelector } from './policy/vary.ts';
@@ -153,6 +154,11 @@ export class Filler {
       return { kind: 'stale-if-error', object: fallback, failure };
     };
     try {
+      const confirmed = stored && (await this.#byHead(fill, lookup, stored));
+      if (confirmed !== undefined && stored !== undefined) {
+        refreshFailing.clear(variant);
+        return receiver.validated(fill, lookup, stored, confirmed);
+      }
       const completed =
         stored === undefined
           ? await this.#parts.complete(fill, lookup, (further) =>
@@ -201,6 +207,28 @@ export class Filler {
     }
   }
 
+  /**
+   * Asks by HEAD whether what is stored still holds, for a client that wants no content: a parent
+   * that knows no conditions then sends none either (RFC 9111 §4.3.5).
+   * @returns `undefined` where that was not to be learnt so
+   */
+  async #byHead(
+    fill: Fill,
+    lookup: Lookup,
+    stored: StoredObject,
+  ): Promise<UpstreamResponse | undefined> {
+    const { facts, fields } = stored;
+    const isApt = lookup.request.method === 'HEAD' && facts.status === 200 && !isPartial(stored);
+    if (!isApt || fill.behind || validationFields(facts, fields).length === 0) return undefined;
+    const response = await this.#fetch(fill, lookup, stored, [], 'HEAD');
+    const holds =
+      response.status === 304 ||
+      (response.status === 200 && headVerdict(fields, sizeOf(stored), response.fields) === 'same');
+    if (holds) return response;
+    response.discard();
+    return undefined;
+  }
+
   async #takePart(
     fill: Fill,
     lookup: Lookup,
@@ -221,13 +249,14 @@ export class Filler {
     lookup: Lookup,
     stored: StoredObject | undefined,
     further: Fields = [],
+    method: 'GET' | 'HEAD' = 'GET',
   ): Promise<UpstreamResponse> {
     const { site, key, keyedBy, request } = lookup;
     return this.#options.source.fetch(lookup, {
       site,
       key,
       keyedBy,
-      method: 'GET',
+      method,
       target: request.target,
       fields: [
         ...everybodysFields(lookup.upstreamFields()),

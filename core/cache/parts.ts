@@ -1,11 +1,11 @@
-import { type Fields, fieldValue, withoutFields } from '#core/http/fields.ts';
+import { type Fields, withoutFields } from '#core/http/fields.ts';
 import type { UpstreamResponse } from '#core/tree/attempt.ts';
 import { resuming } from '#core/tree/resume.ts';
 import { isTierField } from '#core/tree/tier-fields.ts';
 import type { Admission } from './admission.ts';
 import type { Lookup } from './engine.ts';
 import type { Fence } from './fence.ts';
-import type { Fill, FillResult } from './fill.ts';
+import { type Fill, type FillResult, parentSaid } from './fill.ts';
 import { isPartial, type PartialObject, type StoredObject, suitsRequest } from './object.ts';
 import { initialAgeMs } from './policy/freshness.ts';
 import { completedFields, restOf } from './policy/partial.ts';
@@ -95,8 +95,7 @@ export class Parts {
     const about = { fields: whole, facts, initialAgeMs: ageMs, receivedAt };
     const object = partial(storedResponse(fill, about, chunks), range.start, range.size);
     if (fill.purge?.mode !== 'hard') this.#options.store.put(object, lookup.site.cache.maxVariants);
-    const cacheStatus = fieldValue(fields, 'cache-status');
-    return { kind: 'part', object, status, fields, cacheStatus };
+    return { kind: 'part', object, fields, ...parentSaid(response) };
   }
 
   /**

@@ -8,7 +8,7 @@ import { isTierField, TIER_FIELDS } from '#core/tree/tier-fields.ts';
 import type { Admission } from './admission.ts';
 import { sharedFields } from './answer.ts';
 import type { Lookup } from './engine.ts';
-import type { Arriving, Fill, FillResult, FillTable } from './fill.ts';
+import { type Arriving, type Fill, type FillResult, type FillTable, parentSaid } from './fill.ts';
 import { type FillBudget, Reservation } from './fill-budget.ts';
 import { FillingBody } from './filling-body.ts';
 import type { HitForMiss } from './hit-for-miss.ts';
@@ -125,7 +125,7 @@ export class Receiver {
     return arriving;
   }
 
-  /** The 304 of a parent: what is stored still holds, RFC 9111 §4.3.4. */
+  /** A 304, or a 200 to HEAD, by which what is stored still holds: RFC 9111 §4.3.4, §4.3.5. */
   validated(
     fill: Fill,
     lookup: Lookup,
@@ -161,8 +161,7 @@ export class Receiver {
       if (shared) store.put(object, lookup.site.cache.maxVariants);
     }
     fills.remove(fill);
-    const cacheStatus = fieldValue(response.fields, 'cache-status');
-    return { kind: 'validated', object, shared, cacheStatus };
+    return { kind: 'validated', object, shared, ...parentSaid(response) };
   }
 
   /** A parent of ours says up to which fence its answer holds; that may be later than our start. */
@@ -193,17 +192,12 @@ export class Receiver {
     hitForMiss.set(lookup, [...vary, ...known, ...further]);
   }
 
-  #sliced(
-    fill: Fill,
-    lookup: Lookup,
-    object: Manifest,
-    { status, fields }: UpstreamResponse,
-  ): FillResult {
+  #sliced(fill: Fill, lookup: Lookup, object: Manifest, response: UpstreamResponse): FillResult {
     if (fill.purge?.mode !== 'hard') {
       this.#options.store.put(object, lookup.site.cache.maxVariants);
     }
     this.#options.fills.remove(fill);
-    return { kind: 'sliced', object, status, cacheStatus: fieldValue(fields, 'cache-status') };
+    return { kind: 'sliced', object, ...parentSaid(response) };
   }
 
   /** Moves the content from the parent to those who read it, and to the store at its end. */

@@ -61,7 +61,7 @@ export interface UpstreamResponse {
   readonly requestedAt: number;
   /** When the header section came, ms since the epoch. */
   readonly receivedAt: number;
-  /** Whom this thread asked for it, in order; left out where that was another thread. */
+  /** Whom this node asked for it, in order. */
   readonly tries?: readonly Try[] | undefined;
 }
 

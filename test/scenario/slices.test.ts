@@ -367,7 +367,7 @@ scenario(
     site: { cache: { sliceBytes: 256 * 1024, sliceAboveBytes: 1024 * 1024 } },
   },
   async ({ origin, edge }) => {
-    const body = Buffer.alloc(24 * 1024 * 1024, 'canopy ');
+    const body = Buffer.alloc(16 * 1024 * 1024, 'canopy ');
     origin.answers('/film', { ...answer(), body });
     const { hostname, port } = new URL(edge().url);
     const headers = { Host: 'www.example.org' };

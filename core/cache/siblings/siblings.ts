@@ -100,7 +100,7 @@ export class Siblings {
       request.onInterim?.(status, fields),
     );
     const cancel: Cancel = clock.after(lookup.site.cache.waitTimeoutMs, () => asking.giveUp());
-    const { status, fields, asOf, body } = await asking.answer.finally(cancel);
+    const { status, fields, asOf, tries, body } = await asking.answer.finally(cancel);
     const response: UpstreamResponse = {
       parent: SIBLING,
       status,
@@ -113,6 +113,7 @@ export class Siblings {
       discard: () => asking.discard(),
       requestedAt,
       receivedAt: clock.now(),
+      tries,
     };
     // A home that dies in the middle is replaced by the tree; one that failed has tried that.
     let lost = false;
@@ -150,7 +151,7 @@ const asksPastCaches = (
 const OF_THIS_THREAD = ['If-None-Match', 'If-Modified-Since', 'Range', 'If-Range'];
 
 /** The fill as its home is to see it. */
-function askedOf(lookup: Lookup, { fields, fence, changed }: UpstreamRequest): Asked {
+function askedOf(lookup: Lookup, { method, fields, fence, changed }: UpstreamRequest): Asked {
   const { site, upstreamFields: _, client: __, ...rest } = lookup;
   const own = OF_THIS_THREAD.flatMap((name) => {
     const value = fieldValue(fields, name.toLowerCase());
@@ -161,7 +162,7 @@ function askedOf(lookup: Lookup, { fields, fence, changed }: UpstreamRequest): A
     site: site.name,
     request: {
       ...lookup.request,
-      method: 'GET',
+      method,
       fields: [...unconditional(lookup.request.fields), ...own],
       hasContent: false,
     },
