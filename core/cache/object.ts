@@ -45,6 +45,12 @@ export type PartialObject = StoredObject & { readonly part: ContentRange };
 export const isPartial = (object: StoredObject): object is PartialObject =>
   object.part !== undefined;
 
+/** @param start where the bytes that it holds begin @param size of the whole */
+export const partOf = (object: StoredObject, start: number, size: number): PartialObject => ({
+  ...object,
+  part: { start, end: start + object.body.size - 1, size },
+});
+
 /** Whether there is enough of an object to answer a request. */
 export const suffices = (object: StoredObject, { method, fields }: ClientRequest): boolean =>
   !isPartial(object) || liesWithin(object, method, fields);

@@ -6,7 +6,7 @@ import type { Admission } from './admission.ts';
 import type { Lookup } from './engine.ts';
 import type { Fence } from './fence.ts';
 import { type Fill, type FillResult, parentSaid } from './fill.ts';
-import { isPartial, type PartialObject, type StoredObject, suitsRequest } from './object.ts';
+import { isPartial, partOf, type PartialObject, suitsRequest } from './object.ts';
 import { initialAgeMs } from './policy/freshness.ts';
 import { completedFields, restOf } from './policy/partial.ts';
 import { responseFacts } from './policy/response.ts';
@@ -63,8 +63,10 @@ export class Parts {
       rest.range.start > 0
         ? joined(stored.body.chunks, content)
         : joined(content, stored.body.chunks);
-    // Should the rest break off, it is continued as any other answer.
-    return resuming({ ...response, status: 200, fields, body }, fetch);
+    // Should the rest break off, it is continued while that brings more; what has come is kept.
+    return resuming({ ...response, status: 200, fields, body }, (further, { never }) =>
+      never.size === 0 ? fetch(further) : Promise.reject(new Error('Nothing more comes')),
+    );
   }
 
   /**
@@ -93,7 +95,7 @@ export class Parts {
     if (chunks === undefined) return undefined;
     const ageMs = initialAgeMs(facts, requestedAt, receivedAt);
     const about = { fields: whole, facts, initialAgeMs: ageMs, receivedAt };
-    const object = partial(storedResponse(fill, about, chunks), range.start, range.size);
+    const object = partOf(storedResponse(fill, about, chunks), range.start, range.size);
     if (fill.purge?.mode !== 'hard') this.#options.store.put(object, lookup.site.cache.maxVariants);
     return { kind: 'part', object, fields, ...parentSaid(response) };
   }
@@ -115,12 +117,6 @@ export class Parts {
       );
   }
 }
-
-/** @param start where its bytes begin @param size of the whole */
-const partial = (object: StoredObject, start: number, size: number): PartialObject => ({
-  ...object,
-  part: { start, end: start + object.body.size - 1, size },
-});
 
 /** @returns `undefined` where nothing has come, or more than was announced */
 async function received(

@@ -13,7 +13,8 @@ import { type FillBudget, Reservation } from './fill-budget.ts';
 import { FillingBody } from './filling-body.ts';
 import type { HitForMiss } from './hit-for-miss.ts';
 import { keptFields } from './kept-fields.ts';
-import { type Manifest, type StoredObject, suitsRequest } from './object.ts';
+import { isPartial, type Manifest, partOf, type StoredObject, suitsRequest } from './object.ts';
+import { restOf } from './policy/partial.ts';
 import { freshness, initialAgeMs } from './policy/freshness.ts';
 import { type ResponseFacts, responseFacts } from './policy/response.ts';
 import { contentRange, fieldsOfWhole, isSliceable, type Probe } from './policy/slicing.ts';
@@ -230,6 +231,7 @@ export class Receiver {
       if (body.kept) this.#store(fill, arriving, lookup.site.cache.maxVariants);
       body.complete();
     } catch (error) {
+      if (body.kept) this.#storeBeginning(fill, arriving, lookup.site.cache.maxVariants);
       body.fail(error instanceof Error ? error : new Error(String(error)));
     } finally {
       reservation.giveBack();
@@ -241,6 +243,21 @@ export class Receiver {
     if (fill.purge?.mode === 'hard') return;
     const { chunks } = arriving.body;
     this.#options.store.put(storedResponse(fill, arriving, chunks), maxVariants);
+  }
+
+  /**
+   * Keeps what has come of an answer that broke off, where the rest of the same version can be asked
+   * for (RFC 9111 §3.3): as a part, and never in place of a whole.
+   */
+  #storeBeginning(fill: Fill, arriving: Arriving, maxVariants: number): void {
+    const { size, status, body } = arriving;
+    const isPart = status === 200 && size !== undefined && body.size > 0 && body.size < size;
+    if (!isPart || fill.purge?.mode === 'hard') return;
+    const { store } = this.#options;
+    const beginning = partOf(storedResponse(fill, arriving, body.chunks), 0, size);
+    if (restOf(beginning) === undefined) return;
+    const held = store.lookup(fill.key).find(({ selector }) => selector === beginning.selector);
+    if (held === undefined || isPartial(held)) store.put(beginning, maxVariants);
   }
 }
 
