@@ -51,6 +51,8 @@ function serve(carried: Carried): Answer | Promise<Answer> {
   const object = storedOf(carried);
   if (object === undefined) throw new Error('A decision to serve needs a stored object');
   if (isManifest(object)) {
+    // Slices are at the home.
+    if (isHeldAtHome(carried)) return fromHome(carried);
     return answerSliced(carried, object, outcomeOf(carried, {}), engine.fence.sequence);
   }
   return {
@@ -337,8 +339,38 @@ function isOutdated(
   );
 }
 
-function refuse({ decision }: Carried): never {
+function refuse(carried: Carried): Promise<Answer> {
+  const { decision } = carried;
+  if (isHeldAtHome(carried)) return fromHome(carried);
   throw new CanopyError('only-if-cached', `Nothing stored may be served: ${decision.reason}`);
+}
+
+/** Whether another thread of the node may hold what alone is wanted. */
+const isHeldAtHome = ({ engine, lookup }: Carried): boolean =>
+  lookup.heldOnly === true && !engine.source.isHome(lookup);
+
+/** What the object's home thread holds. @throws CanopyError `only-if-cached` */
+async function fromHome(carried: Carried): Promise<Answer> {
+  const { engine, lookup } = carried;
+  const { site, key, keyedBy, request, askingFence } = lookup;
+  const response = await engine.source.fetch(lookup, {
+    site,
+    key,
+    keyedBy,
+    method: request.method,
+    target: request.target,
+    fields: lookup.upstreamFields(),
+    host: request.host,
+    content: undefined,
+    fence: Math.max(askingFence, engine.fence.sequence),
+    changed: lookup.changed,
+    signal: undefined,
+  });
+  return {
+    ...answerFromUpstream(response),
+    outcome: outcomeOf(carried, { action: 'serve', detail: 'stale-if-error' }),
+    asOf: askingFence,
+  };
 }
 
 const storedOf = ({ found }: Carried): StoredObject | undefined =>

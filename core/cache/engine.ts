@@ -49,6 +49,8 @@ export interface Lookup {
   readonly askingFence: number;
   /** The asking node knows the object to have changed. */
   readonly changed: boolean;
+  /** The asking node wants what is held here, stale or not, and no parent asked. */
+  readonly heldOnly?: boolean | undefined;
   /** Another thread of this node asks, and takes this one for the object's home. */
   readonly fromSibling?: boolean;
 }
@@ -90,6 +92,8 @@ export interface EngineOptions {
 /** The cache of one thread: what is stored, what is being fetched, and what was purged. */
 export class CacheEngine {
   readonly fence = new Fence();
+  /** Whom fills ask. */
+  readonly source: FillSource;
   readonly filler: Filler;
   readonly slices: Slices;
   readonly #options: EngineOptions;
@@ -117,11 +121,12 @@ export class CacheEngine {
     this.#demand = new Marks(options.clock);
     this.#ahead = new Marks(options.clock);
     const { store, tree } = options;
-    const source: FillSource = options.source ?? {
+    this.source = options.source ?? {
       fetch: (_, request) => tree.fetch(request),
       isHome: () => true,
       threads: 1,
     };
+    const { source } = this;
     this.slices = new Slices({ clock: options.clock, store, source, tree, fence: this.fence });
     this.#changed = new Marks(options.clock);
     this.#budget = new FillBudget(options.fillBytes ?? Infinity);
@@ -197,7 +202,7 @@ export class CacheEngine {
   }
 
   decide(lookup: Lookup, found: Found): Decision {
-    const { site, key, request, fromTier, askingFence, changed } = lookup;
+    const { site, key, request, fromTier, heldOnly, askingFence, changed } = lookup;
     const fenceBehind = askingFence > this.fence.sequence;
     const isFound = typeof found !== 'string';
     const input: DecisionInput = {
@@ -206,6 +211,7 @@ export class CacheEngine {
       upgrades: request.upgrade !== undefined,
       clientDirectives: clientDirectives(lookup),
       fromTier,
+      heldOnly,
       stored: found,
       settings: isFound ? site.cacheFor(request.target, found.facts) : site.cache,
       onLeaseEnd: site.onLeaseEnd,

@@ -53,6 +53,15 @@ export interface Joined {
   readonly collapsed: boolean;
 }
 
+/** What a fill asks for. */
+interface Fetch extends Pick<UpstreamRequest, 'orHeld'> {
+  /** What is to be validated. */
+  readonly stored?: StoredObject | undefined;
+  /** Further fields. */
+  readonly further?: Fields;
+  readonly method?: 'GET' | 'HEAD';
+}
+
 /** Fetches objects into the store: one fetch for all who want one at the same time. */
 export class Filler {
   readonly #options: FillerOptions;
@@ -146,6 +155,7 @@ export class Filler {
     const { fills, admission, receiver, refreshFailing } = this.#options;
     const variant = stored ?? fill;
     const fallback = staleOnError ? stored : undefined;
+    const orHeld = fallback === undefined;
     const fail = (failure: number | CanopyError): FillResult | undefined => {
       refreshFailing.fail(variant);
       if (fallback === undefined) return undefined;
@@ -154,7 +164,7 @@ export class Filler {
       return { kind: 'stale-if-error', object: fallback, failure };
     };
     try {
-      const confirmed = stored && (await this.#byHead(fill, lookup, stored));
+      const confirmed = stored && (await this.#byHead(fill, lookup, stored, orHeld));
       if (confirmed !== undefined && stored !== undefined) {
         refreshFailing.clear(variant);
         return receiver.validated(fill, lookup, stored, confirmed);
@@ -162,7 +172,7 @@ export class Filler {
       const completed =
         stored === undefined
           ? await this.#parts.complete(fill, lookup, (further) =>
-              this.#fetch(fill, lookup, undefined, further),
+              this.#fetch(fill, lookup, { further, orHeld }),
             )
           : undefined;
       const { method, fields } = lookup.request;
@@ -171,7 +181,8 @@ export class Filler {
           ? probeFor(method, fields, lookup.site.cache, MAX_PART_BYTES)
           : undefined;
       const range = probe === undefined ? [] : ['Range', probe.range];
-      let response = completed ?? (await this.#fetch(fill, lookup, stored, range));
+      let response =
+        completed ?? (await this.#fetch(fill, lookup, { stored, further: range, orHeld }));
       // A 200 to a request for a part comes of a server that knows no ranges, RFC 9110 §14.2.
       const hasRanges = probe === undefined || response.status !== 200;
       if (probe !== undefined && (response.status === 206 || response.status === 416)) {
@@ -184,7 +195,7 @@ export class Filler {
         }
         // Not large, or nothing that could be kept in parts.
         if (found === undefined) response.discard();
-        response = found ?? (await this.#fetch(fill, lookup, stored));
+        response = found ?? (await this.#fetch(fill, lookup, { stored, orHeld }));
       }
       const result = response.status >= 500 ? fail(response.status) : undefined;
       if (result !== undefined) {
@@ -216,11 +227,12 @@ export class Filler {
     fill: Fill,
     lookup: Lookup,
     stored: StoredObject,
+    orHeld: boolean,
   ): Promise<UpstreamResponse | undefined> {
     const { facts, fields } = stored;
     const isApt = lookup.request.method === 'HEAD' && facts.status === 200 && !isPartial(stored);
     if (!isApt || fill.behind || validationFields(facts, fields).length === 0) return undefined;
-    const response = await this.#fetch(fill, lookup, stored, [], 'HEAD');
+    const response = await this.#fetch(fill, lookup, { stored, orHeld, method: 'HEAD' });
     const holds =
       response.status === 304 ||
       (response.status === 200 && headVerdict(fields, sizeOf(stored), response.fields) === 'same');
@@ -247,9 +259,7 @@ export class Filler {
   #fetch(
     fill: Fill,
     lookup: Lookup,
-    stored: StoredObject | undefined,
-    further: Fields = [],
-    method: 'GET' | 'HEAD' = 'GET',
+    { stored, further = [], method = 'GET', orHeld }: Fetch,
   ): Promise<UpstreamResponse> {
     const { site, key, keyedBy, request } = lookup;
     return this.#options.source.fetch(lookup, {
@@ -268,6 +278,7 @@ export class Filler {
       content: undefined,
       fence: fill.asOf,
       changed: lookup.changed || this.#options.changed.has(key),
+      orHeld,
       signal: undefined,
       onInterim: (status, fields) => lookup.client.inform(status, fields),
     });

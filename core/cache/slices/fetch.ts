@@ -116,5 +116,6 @@ const requestFor = (
   content: undefined,
   fence: Math.max(fence.sequence, lookup.askingFence),
   changed: lookup.changed,
+  orHeld: true,
   signal: undefined,
 });

@@ -27,7 +27,7 @@ export class SliceReader implements AsyncIterableIterator<Buffer> {
   readonly #slices: Slices;
   readonly lookup: Lookup;
   readonly #signal: AbortSignal;
-  /** The client wants no parent asked, RFC 9111 §5.2.1.7. */
+  /** No parent is to be asked, RFC 9111 §5.2.1.7. */
   readonly #onlyIfCached: boolean;
   readonly #end: number;
   readonly #onAbort = (): void => this.#leave();
@@ -51,7 +51,8 @@ export class SliceReader implements AsyncIterableIterator<Buffer> {
     this.#offset = start;
     this.#end = end;
     this.#signal = signal;
-    this.#onlyIfCached = clientDirectives(lookup)?.onlyIfCached === true;
+    this.#onlyIfCached =
+      lookup.heldOnly === true || clientDirectives(lookup)?.onlyIfCached === true;
     slices.enter(this);
     if (signal.aborted) this.#leave();
     else signal.addEventListener('abort', this.#onAbort, { once: true });
