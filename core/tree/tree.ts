@@ -11,6 +11,7 @@ import { Held } from './held.ts';
 import { HotKeys } from './hot-keys.ts';
 import { customerFields, redirected } from './customer.ts';
 import { type Asking, type Parent, stagesFor } from './parents.ts';
+import { Probes } from './probes.ts';
 import { Replay } from './replay.ts';
 import { resuming } from './resume.ts';
 import { RetryBudget } from './retry-budget.ts';
@@ -96,6 +97,7 @@ export class Tree {
       clock,
       health,
       bulkheads,
+      probes: new Probes(clock, health),
       connections: new Connections(clock),
       onTry: (parent, how) => this.counters.tried(parent, how),
     };
@@ -133,8 +135,8 @@ export class Tree {
     this.counters.name(parents);
   }
 
-  close(): Promise<void> {
-    return this.#host.connections.close();
+  async close(): Promise<void> {
+    await Promise.all([this.#host.connections.close(), this.#host.probes.close()]);
   }
 
   #choicesFor({ site, key }: UpstreamRequest): readonly Choice[] {
