@@ -85,9 +85,9 @@ export class ParentHealth {
     const before = record.breaker;
     const now = this.#clock.monotonicMs();
     record.breaker = failed(before, failure, object, startedAtMs, now, this.#random());
-    const opened = record.breaker.openUntilMs !== before.openUntilMs;
+    const hasOpened = record.breaker.openUntilMs !== before.openUntilMs;
     // What a parent refuses or breaks says nothing of requests that it has taken.
-    if (opened && failure === 'timeout') tell(record);
+    if (hasOpened && failure === 'timeout') tell(record);
   }
 
   /** It lets requests wait, and does not even say whether it is well. */
