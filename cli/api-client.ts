@@ -1,8 +1,8 @@
 import type { Readable } from 'node:stream';
 import { Agent, type Dispatcher, request } from 'undici';
 import { z } from 'zod';
-import type { PurgeMode } from '#core/contract/event.ts';
 import type { NodeInput } from '#core/contract/node.ts';
+import type { PurgeMode } from '#core/contract/purge.ts';
 import { type Site, siteSchema } from '#core/contract/site.ts';
 import { validate } from '#core/contract/validate.ts';
 import { CanopyError, ERRORS, type ErrorCode, messageOf } from '#core/errors.ts';
@@ -11,7 +11,11 @@ import {
   auditEntrySchema,
   type Enrolment,
   enrolmentSchema,
+  type Ban,
+  banSchema,
   healthSchema,
+  type ListedPurge,
+  listedPurgeSchema,
   networkSchema,
   type NodeStatus,
   nodeAnswerSchema,
@@ -42,9 +46,17 @@ export interface ControlPlaneAddress {
   readonly ca?: string | undefined;
 }
 
-export type PurgeRequest = { readonly mode: PurgeMode } & (
-  { readonly urls: readonly string[] } | { readonly site: string }
-);
+/** What to purge; tags without a site are those of every site. */
+export type PurgeTargets =
+  | { readonly urls: readonly string[] }
+  | { readonly prefixes: readonly string[] }
+  | { readonly tags: readonly string[]; readonly site?: string }
+  | { readonly hosts: readonly string[] }
+  | { readonly site: string }
+  | { readonly everything: true };
+
+/** Without a mode, that which the control plane has for what is purged. */
+export type PurgeRequest = PurgeTargets & { readonly mode?: PurgeMode; readonly reason?: string };
 
 interface Body {
   readonly content: string | Readable | Uint8Array;
@@ -158,16 +170,34 @@ export class ApiClient {
     return (await this.#exchange('GET', '/v1/backup')).text;
   }
 
+  /** The latest `most`, newest first. @param before those of an earlier sequence */
+  purges(most: number, before?: number): Promise<ListedPurge[]> {
+    return this.#all(listedPurgeSchema, '/v1/purges', most, before);
+  }
+
+  bans(): Promise<Ban[]> {
+    return this.#all(banSchema, '/v1/bans');
+  }
+
+  liftBan(id: string): Promise<unknown> {
+    return this.#send(z.unknown(), 'DELETE', `/v1/bans/${encodeURIComponent(id)}`);
+  }
+
   /** @param path the object's URL path, from the first `/` */
   putObject(site: string, path: string, body: Body): Promise<StoredObject> {
     return this.#send(storedObjectSchema, 'PUT', `/v1/sites/${site}/objects${path}`, body);
   }
 
-  /** Every page of a list, or its first `most` items. */
-  async #all<T extends z.ZodType>(item: T, path: string, most = Infinity): Promise<z.output<T>[]> {
+  /** Every page of a list, or its first `most` items behind `start`. */
+  async #all<T extends z.ZodType>(
+    item: T,
+    path: string,
+    most = Infinity,
+    start?: number,
+  ): Promise<z.output<T>[]> {
     const page = z.looseObject({ items: z.array(item), next: z.string().nullable() });
     const all: z.output<T>[] = [];
-    let after = '';
+    let after = start === undefined ? '' : `&after=${start}`;
     for (;;) {
       const limit = Math.min(PAGE, most - all.length);
       const { items, next } = await this.#send(page, 'GET', `${path}?limit=${limit}${after}`);

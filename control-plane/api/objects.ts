@@ -3,18 +3,30 @@ import { type IncomingHttpHeaders, STATUS_CODES } from 'node:http';
 import { finished, PassThrough, type Readable } from 'node:stream';
 import { Agent, type Dispatcher, request as send } from 'undici';
 import { z } from 'zod';
-import { nameSchema } from '#core/contract/names.ts';
 import type { Node } from '#core/contract/node.ts';
+import { validate } from '#core/contract/validate.ts';
 import { CanopyError, messageOf } from '#core/errors.ts';
 import { TIER_FIELDS } from '#core/tree/tier-fields.ts';
-import { pageOf, pageQuery } from './pages.ts';
+import { OBJECT_CALLS, type siteParams } from './object-calls.ts';
 import { route } from './route.ts';
 import type { Services } from './services.ts';
+
+type Handler = (request: FastifyRequest, reply: FastifyReply) => Promise<unknown>;
+
+const missingSchema = z.object({ missing: z.array(z.string()) });
+
+/** How forwarding itself fails, and how origins do. */
+const FORWARDED_ERRORS = [
+  'upstream-unreachable',
+  'upstream-invalid',
+  'insufficient-storage',
+] as const;
 
 /** Fields that mean the same to the origin as to us. */
 const FORWARDED = [
   'accept',
   'cache-control',
+  'content-digest',
   'content-length',
   'content-type',
   'if-match',
@@ -23,6 +35,7 @@ const FORWARDED = [
   'if-range',
   'if-unmodified-since',
   'range',
+  'repr-digest',
 ] as const;
 
 /** Fields of the origin's connection, not of its answer. */
@@ -61,15 +74,16 @@ export function objectRoutes(
     return serving.length > 0 ? serving : origins;
   };
 
-  const forward = async (request: FastifyRequest, reply: FastifyReply): Promise<unknown> => {
+  const exchangeOf = (request: FastifyRequest): Exchange & { origins: readonly Node[] } => {
     const { network, nodes, sites } = journal.config;
-    const { site } = request.params as z.output<typeof params>;
+    const { site } = request.params as z.output<typeof siteParams>;
     if (!sites.some(({ name }) => name === site)) {
       throw new CanopyError('not-found', `There is no site "${site}"`);
     }
     const origins = nodes.filter(({ tier }) => tier === 'origin');
     const reads = request.method === 'GET' || request.method === 'HEAD';
-    const exchange: Exchange = {
+    return {
+      origins,
       agent,
       method: request.method,
       // As it came: decoding and encoding again could name another object.
@@ -80,93 +94,39 @@ export function objectRoutes(
         ...(reads ? {} : { [TIER_FIELDS.writtenAt]: writtenAt() }),
       },
     };
-    const answer = await (reads
-      ? readFromAny(urls(origins), exchange)
-      : writeToAll(urls(await written(origins)), exchange, request.body as Readable | undefined));
-    return pass(answer, request, reply);
   };
 
-  for (const { method, id, summary, scope, answers } of OBJECT_CALLS) {
-    route(
-      app,
-      {
-        method,
-        path: '/v1/sites/:site/objects/*',
-        id,
-        summary,
-        admits: access.toSites(scope),
-        params: params.extend({ '*': z.string() }),
-        ...(method === 'PUT' && { body: ANY_CONTENT }),
-        answers,
-        errors: ['upstream-unreachable'],
-        conditional: true,
-      },
-      forward,
-    );
+  const read: Handler = async (request, reply) => {
+    const { origins, ...exchange } = exchangeOf(request);
+    return pass(await readFromAny(urls(origins), exchange), request, reply);
+  };
+  const writeToAll = async (request: FastifyRequest) => {
+    const { origins, ...exchange } = exchangeOf(request);
+    return askAll(urls(await written(origins)), exchange, request.body as Readable | undefined);
+  };
+  const write: Handler = async (request, reply) =>
+    pass(await worstOf(await writeToAll(request)), request, reply);
+  /** What is missing at one of the origins has to be put. */
+  const missing: Handler = async (request, reply) => {
+    const answers = await writeToAll(request);
+    if (answers.some((answer) => answer instanceof CanopyError || answer.statusCode !== 200)) {
+      return pass(await worstOf(answers), request, reply);
+    }
+    const lists = await Promise.all(answers.map(missingOf));
+    return reply.send({ missing: [...new Set(lists.flat())] });
+  };
+
+  const handlers = { read, write, missing };
+  for (const { resource, scope, how, errors = [], ...call } of OBJECT_CALLS) {
+    const declaration = {
+      ...call,
+      path: `/v1/sites/:site/${resource}`,
+      admits: access.toSites(scope),
+      errors: [...errors, ...FORWARDED_ERRORS],
+    };
+    route(app, declaration, handlers[how]);
   }
-  route(
-    app,
-    {
-      method: 'GET',
-      path: '/v1/sites/:site/objects',
-      id: 'listObjects',
-      summary: 'Objects of a push site, by path',
-      admits: access.toSites('read'),
-      params,
-      query: z.strictObject({ ...pageQuery, prefix: z.string().optional() }),
-      answers: { 200: pageOf(objectSchema) },
-      errors: ['upstream-unreachable'],
-    },
-    forward,
-  );
 }
-
-const params = z.strictObject({ site: nameSchema });
-
-const ANY_CONTENT = { mediaType: '*/*' };
-
-/** As an origin node describes it. */
-const objectSchema = z.strictObject({
-  path: z.string(),
-  etag: z.string(),
-  size: z.int(),
-  contentType: z.string(),
-  cacheControl: z.string().optional(),
-  /** An HTTP date. */
-  lastModified: z.string(),
-});
-
-/** HEAD comes first, so that fastify makes none of its own for GET. */
-const OBJECT_CALLS = [
-  {
-    method: 'HEAD',
-    id: 'headObject',
-    summary: 'The header section of an object',
-    scope: 'read',
-    answers: { 200: null, 206: null, 304: null, 416: null },
-  },
-  {
-    method: 'GET',
-    id: 'getObject',
-    summary: 'An object, or ranges of it',
-    scope: 'read',
-    answers: { 200: ANY_CONTENT, 206: ANY_CONTENT, 304: null, 416: null },
-  },
-  {
-    method: 'PUT',
-    id: 'putObject',
-    summary: 'Store an object at every origin in service',
-    scope: 'publish',
-    answers: { 200: objectSchema, 201: objectSchema },
-  },
-  {
-    method: 'DELETE',
-    id: 'deleteObject',
-    summary: 'Remove an object',
-    scope: 'publish',
-    answers: { 204: null },
-  },
-] as const;
 
 const urls = (origins: readonly Node[]): string[] => origins.map(({ url }) => url);
 
@@ -197,26 +157,40 @@ async function readFromAny(origins: readonly string[], exchange: Exchange): Prom
   throw failure;
 }
 
-/** Every origin node in service takes the write, or the first refusal is the answer. */
-async function writeToAll(
+/** What each origin node in service answers, or why it gave no answer. */
+async function askAll(
   origins: readonly string[],
   exchange: Exchange,
   body: Readable | undefined,
-): Promise<Answer> {
+): Promise<readonly (Answer | CanopyError)[]> {
+  if (origins.length === 0) throw noOrigin();
   const bodies = body === undefined ? [] : share(body, origins.length);
-  const outcomes = await Promise.allSettled(
-    origins.map((origin, i) => ask(origin, exchange, bodies[i])),
+  const answers = await Promise.all(
+    origins.map((origin, i) =>
+      ask(origin, exchange, bodies[i]).catch((failure: CanopyError) => failure),
+    ),
   );
   // After an early refusal the client may still be sending.
   body?.resume();
-  const answers = outcomes.flatMap((o) => (o.status === 'fulfilled' ? [o.value] : []));
-  const unreachable = outcomes.find((outcome) => outcome.status === 'rejected');
-  const chosen = answers.find(({ statusCode }) => statusCode >= 300) ?? answers[0];
-  const failed = unreachable !== undefined && (chosen?.statusCode ?? 0) < 300;
-  const unused = answers.filter((answer) => failed || answer !== chosen);
-  await Promise.all(unused.map((answer) => answer.body.dump()));
-  if (failed) throw unreachable.reason;
-  return chosen ?? Promise.reject(noOrigin());
+  return answers;
+}
+
+/** The first refusal, or that one gave no answer, or what all agree on. */
+async function worstOf(outcomes: readonly (Answer | CanopyError)[]): Promise<Answer> {
+  const isFailure = (outcome: Answer | CanopyError) => outcome instanceof CanopyError;
+  const failure = outcomes.find(isFailure);
+  const answers = outcomes.flatMap((outcome) => (isFailure(outcome) ? [] : [outcome]));
+  const refusal = answers.find(({ statusCode }) => statusCode >= 300);
+  const chosen = refusal ?? (failure === undefined ? answers[0] : undefined);
+  const unused = answers.filter((answer) => answer !== chosen);
+  await Promise.all(unused.map(({ body }) => body.dump()));
+  if (chosen === undefined) throw failure ?? noOrigin();
+  return chosen;
+}
+
+async function missingOf(answer: Answer | CanopyError): Promise<readonly string[]> {
+  if (answer instanceof CanopyError) throw answer;
+  return validate(missingSchema, await answer.body.json(), 'answer of an origin').missing;
 }
 
 /** One stream for each of `count` readers, at the pace of the slowest; a cut upload is cut for all. */

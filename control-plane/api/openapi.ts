@@ -8,7 +8,7 @@ import {
   type ZodOpenApiPathsObject,
   type ZodOpenApiResponseObject,
 } from 'zod-openapi';
-import { purgeTargetSchema } from '#core/contract/event.ts';
+import { purgeTargetSchema } from '#core/contract/purge.ts';
 import { nodeSchema } from '#core/contract/node.ts';
 import { acknowledgementSchema, heartbeatSchema } from '#core/contract/report.ts';
 import { siteSchema } from '#core/contract/site.ts';

@@ -8,6 +8,7 @@ import {
   timestampSchema,
 } from '#core/contract/names.ts';
 import { nodeSchema } from '#core/contract/node.ts';
+import { banSchema } from '#core/contract/purge.ts';
 import { siteSchema } from '#core/contract/site.ts';
 import { validate } from '#core/contract/validate.ts';
 import { CanopyError, messageOf } from '#core/errors.ts';
@@ -16,10 +17,11 @@ import { RECORD_KINDS } from './records.ts';
 import type { PurgeRecord, StateContent, StateStore } from './store.ts';
 import { digestSchema, hexOf, storedTokenSchema, writtenToken } from './token.ts';
 
-const VERSION = 1;
+/** 1 had no bans. */
+const VERSION = 2;
 
 const headerSchema = z.strictObject({
-  canopyBackup: z.literal(VERSION),
+  canopyBackup: z.int().min(1).max(VERSION),
   /** Ms since the Unix epoch. */
   createdAt: timestampSchema,
   journal: journalIdSchema,
@@ -31,6 +33,7 @@ const headerSchema = z.strictObject({
 const lineSchema = z.union([
   z.strictObject({ site: siteSchema }),
   z.strictObject({ node: nodeSchema }),
+  z.strictObject({ ban: banSchema }),
   z.strictObject({ credential: z.strictObject({ node: nameSchema, digest: digestSchema }) }),
   z.strictObject({ token: storedTokenSchema }),
   z.strictObject({
@@ -59,11 +62,12 @@ const checksumSchema = z.strictObject({ sha256: z.string() });
  */
 export function writeBackup(content: StateContent, now: number): string {
   const { config, credentials, tokens, purges, records } = content;
-  const { journal, sequence, network, sites, nodes } = config;
+  const { journal, sequence, network, sites, nodes, bans } = config;
   const lines = [
     { canopyBackup: VERSION, createdAt: now, journal, sequence, network },
     ...sites.map((site) => ({ site })),
     ...nodes.map((node) => ({ node })),
+    ...bans.map((ban) => ({ ban })),
     ...credentials.map(({ node, digest }) => ({ credential: { node, digest: hexOf(digest) } })),
     ...tokens.map((token) => ({ token: writtenToken(token) })),
     ...purges.map((purge) => ({ purge })),
@@ -79,7 +83,7 @@ export function readBackup(text: string): StateContent {
   const body = text.slice(0, lastLine);
   const [first = '', ...rest] = body.trimEnd().split('\n');
   const { canopyBackup } = parse(z.looseObject({ canopyBackup: z.int() }), first, 1);
-  if (canopyBackup !== VERSION) {
+  if (canopyBackup > VERSION) {
     throw damaged(`it has version ${canopyBackup}, this Canopy knows ${VERSION}`);
   }
   const { sha256 } = parse(checksumSchema, text.slice(lastLine), rest.length + 2);
@@ -94,6 +98,7 @@ export function readBackup(text: string): StateContent {
       network,
       sites: lines.flatMap((entry) => ('site' in entry ? [entry.site] : [])),
       nodes: lines.flatMap((entry) => ('node' in entry ? [entry.node] : [])),
+      bans: lines.flatMap((entry) => ('ban' in entry ? [entry.ban] : [])),
     },
     credentials: lines.flatMap((entry) => ('credential' in entry ? [entry.credential] : [])),
     tokens: lines.flatMap((entry) => ('token' in entry ? [entry.token] : [])),

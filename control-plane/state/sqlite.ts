@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { DatabaseSync, type SQLOutputValue } from 'node:sqlite';
 import type { Config, JournalEvent, Network } from '#core/contract/event.ts';
 import type { Node } from '#core/contract/node.ts';
+import { type Ban, siteOfTarget } from '#core/contract/purge.ts';
 import type { Site } from '#core/contract/site.ts';
 import { CanopyError, messageOf } from '#core/errors.ts';
 import { MemoryStandings } from './memory-standings.ts';
@@ -21,6 +22,7 @@ import type {
 import { readToken, type TokenRecord, writtenToken } from './token.ts';
 
 const FILE = 'state.sqlite';
+
 /** Each brings the state of one version to the next; the first makes a new one. */
 const MIGRATIONS = [
   `
@@ -39,6 +41,12 @@ const MIGRATIONS = [
   UPDATE head SET journal = lower(hex(randomblob(16)));
   `,
   RECORDS_SCHEMA,
+  // Keys of requests, and bans.
+  `
+  ALTER TABLE purges ADD COLUMN key TEXT;
+  CREATE UNIQUE INDEX purges_by_key ON purges (key);
+  CREATE TABLE bans (sequence INTEGER PRIMARY KEY, id TEXT NOT NULL, site TEXT, ban TEXT NOT NULL) STRICT;
+  `,
   // The secret that a rotation replaced.
   `
   ALTER TABLE tokens ADD COLUMN previous BLOB;
@@ -56,8 +64,7 @@ export function openSqliteState(dir: string): StateStore {
   try {
     mkdirSync(dir, { recursive: true, mode: 0o700 });
     database = new DatabaseSync(file, { timeout: 0 });
-    prepareDatabase(database);
-    return new SqliteState(new SqliteDatabase(database));
+    return sqliteState(database);
   } catch (cause) {
     database?.close();
     if (resultCode(cause) === BUSY) {
@@ -67,6 +74,12 @@ export function openSqliteState(dir: string): StateStore {
     }
     throw new CanopyError('internal-error', `Cannot open ${file}: ${messageOf(cause)}`, { cause });
   }
+}
+
+/** The state in an open database, which is brought up to date. */
+export function sqliteState(database: DatabaseSync): StateStore {
+  prepareDatabase(database);
+  return new SqliteState(new SqliteDatabase(database));
 }
 
 function prepareDatabase(database: DatabaseSync): void {
@@ -125,6 +138,9 @@ class SqliteState implements StateStore {
       nodes: this.#database
         .all('SELECT node FROM nodes ORDER BY name')
         .map((r) => parse(r['node']) as Node),
+      bans: this.#database
+        .all('SELECT ban FROM bans ORDER BY sequence')
+        .map((r) => parse(r['ban']) as Ban),
     };
   }
 
@@ -211,6 +227,11 @@ class SqliteState implements StateStore {
     return row === undefined ? undefined : toPurge(row);
   }
 
+  async purgeByKey(key: string): Promise<PurgeRecord | undefined> {
+    const row = this.#database.get('SELECT purge FROM purges WHERE key = ?', key);
+    return row === undefined ? undefined : toPurge(row);
+  }
+
   async purges(limit: number, before = Number.MAX_SAFE_INTEGER): Promise<readonly PurgeRecord[]> {
     const sql = 'SELECT purge FROM purges WHERE sequence < ? ORDER BY sequence DESC LIMIT ?';
     return this.#database.all(sql, before, limit).map(toPurge);
@@ -244,7 +265,7 @@ class SqliteState implements StateStore {
   async replace({ config, credentials, tokens, purges, records }: StateContent): Promise<void> {
     this.#database.transaction(() => {
       for (const table of TABLES) this.#database.run(`DELETE FROM ${table}`);
-      const { journal, sequence, network, sites, nodes } = config;
+      const { journal, sequence, network, sites, nodes, bans } = config;
       this.#database.run(
         'INSERT INTO head VALUES (1, ?, ?, ?)',
         sequence,
@@ -253,6 +274,7 @@ class SqliteState implements StateStore {
       );
       for (const site of sites) this.#database.run(PUT_SITE, site.name, JSON.stringify(site));
       for (const node of nodes) this.#database.run(PUT_NODE, node.name, JSON.stringify(node));
+      for (const ban of bans) this.#insertBan(ban);
       for (const credential of credentials) this.#insertCredential(credential);
       for (const token of tokens) this.#database.run(ADD_TOKEN, ...rowOf(token));
       for (const purge of purges) this.#insertPurge(purge);
@@ -279,6 +301,7 @@ class SqliteState implements StateStore {
         break;
       case 'site.delete':
         this.#database.run('DELETE FROM sites WHERE name = ?', event.name);
+        this.#database.run('DELETE FROM bans WHERE site = ?', event.name);
         break;
       case 'node.put':
         this.#database.run(PUT_NODE, event.node.name, JSON.stringify(event.node));
@@ -294,7 +317,13 @@ class SqliteState implements StateStore {
           randomUUID(),
         );
         break;
-      case 'purge':
+      case 'purge': {
+        const { id, mode, target } = event.purge;
+        if (mode === 'ban') this.#insertBan({ id, sequence: event.sequence, target });
+        break;
+      }
+      case 'ban.lift':
+        this.#database.run('DELETE FROM bans WHERE id = ?', event.id);
         break;
     }
     this.#database.run('UPDATE head SET sequence = ?', event.sequence);
@@ -310,16 +339,36 @@ class SqliteState implements StateStore {
 
   #insertPurge(purge: PurgeRecord): void {
     this.#database.run(
-      'INSERT INTO purges (id, sequence, status, purge) VALUES (?, ?, ?, ?)',
+      'INSERT INTO purges (id, sequence, status, purge, key) VALUES (?, ?, ?, ?, ?)',
       purge.id,
       Math.max(...purge.sequences),
       purge.status,
       JSON.stringify(purge),
+      purge.request?.key ?? null,
+    );
+  }
+
+  #insertBan(ban: Ban): void {
+    this.#database.run(
+      'INSERT INTO bans (sequence, id, site, ban) VALUES (?, ?, ?, ?)',
+      ban.sequence,
+      ban.id,
+      siteOfTarget(ban.target) ?? null,
+      JSON.stringify(ban),
     );
   }
 }
 
-const TABLES = ['journal', 'head', 'credentials', 'nodes', 'sites', 'tokens', 'purges'] as const;
+const TABLES = [
+  'journal',
+  'head',
+  'credentials',
+  'nodes',
+  'sites',
+  'tokens',
+  'purges',
+  'bans',
+] as const;
 
 const PUT_SITE = 'INSERT OR REPLACE INTO sites VALUES (?, ?)';
 // Not OR REPLACE: that deletes the row first, and with it the node's credential.

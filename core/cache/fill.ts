@@ -5,7 +5,8 @@ import type { StoredState } from './policy/decide.ts';
 import type { Storability } from './policy/storability.ts';
 import type { CanopyError } from '#core/errors.ts';
 import type { Try } from '#core/tree/tries.ts';
-import type { Fields } from '#core/http/fields.ts';
+import { type Fields, fieldValue } from '#core/http/fields.ts';
+import type { UpstreamResponse } from '#core/tree/attempt.ts';
 
 /** A parent's answer whose content is on its way. */
 export interface Arriving extends Omit<StoredState, 'softPurgedAt'> {
@@ -21,37 +22,40 @@ export interface Arriving extends Omit<StoredState, 'softPurgedAt'> {
   readonly tries: readonly Try[] | undefined;
 }
 
+/** Of a parent whose own header section is not passed on. */
+export interface ParentSaid {
+  readonly status: number;
+  /** Its `Cache-Status`, if it has one. */
+  readonly cacheStatus: string | undefined;
+  /** Whom it took to get it. */
+  readonly tries: readonly Try[] | undefined;
+}
+
+export const parentSaid = ({ status, fields, tries }: UpstreamResponse): ParentSaid => ({
+  status,
+  cacheStatus: fieldValue(fields, 'cache-status'),
+  tries,
+});
+
 /** What a fill has come to, as soon as that is known. */
 export type FillResult =
   | Arriving
   /** A large object whose content comes, or is fetched, in slices. */
-  | {
-      readonly kind: 'sliced';
-      readonly object: Manifest;
-      /** What the parent answered. */
-      readonly status: number;
-      /** The parent's `Cache-Status`, if it has one. */
-      readonly cacheStatus: string | undefined;
-    }
+  | ({ readonly kind: 'sliced'; readonly object: Manifest } & ParentSaid)
   /** A part, stored as such. */
-  | {
+  | ({
       readonly kind: 'part';
       readonly object: PartialObject;
-      /** What the parent answered, for whoever asked for just that. */
-      readonly status: number;
+      /** As the parent sent them, for whoever asked for just that. */
       readonly fields: Fields;
-      /** The parent's `Cache-Status`, if it has one. */
-      readonly cacheStatus: string | undefined;
-    }
+    } & ParentSaid)
   /** A parent said that what is stored still holds. */
-  | {
+  | ({
       readonly kind: 'validated';
       readonly object: StoredObject;
       /** Whether it may be given to those who waited. */
       readonly shared: boolean;
-      /** The parent's `Cache-Status`, if it has one. */
-      readonly cacheStatus: string | undefined;
-    }
+    } & ParentSaid)
   /** Parents failed, and policy lets what is stored be served. */
   | {
       readonly kind: 'stale-if-error';
@@ -74,6 +78,8 @@ export class Fill {
   asOf: number;
   /** The strongest purge that concerns it and came while it was under way. */
   purge: PurgeMark | undefined;
+  /** Of what arrives, once its header section has come. */
+  tags: readonly string[] | undefined;
   /** When what arrives is no longer fresh, once its header section has come; ms since the epoch. */
   staleAt: number | undefined;
   /** Settles when the header section has come, or every parent has failed. */
@@ -134,6 +140,13 @@ export class FillTable {
     return waiters;
   }
 
+  /** The least that any of them is known to have heeded. */
+  get oldestAsOf(): number {
+    let oldest = Infinity;
+    for (const { asOf } of this.#underWay) oldest = Math.min(oldest, asOf);
+    return oldest;
+  }
+
   /** @param minAsOf what the content must have heeded, where this node itself is behind */
   find(key: string, selector: string, minAsOf: number): Fill | undefined {
     const fill = this.#joinable.get(idOf(key, selector));
@@ -170,11 +183,16 @@ export class FillTable {
     let count = 0;
     for (const fill of this.#underWay) {
       if (fill.asOf >= purge.sequence || !concerns(fill)) continue;
-      if (fill.purge?.mode !== 'hard') fill.purge = purge;
-      this.closeToOthers(fill);
+      this.mark(fill, purge);
       count++;
     }
     return count;
+  }
+
+  /** One fill turns out to be of what a purge concerns. */
+  mark(fill: Fill, purge: PurgeMark): void {
+    if (fill.purge?.mode !== 'hard') fill.purge = purge;
+    this.closeToOthers(fill);
   }
 }
 

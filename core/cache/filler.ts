@@ -4,6 +4,7 @@ import type { Fields } from '#core/http/fields.ts';
 import type { UpstreamResponse } from '#core/tree/attempt.ts';
 import type { FillCounters } from '#core/telemetry/fill-counters.ts';
 import type { UpstreamRequest } from '#core/tree/tree.ts';
+import type { Admission } from './admission.ts';
 import type { Backoffs } from './backoffs.ts';
 import type { Lookup } from './engine.ts';
 import { everybodysFields } from './everybodys-fields.ts';
@@ -11,8 +12,9 @@ import type { Fence } from './fence.ts';
 import { Fill, type FillResult, type FillTable } from './fill.ts';
 import type { HitForMiss } from './hit-for-miss.ts';
 import type { Marks } from './marks.ts';
-import type { StoredObject } from './object.ts';
+import { isPartial, sizeOf, type StoredObject } from './object.ts';
 import { MAX_PART_BYTES, Parts } from './parts.ts';
+import { headVerdict } from './policy/head.ts';
 import { probeFor } from './policy/slicing.ts';
 import { validationFields } from './policy/validation.ts';
 import { unitedVary, variantSelector } from './policy/vary.ts';
@@ -34,7 +36,9 @@ export interface FillerOptions {
   readonly store: ObjectStore;
   readonly source: FillSource;
   readonly fence: Fence;
+  readonly lease: { ended(): boolean };
   readonly fills: FillTable;
+  readonly admission: Admission;
   readonly receiver: Receiver;
   readonly hitForMiss: HitForMiss;
   readonly refreshFailing: Backoffs;
@@ -47,6 +51,15 @@ export interface FillerOptions {
 export interface Joined {
   readonly fill: Fill;
   readonly collapsed: boolean;
+}
+
+/** What a fill asks for. */
+interface Fetch extends Pick<UpstreamRequest, 'orHeld'> {
+  /** What is to be validated. */
+  readonly stored?: StoredObject | undefined;
+  /** Further fields. */
+  readonly further?: Fields;
+  readonly method?: 'GET' | 'HEAD';
 }
 
 /** Fetches objects into the store: one fetch for all who want one at the same time. */
@@ -71,14 +84,17 @@ export class Filler {
     learntVary?: readonly string[],
     refreshesBehind = false,
   ): Joined {
-    const { store, fills, fence, clock, hitForMiss } = this.#options;
+    const { store, fills, fence, lease, clock, hitForMiss } = this.#options;
     const { key, keySelector, site, request, askingFence } = lookup;
     const known = stored ?? store.lookup(key)[0];
     const vary = learntVary ?? unitedVary(known?.facts.vary ?? [], hitForMiss.varyOf(key));
     const selector = keySelector + variantSelector(vary, request.fields);
     const behind = askingFence > fence.sequence;
     let underWay = fills.find(key, selector, behind ? askingFence : 0);
-    if (underWay?.staleAt !== undefined && clock.now() > underWay.staleAt) {
+    const isStale = underWay?.staleAt !== undefined && clock.now() > underWay.staleAt;
+    // What began before this request may be from before a purge of which this node hears nothing.
+    const isBlind = site.onLeaseEnd === 'revalidate' && lease.ended();
+    if (underWay !== undefined && (isStale || isBlind)) {
       fills.closeToOthers(underWay);
       underWay = undefined;
     }
@@ -112,11 +128,9 @@ export class Filler {
    * as many refreshes under way as it may.
    */
   refresh(lookup: Lookup, stored: StoredObject): void {
-    const { fills, source, refreshFailing, counters } = this.#options;
-    const { site } = lookup;
+    const { refreshFailing, counters } = this.#options;
     if (refreshFailing.has(stored)) return;
-    // The limit is the node's, of which each thread has its share.
-    if (fills.refreshes(site.name) >= Math.ceil(site.cache.maxRefreshes / source.threads)) {
+    if (this.isBusy(lookup.site)) {
       counters.refreshesSkipped++;
       return;
     }
@@ -125,26 +139,40 @@ export class Filler {
     fill.result.then(letGoUnread, () => undefined);
   }
 
+  /** Whether a site has as many refreshes under way as it may. */
+  isBusy({ name, cache }: Lookup['site']): boolean {
+    const { fills, source } = this.#options;
+    // The limit is the node's, of which each thread has its share.
+    return fills.refreshes(name) >= Math.ceil(cache.maxRefreshes / source.threads);
+  }
+
   async #run(
     fill: Fill,
     lookup: Lookup,
     stored: StoredObject | undefined,
     staleOnError: boolean,
   ): Promise<FillResult> {
-    const { fills, receiver, refreshFailing } = this.#options;
+    const { fills, admission, receiver, refreshFailing } = this.#options;
     const variant = stored ?? fill;
     const fallback = staleOnError ? stored : undefined;
+    const orHeld = fallback === undefined;
     const fail = (failure: number | CanopyError): FillResult | undefined => {
       refreshFailing.fail(variant);
       if (fallback === undefined) return undefined;
+      admission.learn(fill, fallback.facts);
       fills.remove(fill);
       return { kind: 'stale-if-error', object: fallback, failure };
     };
     try {
+      const confirmed = stored && (await this.#byHead(fill, lookup, stored, orHeld));
+      if (confirmed !== undefined && stored !== undefined) {
+        refreshFailing.clear(variant);
+        return receiver.validated(fill, lookup, stored, confirmed);
+      }
       const completed =
         stored === undefined
-          ? await this.#parts.complete(lookup, (further) =>
-              this.#fetch(fill, lookup, undefined, further),
+          ? await this.#parts.complete(fill, lookup, (further) =>
+              this.#fetch(fill, lookup, { further, orHeld }),
             )
           : undefined;
       const { method, fields } = lookup.request;
@@ -153,7 +181,8 @@ export class Filler {
           ? probeFor(method, fields, lookup.site.cache, MAX_PART_BYTES)
           : undefined;
       const range = probe === undefined ? [] : ['Range', probe.range];
-      let response = completed ?? (await this.#fetch(fill, lookup, stored, range));
+      let response =
+        completed ?? (await this.#fetch(fill, lookup, { stored, further: range, orHeld }));
       // A 200 to a request for a part comes of a server that knows no ranges, RFC 9110 §14.2.
       const hasRanges = probe === undefined || response.status !== 200;
       if (probe !== undefined && (response.status === 206 || response.status === 416)) {
@@ -166,7 +195,7 @@ export class Filler {
         }
         // Not large, or nothing that could be kept in parts.
         if (found === undefined) response.discard();
-        response = found ?? (await this.#fetch(fill, lookup, stored));
+        response = found ?? (await this.#fetch(fill, lookup, { stored, orHeld }));
       }
       const result = response.status >= 500 ? fail(response.status) : undefined;
       if (result !== undefined) {
@@ -189,6 +218,29 @@ export class Filler {
     }
   }
 
+  /**
+   * Asks by HEAD whether what is stored still holds, for a client that wants no content: a parent
+   * that knows no conditions then sends none either (RFC 9111 §4.3.5).
+   * @returns `undefined` where that was not to be learnt so
+   */
+  async #byHead(
+    fill: Fill,
+    lookup: Lookup,
+    stored: StoredObject,
+    orHeld: boolean,
+  ): Promise<UpstreamResponse | undefined> {
+    const { facts, fields } = stored;
+    const isApt = lookup.request.method === 'HEAD' && facts.status === 200 && !isPartial(stored);
+    if (!isApt || fill.behind || validationFields(facts, fields).length === 0) return undefined;
+    const response = await this.#fetch(fill, lookup, { stored, orHeld, method: 'HEAD' });
+    const holds =
+      response.status === 304 ||
+      (response.status === 200 && headVerdict(fields, sizeOf(stored), response.fields) === 'same');
+    if (holds) return response;
+    response.discard();
+    return undefined;
+  }
+
   async #takePart(
     fill: Fill,
     lookup: Lookup,
@@ -207,15 +259,14 @@ export class Filler {
   #fetch(
     fill: Fill,
     lookup: Lookup,
-    stored: StoredObject | undefined,
-    further: Fields = [],
+    { stored, further = [], method = 'GET', orHeld }: Fetch,
   ): Promise<UpstreamResponse> {
     const { site, key, keyedBy, request } = lookup;
     return this.#options.source.fetch(lookup, {
       site,
       key,
       keyedBy,
-      method: 'GET',
+      method,
       target: request.target,
       fields: [
         ...everybodysFields(lookup.upstreamFields()),
@@ -227,6 +278,7 @@ export class Filler {
       content: undefined,
       fence: fill.asOf,
       changed: lookup.changed || this.#options.changed.has(key),
+      orHeld,
       signal: undefined,
       onInterim: (status, fields) => lookup.client.inform(status, fields),
     });

@@ -6,12 +6,14 @@ import type { ContentRange, Cut } from './policy/slicing.ts';
 import { variantSelector } from './policy/vary.ts';
 import type { Body } from './body.ts';
 import type { FileBody } from './disk/file-body.ts';
+import type { Fenced } from './fence.ts';
 
 /** A complete body: held in memory, or read from disk when it is asked for. */
 export type StoredBody = Body | FileBody;
 
 /** A stored response: one variant under a cache key. */
-export interface StoredObject<B extends StoredBody = Body> extends StoredState {
+export interface StoredObject<B extends StoredBody = Body>
+  extends StoredState, Pick<Fenced, 'checked'> {
   readonly key: string;
   readonly site: string;
   /** The request's values of the key's inputs, see `keySelector`, then of the fields in `facts.vary`, see `variantSelector`. */
@@ -42,6 +44,12 @@ export type PartialObject = StoredObject & { readonly part: ContentRange };
 
 export const isPartial = (object: StoredObject): object is PartialObject =>
   object.part !== undefined;
+
+/** @param start where the bytes that it holds begin @param size of the whole */
+export const partOf = (object: StoredObject, start: number, size: number): PartialObject => ({
+  ...object,
+  part: { start, end: start + object.body.size - 1, size },
+});
 
 /** Whether there is enough of an object to answer a request. */
 export const suffices = (object: StoredObject, { method, fields }: ClientRequest): boolean =>

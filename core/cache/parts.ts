@@ -1,27 +1,33 @@
-import { type Fields, fieldValue, hasField, withoutFields } from '#core/http/fields.ts';
+import { type Fields, withoutFields } from '#core/http/fields.ts';
 import type { UpstreamResponse } from '#core/tree/attempt.ts';
 import { resuming } from '#core/tree/resume.ts';
 import { isTierField } from '#core/tree/tier-fields.ts';
+import type { Admission } from './admission.ts';
 import type { Lookup } from './engine.ts';
 import type { Fence } from './fence.ts';
-import type { Fill, FillResult } from './fill.ts';
-import { isPartial, type PartialObject, type StoredObject, suitsRequest } from './object.ts';
+import { type Fill, type FillResult, parentSaid } from './fill.ts';
+import { isPartial, partOf, type PartialObject, suitsRequest } from './object.ts';
 import { initialAgeMs } from './policy/freshness.ts';
 import { completedFields, restOf } from './policy/partial.ts';
 import { responseFacts } from './policy/response.ts';
 import { type ContentRange, contentRange, fieldsOfWhole } from './policy/slicing.ts';
-import { storability } from './policy/storability.ts';
 import type { ObjectStore } from './store.ts';
 import { storedResponse } from './stored-response.ts';
 
 /** Bytes of a part that is received whole before it is answered with. */
 export const MAX_PART_BYTES = 64 * 1024;
 
+export interface PartsOptions {
+  readonly store: ObjectStore;
+  readonly fence: Fence;
+  readonly admission: Admission;
+}
+
 /** Objects of which a part is stored, RFC 9111 §3.3. The rest is asked for once it is wanted. */
 export class Parts {
-  readonly #options: { readonly store: ObjectStore; readonly fence: Fence };
+  readonly #options: PartsOptions;
 
-  constructor(options: { readonly store: ObjectStore; readonly fence: Fence }) {
+  constructor(options: PartsOptions) {
     this.#options = options;
   }
 
@@ -32,6 +38,7 @@ export class Parts {
    * nothing is there that could be completed
    */
   async complete(
+    fill: Fill,
     lookup: Lookup,
     fetch: (further: Fields) => Promise<UpstreamResponse>,
   ): Promise<UpstreamResponse | undefined> {
@@ -40,6 +47,8 @@ export class Parts {
     if (stored === undefined || rest === undefined) return undefined;
     const response = await fetch(rest.fields);
     if (response.status !== 206 && response.status !== 416) return response;
+    // A purge may have come that concerns the part.
+    this.#options.admission.learn(fill, stored.facts);
     const completed = completedFields(stored, rest, response);
     if (completed === undefined) {
       // Of another version than the part, which is of no use then.
@@ -54,8 +63,10 @@ export class Parts {
       rest.range.start > 0
         ? joined(stored.body.chunks, content)
         : joined(content, stored.body.chunks);
-    // Should the rest break off, it is continued as any other answer.
-    return resuming({ ...response, status: 200, fields, body }, fetch);
+    // Should the rest break off, it is continued while that brings more; what has come is kept.
+    return resuming({ ...response, status: 200, fields, body }, (further, { never }) =>
+      never.size === 0 ? fetch(further) : Promise.reject(new Error('Nothing more comes')),
+    );
   }
 
   /**
@@ -77,18 +88,16 @@ export class Parts {
       return { ...response, status: 200, fields: fieldsOfWhole(response.fields, range.size), body };
     }
     const facts = responseFacts(200, whole, receivedAt);
-    const cache = lookup.site.cacheFor(lookup.request.target, facts);
-    const authorized = hasField(lookup.request.fields, 'authorization');
-    const verdict = storability({ method: 'GET', authorized }, facts, range.size, cache);
-    if (verdict !== 'storable') return undefined;
+    const { admission } = this.#options;
+    if (admission.storability(lookup, facts, range.size) !== 'storable') return undefined;
+    admission.learn(fill, facts);
     const chunks = await received(range, response);
     if (chunks === undefined) return undefined;
     const ageMs = initialAgeMs(facts, requestedAt, receivedAt);
     const about = { fields: whole, facts, initialAgeMs: ageMs, receivedAt };
-    const object = partial(storedResponse(fill, about, chunks), range.start, range.size);
-    if (fill.purge?.mode !== 'hard') this.#options.store.put(object, cache.maxVariants);
-    const cacheStatus = fieldValue(fields, 'cache-status');
-    return { kind: 'part', object, status, fields, cacheStatus };
+    const object = partOf(storedResponse(fill, about, chunks), range.start, range.size);
+    if (fill.purge?.mode !== 'hard') this.#options.store.put(object, lookup.site.cache.maxVariants);
+    return { kind: 'part', object, fields, ...parentSaid(response) };
   }
 
   /**
@@ -108,12 +117,6 @@ export class Parts {
       );
   }
 }
-
-/** @param start where its bytes begin @param size of the whole */
-const partial = (object: StoredObject, start: number, size: number): PartialObject => ({
-  ...object,
-  part: { start, end: start + object.body.size - 1, size },
-});
 
 /** @returns `undefined` where nothing has come, or more than was announced */
 async function received(

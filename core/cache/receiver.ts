@@ -1,22 +1,24 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { parseDeltaSeconds } from '#core/http/directives.ts';
-import { fieldValue, hasField, withoutFields } from '#core/http/fields.ts';
+import { fieldValue, withoutFields } from '#core/http/fields.ts';
 import { contentLength } from '#core/http/length.ts';
 import type { FillCounters } from '#core/telemetry/fill-counters.ts';
 import type { UpstreamResponse } from '#core/tree/attempt.ts';
 import { isTierField, TIER_FIELDS } from '#core/tree/tier-fields.ts';
+import type { Admission } from './admission.ts';
 import { sharedFields } from './answer.ts';
 import type { Lookup } from './engine.ts';
-import type { Arriving, Fill, FillResult, FillTable } from './fill.ts';
+import { type Arriving, type Fill, type FillResult, type FillTable, parentSaid } from './fill.ts';
 import { type FillBudget, Reservation } from './fill-budget.ts';
 import { FillingBody } from './filling-body.ts';
 import type { HitForMiss } from './hit-for-miss.ts';
 import { keptFields } from './kept-fields.ts';
-import { type Manifest, type StoredObject, suitsRequest } from './object.ts';
+import { isPartial, type Manifest, partOf, type StoredObject, suitsRequest } from './object.ts';
+import { restOf } from './policy/partial.ts';
 import { freshness, initialAgeMs } from './policy/freshness.ts';
 import { type ResponseFacts, responseFacts } from './policy/response.ts';
 import { contentRange, fieldsOfWhole, isSliceable, type Probe } from './policy/slicing.ts';
-import { type Storability, storability } from './policy/storability.ts';
+import type { Storability } from './policy/storability.ts';
 import { freshenedFields } from './policy/update.ts';
 import { variantSelector } from './policy/vary.ts';
 import type { SpillRoom } from './spill-room.ts';
@@ -28,6 +30,7 @@ import { storedResponse } from './stored-response.ts';
 export interface ReceiverOptions {
   readonly store: ObjectStore;
   readonly fills: FillTable;
+  readonly admission: Admission;
   readonly slices: Slices;
   readonly hitForMiss: HitForMiss;
   readonly counters: FillCounters;
@@ -55,12 +58,11 @@ export class Receiver {
     const fields = fieldsOfWhole(withoutFields(response.fields, isTierField), range.size);
     const facts = responseFacts(200, fields, response.receivedAt);
     const cache = lookup.site.cacheFor(lookup.request.target, facts);
-    const authorized = hasField(lookup.request.fields, 'authorization');
+    const { admission } = this.#options;
     if (!isSliceable(facts, range.size, cache)) return undefined;
-    if (storability({ method: 'GET', authorized }, facts, undefined, cache) !== 'storable') {
-      return undefined;
-    }
+    if (admission.storability(lookup, facts, undefined) !== 'storable') return undefined;
     this.vouch(fill, response);
+    admission.learn(fill, facts);
     const manifest = newManifest(fill, fields, facts, response, range.size, cache.sliceBytes);
     const result = this.#sliced(fill, lookup, manifest, response);
     if (range.start === (probe.index ?? NaN) * cache.sliceBytes) {
@@ -74,7 +76,7 @@ export class Receiver {
    * @param hasRanges whether the parent may know ranges, as far as it has shown
    */
   whole(fill: Fill, lookup: Lookup, response: UpstreamResponse, hasRanges: boolean): FillResult {
-    const { fills, hitForMiss, counters, spillRoom } = this.#options;
+    const { fills, admission, hitForMiss, counters, spillRoom } = this.#options;
     this.vouch(fill, response);
     const { status, requestedAt, receivedAt } = response;
     const fields = withoutFields(response.fields, isTierField);
@@ -82,9 +84,8 @@ export class Receiver {
     const size = contentLength(fields);
     const cache = lookup.site.cacheFor(lookup.request.target, facts);
     const sliceable = isSliceable(facts, size, cache);
-    const authorized = hasField(lookup.request.fields, 'authorization');
-    const limited = sliceable ? undefined : size;
-    const verdict = storability({ method: 'GET', authorized }, facts, limited, cache);
+    const verdict = admission.storability(lookup, facts, sliceable ? undefined : size);
+    admission.learn(fill, facts);
     const storable = verdict === 'storable';
     if (storable) hitForMiss.clear(lookup);
     else {
@@ -125,14 +126,14 @@ export class Receiver {
     return arriving;
   }
 
-  /** The 304 of a parent: what is stored still holds, RFC 9111 §4.3.4. */
+  /** A 304, or a 200 to HEAD, by which what is stored still holds: RFC 9111 §4.3.4, §4.3.5. */
   validated(
     fill: Fill,
     lookup: Lookup,
     stored: StoredObject,
     response: UpstreamResponse,
   ): FillResult {
-    const { store, fills } = this.#options;
+    const { store, fills, admission } = this.#options;
     response.discard();
     this.vouch(fill, response);
     const { requestedAt, receivedAt } = response;
@@ -150,12 +151,9 @@ export class Receiver {
       asOf: fill.asOf,
       softPurgedAt: undefined,
     };
-    const verdict = storability(
-      { method: 'GET', authorized: hasField(lookup.request.fields, 'authorization') },
-      facts,
-      stored.body.size,
-      lookup.site.cacheFor(lookup.request.target, facts),
-    );
+    const verdict = admission.storability(lookup, facts, stored.body.size);
+    // It may have had tags that it has no longer.
+    for (const known of [stored.facts, facts]) admission.learn(fill, known);
     const shared = verdict === 'storable';
     // What only this one client was shown tells nothing of what others get.
     if (fill.purge === undefined && verdict !== 'authorization') {
@@ -164,8 +162,7 @@ export class Receiver {
       if (shared) store.put(object, lookup.site.cache.maxVariants);
     }
     fills.remove(fill);
-    const cacheStatus = fieldValue(response.fields, 'cache-status');
-    return { kind: 'validated', object, shared, cacheStatus };
+    return { kind: 'validated', object, shared, ...parentSaid(response) };
   }
 
   /** A parent of ours says up to which fence its answer holds; that may be later than our start. */
@@ -196,17 +193,12 @@ export class Receiver {
     hitForMiss.set(lookup, [...vary, ...known, ...further]);
   }
 
-  #sliced(
-    fill: Fill,
-    lookup: Lookup,
-    object: Manifest,
-    { status, fields }: UpstreamResponse,
-  ): FillResult {
+  #sliced(fill: Fill, lookup: Lookup, object: Manifest, response: UpstreamResponse): FillResult {
     if (fill.purge?.mode !== 'hard') {
       this.#options.store.put(object, lookup.site.cache.maxVariants);
     }
     this.#options.fills.remove(fill);
-    return { kind: 'sliced', object, status, cacheStatus: fieldValue(fields, 'cache-status') };
+    return { kind: 'sliced', object, ...parentSaid(response) };
   }
 
   /** Moves the content from the parent to those who read it, and to the store at its end. */
@@ -239,6 +231,7 @@ export class Receiver {
       if (body.kept) this.#store(fill, arriving, lookup.site.cache.maxVariants);
       body.complete();
     } catch (error) {
+      if (body.kept) this.#storeBeginning(fill, arriving, lookup.site.cache.maxVariants);
       body.fail(error instanceof Error ? error : new Error(String(error)));
     } finally {
       reservation.giveBack();
@@ -250,6 +243,21 @@ export class Receiver {
     if (fill.purge?.mode === 'hard') return;
     const { chunks } = arriving.body;
     this.#options.store.put(storedResponse(fill, arriving, chunks), maxVariants);
+  }
+
+  /**
+   * Keeps what has come of an answer that broke off, where the rest of the same version can be asked
+   * for (RFC 9111 §3.3): as a part, and never in place of a whole.
+   */
+  #storeBeginning(fill: Fill, arriving: Arriving, maxVariants: number): void {
+    const { size, status, body } = arriving;
+    const isPart = status === 200 && size !== undefined && body.size > 0 && body.size < size;
+    if (!isPart || fill.purge?.mode === 'hard') return;
+    const { store } = this.#options;
+    const beginning = partOf(storedResponse(fill, arriving, body.chunks), 0, size);
+    if (restOf(beginning) === undefined) return;
+    const held = store.lookup(fill.key).find(({ selector }) => selector === beginning.selector);
+    if (held === undefined || isPartial(held)) store.put(beginning, maxVariants);
   }
 }
 

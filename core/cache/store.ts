@@ -1,4 +1,3 @@
-import type { PurgeMode } from '#core/contract/event.ts';
 import type { Body } from './body.ts';
 import type { StoredBody, StoredObject } from './object.ts';
 
@@ -11,7 +10,7 @@ export interface Volume {
 /** A purge as a store needs to know it: its place in the journal decides whom it concerns. */
 export interface PurgeMark {
   readonly sequence: number;
-  readonly mode: PurgeMode;
+  readonly mode: 'hard' | 'soft';
   /** When it was ordered, ms since the epoch. */
   readonly at: number;
 }

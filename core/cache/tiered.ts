@@ -84,7 +84,9 @@ export class TieredStore implements Store {
   }
 
   async sweep(isPurged: (object: StoredObject<StoredBody>) => boolean): Promise<void> {
-    await Promise.all([this.#memory.sweep(isPurged), this.#lasting.sweep(isPurged)]);
+    await this.#lasting.sweep(isPurged);
+    // Last, for what is found in the other meanwhile is taken up into memory.
+    await this.#memory.sweep(isPurged);
   }
 
   /** What is in both counts once, as far as can be told: the greater of the two. */

@@ -50,8 +50,9 @@ function explain(issue: z.core.$ZodIssue, input: unknown): InputIssue[] {
     }));
   }
   if (issue.code === 'invalid_union' && issue.errors.length > 0) {
-    // The branch that came furthest is the one that was meant.
-    const meant = issue.errors.toSorted((a, b) => depth(b) - depth(a))[0] ?? [];
+    // The branch that came furthest is the one that was meant; of several the one with least amiss.
+    const meant =
+      issue.errors.toSorted((a, b) => depth(b) - depth(a) || a.length - b.length)[0] ?? [];
     return meant.flatMap((inner) => explain({ ...inner, path: [...path, ...inner.path] }, input));
   }
   return [{ path: dotted(path), expected: expectation(issue), received }];

@@ -2,6 +2,7 @@ import { MessageChannel, Worker } from 'node:worker_threads';
 import type { Config, JournalEvent } from '#core/contract/event.ts';
 import { systemClock } from '#core/clock.ts';
 import {
+  addCounts,
   type Load,
   MAX_PARENT_REPORTS,
   type ParentReport,
@@ -291,8 +292,8 @@ function addReports(
   if (a === undefined || b === undefined) return a ?? b;
   return {
     sequence: a.sequence,
-    objects: a.objects + b.objects,
-    bytes: a.bytes + b.bytes,
+    objects: addCounts(a.objects, b.objects),
+    bytes: addCounts(a.bytes, b.bytes),
     fills: a.fills + b.fills,
   };
 }

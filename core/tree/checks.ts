@@ -5,6 +5,7 @@ import type { Fields } from '#core/http/fields.ts';
 import { Agents } from './agents.ts';
 import { customerFields } from './customer.ts';
 import { HEALTH_TARGET } from './health-target.ts';
+import { answersWell } from './answers-well.ts';
 import { type Asking, type Parent, stagesFor } from './parents.ts';
 
 /** One parent that is asked whether it is well. */
@@ -150,28 +151,12 @@ export class ParentChecks {
     this.#schedule(id, watched, waitMs * (0.75 + this.#random() / 2));
   }
 
-  async #isWell(check: ParentCheck): Promise<boolean> {
-    const { parent, path, timeoutMs, status } = check;
-    const abort = new AbortController();
-    const cancel = this.#options.clock.after(timeoutMs, () => abort.abort());
-    try {
-      const agent = this.#agents.of(parent.connection, timeoutMs);
-      const { statusCode, body } = await agent.request({
-        origin: parent.url,
-        path,
-        method: 'GET',
-        headers: [...fieldsOf(check, this.#options.clock.now())],
-        signal: abort.signal,
-        headersTimeout: 0,
-        bodyTimeout: 0,
-      });
-      body.on('error', () => undefined).destroy();
-      return status.includes(statusCode);
-    } catch {
-      return false;
-    } finally {
-      cancel();
-    }
+  #isWell(check: ParentCheck): Promise<boolean> {
+    const { parent, timeoutMs } = check;
+    const { clock } = this.#options;
+    const fields = fieldsOf(check, clock.now());
+    const agent = this.#agents.of(parent.connection, timeoutMs);
+    return answersWell(clock, agent, { ...check, url: parent.url, fields });
   }
 
   #tell(): void {

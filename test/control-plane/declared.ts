@@ -40,7 +40,8 @@ export class DeclaredAnswers {
   /** @throws Error if the document knows no such answer */
   check({ method, path, status, mediaType, text }: Given): void {
     const [pathname = ''] = path.split('?');
-    const verb = method.toLowerCase();
+    // What GET answers, without the content.
+    const verb = method === 'HEAD' ? 'get' : method.toLowerCase();
     const template = this.#patterns.find(
       ([pattern, of]) => pattern.test(pathname) && this.#document.paths[of]?.[verb] !== undefined,
     )?.[1];
@@ -56,7 +57,7 @@ export class DeclaredAnswers {
     const types = Object.keys(response.content ?? {});
     if (types.includes('*/*')) return;
     if (types.join() !== (mediaType ?? '')) return complain(`expected ${types.join()}`);
-    if (mediaType?.endsWith('json') !== true) return;
+    if (mediaType?.endsWith('json') !== true || method === 'HEAD') return;
     const steps = ['paths', template, verb, 'responses', `${status}`, 'content', mediaType];
     const pointer = [...steps, 'schema'].map(escaped).join('/');
     const fits = this.#ajv.compile({ $ref: `openapi#/${pointer}` });

@@ -3,13 +3,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
 import { Agent, fetch, type Headers } from 'undici';
-import { onTestFinished, vi } from 'vitest';
+import { onTestFinished } from 'vitest';
 import { type RunningControlPlane, startControlPlane } from '#control-plane/server.ts';
 import type { PurgeRecord } from '#control-plane/state/store.ts';
 import type { Tier } from '#core/contract/node.ts';
 import { DeclaredAnswers, type OpenApi } from './declared.ts';
 import type { Rate } from '#core/token-bucket.ts';
 import { FakeClock } from '#test/scenario/kit/clock.ts';
+
+export { eventually } from '#test/eventually.ts';
 
 export const silent = pino({ level: 'silent' });
 
@@ -37,10 +39,6 @@ export async function temporaryDir(): Promise<string> {
   onTestFinished(() => rm(dir, { recursive: true, force: true }));
   return dir;
 }
-
-/** Waits for what the network brings, a little of real time; the fake clock stands still. */
-export const eventually = <T>(check: () => T | Promise<T>): Promise<T> =>
-  vi.waitFor(check, { timeout: 5_000, interval: 5 });
 
 export interface Answer {
   readonly status: number;

@@ -4,8 +4,9 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { canopy, curl, isRunning, RunningUp, kill } from './canopy.ts';
+import { eventually } from '#test/eventually.ts';
 
 let root: string;
 beforeAll(async () => {
@@ -108,6 +109,34 @@ describe('a network with an origin of its own', () => {
     expect(JSON.parse(purge.stdout)).toEqual({ id: expect.any(String) as string });
   });
 
+  test('purges are in the history, with who and why', async () => {
+    const host = new URL(url(0, '/')).hostname;
+    const purges = [
+      ['--prefix', `${host}/folder/*`],
+      ['--tag', 'news', '--tag', 'sport', '--soft'],
+      ['--everything', '--reason', 'a new design'],
+    ].map((kind) => up.command('purge', ...kind, '--wait'));
+    for (const purge of await Promise.all(purges)) {
+      expect(purge).toMatchObject({ code: 0, stderr: '' });
+    }
+    const { stdout } = await up.command('purges', '--limit', '3');
+    expect(stdout).toMatch(/ soft +everything +complete +admin +a new design$/m);
+    expect(stdout).toMatch(/ soft +tags: news and 1 more +complete +admin/m);
+    expect(stdout).toMatch(/ hard +prefixes: 127\.0\.0\.1\/folder +complete +admin/m);
+  });
+
+  test('what is banned is not stored until the ban is lifted', async () => {
+    const file = join(root, 'urls.txt');
+    await writeFile(file, `# of today\n${url(0, '/note.txt')}\n`);
+    const purge = await up.command('purge', '--file', file, '--ban', '--wait', '--json');
+    const { id } = JSON.parse(purge.stdout) as { id: string };
+    expect((await up.command('purges', '--bans')).stdout).toContain(id);
+    await curl(url(0, '/note.txt'));
+    expect((await curl(url(0, '/note.txt'))).cacheStatus).toMatch(/fwd=/);
+    expect(await up.command('purge', '--lift', id)).toMatchObject({ code: 0, stderr: '' });
+    expect((await up.command('purges', '--bans', '--json')).stdout).toBe('[]\n');
+  });
+
   test('nodes and sites are listed', async () => {
     const nodes = await up.command('nodes');
     for (const { name } of up.ready.edges) expect(nodes.stdout).toContain(name);
@@ -144,14 +173,14 @@ describe('a network with an origin of its own', () => {
         expect(answer.body).toBe('second');
         expect((await curl(url(edge, `/missing-${index}`))).status).toBe(404);
       }
-      await vi.waitFor(() => expect(up.stderr).toMatch(new RegExp(`${midTier.name} .*SIGKILL`)));
+      await eventually(() => expect(up.stderr).toMatch(new RegExp(`${midTier.name} .*SIGKILL`)));
     }
   });
 
   test('the origin killed: what is cached is still served', async () => {
     await Promise.all([0, 1, 2].map((edge) => curl(url(edge, '/note.txt'))));
     kill(up.ready.origin, 'SIGKILL');
-    await vi.waitFor(() => expect(up.stderr).toMatch(/origin .*SIGKILL/));
+    await eventually(() => expect(up.stderr).toMatch(/origin .*SIGKILL/));
     for (const edge of [0, 1, 2]) {
       expect((await curl(url(edge, '/note.txt'))).body).toBe('second');
     }
@@ -175,13 +204,10 @@ describe('a network with an origin of its own', () => {
 
   test('when `up` itself is killed, its processes end too', async () => {
     await up.end('SIGKILL');
-    await vi.waitFor(
-      async () => {
-        const answers = await Promise.allSettled(up.places.map((place) => curl(place.url)));
-        expect(answers.filter(({ status }) => status === 'fulfilled')).toEqual([]);
-      },
-      { timeout: 15_000, interval: 100 },
-    );
+    await eventually(async () => {
+      const answers = await Promise.allSettled(up.places.map((place) => curl(place.url)));
+      expect(answers.filter(({ status }) => status === 'fulfilled')).toEqual([]);
+    });
   });
 });
 

@@ -1,7 +1,9 @@
 import { join } from 'node:path';
 import type { MessagePort } from 'node:worker_threads';
 import { Body } from '#core/cache/body.ts';
+import type { ScopeEpoch } from '#core/cache/epochs.ts';
 import type { StoredBody, StoredObject } from '#core/cache/object.ts';
+import type { Scope } from '#core/cache/scopes.ts';
 import type {
   Draft,
   Keeping,
@@ -12,7 +14,7 @@ import type {
   Writer,
 } from '#core/cache/store.ts';
 import { commitOf, DiskWriter } from './disk-writer.ts';
-import { type Scope, storedEpochs, type StoredEpoch, storedFence } from './durable-fence.ts';
+import { storedEpochs, storedFence } from './durable-fence.ts';
 import { FileBody } from './file-body.ts';
 import { fileNumber, Files } from './files.ts';
 import { indexFailure } from './health.ts';
@@ -141,8 +143,8 @@ export class DiskStore implements Store {
     return storedFence(this.#index);
   }
 
-  /** The purges of whole scopes, which are up to who looks up: see `Fence.verdict`. */
-  get epochs(): readonly StoredEpoch[] {
+  /** The purges of whole scopes, which are up to who looks up: see `Fence.restore`. */
+  get epochs(): readonly ScopeEpoch[] {
     this.#index.refresh();
     return storedEpochs(this.#index);
   }

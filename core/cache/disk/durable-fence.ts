@@ -1,18 +1,9 @@
+import { latestOf, type ScopeEpoch } from '#core/cache/epochs.ts';
+import { Fence } from '#core/cache/fence.ts';
+import type { Scope } from '#core/cache/scopes.ts';
 import type { PurgeMark } from '#core/cache/store.ts';
 import type { IndexDb } from './index-db.ts';
-
-/** What an epoch is of; see `Fence`. */
-export type Scope =
-  { readonly kind: 'everything' } | { readonly kind: 'site'; readonly site: string };
-
-/** The latest purge of each mode of a scope. */
-export interface StoredEpoch {
-  readonly scope: Scope;
-  readonly hard: number;
-  readonly soft: number;
-  /** When the latest soft purge was ordered, ms since the epoch. */
-  readonly softAt: number;
-}
+import { keyHash } from './record.ts';
 
 const PREFIX = 'epoch ';
 const FENCE = 'fence';
@@ -26,17 +17,60 @@ export function advanceFence(index: IndexDb, sequence: number): void {
   if (sequence > storedFence(index)) index.set(FENCE, sequence);
 }
 
-export const storedEpochs = (index: IndexDb): readonly StoredEpoch[] =>
-  index.named(PREFIX).map(({ value }) => value as StoredEpoch);
+/** The longest unchanged first. */
+export const storedEpochs = (index: IndexDb): readonly ScopeEpoch[] =>
+  index
+    .named(PREFIX)
+    .map(({ value }) => value as ScopeEpoch)
+    .toSorted((a, b) => latestOf(a.epoch) - latestOf(b.epoch));
 
-/** Within a transaction. */
-export function raiseEpoch(index: IndexDb, scope: Scope, { sequence, mode, at }: PurgeMark): void {
-  const name = PREFIX + (scope.kind === 'site' ? `site ${scope.site}` : scope.kind);
-  const before = index.get(name) as StoredEpoch | undefined;
-  const { hard = 0, soft = 0, softAt = 0 } = before ?? {};
-  const raised: StoredEpoch =
-    mode === 'hard'
-      ? { scope, hard: Math.max(hard, sequence), soft, softAt }
-      : { scope, hard, soft: Math.max(soft, sequence), softAt: Math.max(softAt, at) };
-  index.set(name, raised);
+/** Writes the epochs of purged scopes into the index: as many, and as wide, as a `Fence` keeps. */
+export class DurableEpochs {
+  readonly #index: IndexDb;
+  readonly #maxScopes: number | undefined;
+  #fence: Fence | undefined;
+
+  /** @param maxScopes see `Fence` */
+  constructor(index: IndexDb, maxScopes?: number) {
+    this.#index = index;
+    this.#maxScopes = maxScopes;
+  }
+
+  /** Within a transaction. */
+  raise(scope: Scope, purge: PurgeMark): void {
+    this.#fence ??= this.#stored();
+    this.#fence.raise(scope, purge);
+  }
+
+  /** The transaction has failed: only what the index has counts. */
+  undone(): void {
+    this.#fence = undefined;
+  }
+
+  #stored(): Fence {
+    const index = this.#index;
+    const fence = new Fence(this.#maxScopes);
+    fence.restore({ sequence: storedFence(index), epochs: storedEpochs(index) });
+    fence.follow({
+      changed: (one) => index.set(nameOf(one.scope), one),
+      forgotten: ({ scope }) => index.remove(nameOf(scope)),
+    });
+    return fence;
+  }
+}
+
+/** By a hash: LMDB takes no keys as long as the names of prefixes and tags may be. */
+function nameOf(scope: Scope): string {
+  const site = 'site' in scope ? scope.site : '';
+  const name = 'name' in scope ? scope.name : '';
+  return PREFIX + keyHash(`${scope.kind} ${site} ${name}`);
+}
+
+/** Before format 2 there were epochs of sites and of everything only, found by their plain names. */
+export function renameEpochs(index: IndexDb): void {
+  for (const { key, value } of index.named(PREFIX)) {
+    const { scope, ...epoch } = value as ScopeEpoch['epoch'] & { readonly scope: Scope };
+    index.remove(key);
+    index.set(nameOf(scope), { scope, epoch } satisfies ScopeEpoch);
+  }
 }

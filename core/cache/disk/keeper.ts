@@ -6,7 +6,7 @@ import type { Cancel, Clock } from '#core/clock.ts';
 import { Files } from './files.ts';
 import { commitObject } from './commit.ts';
 import { Counts } from './counts.ts';
-import { advanceFence, raiseEpoch } from './durable-fence.ts';
+import { advanceFence, DurableEpochs } from './durable-fence.ts';
 import { makeRoom, Sequence } from './eviction.ts';
 import { Grants } from './grants.ts';
 import { canWriteTo, type Health, HealthWatch, indexFailure } from './health.ts';
@@ -63,6 +63,7 @@ export class Keeper {
   readonly #run: number;
   readonly #shared: SharedState;
   readonly #sequence: Sequence;
+  readonly #epochs: DurableEpochs;
   readonly #limits: Limits;
   readonly #health: HealthWatch;
   readonly #grants = new Grants();
@@ -88,6 +89,7 @@ export class Keeper {
     this.#run = run;
     this.#shared = new SharedState(rememberedKeys(options.budgetBytes));
     this.#sequence = new Sequence(index);
+    this.#epochs = new DurableEpochs(index);
     this.#limits = new Limits(options);
     this.#health = new HealthWatch({
       clock: options.clock,
@@ -246,6 +248,7 @@ export class Keeper {
       );
       counts.write(this.#shared, ROW);
     } catch (error) {
+      this.#epochs.undone();
       this.#failed(error);
     } finally {
       this.#shared.isCommitting = false;
@@ -277,7 +280,7 @@ export class Keeper {
         return true;
       }
       case 'raise':
-        raiseEpoch(index, one.scope, one.purge);
+        this.#epochs.raise(one.scope, one.purge);
         return true;
       case 'advance':
         advanceFence(index, one.sequence);

@@ -1,5 +1,7 @@
-import { CanopyError, type ErrorCode } from '#core/errors.ts';
+import { CanopyError } from '#core/errors.ts';
 import type { Fields } from '#core/http/fields.ts';
+import type { Try } from '#core/tree/tries.ts';
+import { Exhausted } from '#core/tree/walk.ts';
 import { SIBLING_WINDOW_BYTES, type SiblingMessage } from './messages.ts';
 
 /** Why a sibling gave no answer: the asking thread then asks the tree itself. */
@@ -12,6 +14,7 @@ export interface SiblingAnswer {
   readonly status: number;
   readonly fields: Fields;
   readonly asOf: number;
+  readonly tries: readonly Try[] | undefined;
   readonly body: AsyncIterable<Buffer>;
 }
 
@@ -52,8 +55,8 @@ export class Asking {
         this.#onInterim(message.status, message.fields);
         break;
       case 'answer': {
-        const { status, fields, asOf } = message;
-        this.#answer.resolve({ status, fields, asOf, body: this.#body() });
+        const { status, fields, asOf, tries } = message;
+        this.#answer.resolve({ status, fields, asOf, tries, body: this.#body() });
         break;
       }
       case 'content':
@@ -64,7 +67,7 @@ export class Asking {
         this.#end('complete');
         break;
       case 'failed':
-        this.#end(failure(message.code, message.detail));
+        this.#end(failure(message));
         break;
       case 'refused':
         this.#end(new SiblingLost());
@@ -131,4 +134,11 @@ export class Asking {
   }
 }
 
-const failure = (code: ErrorCode, detail: string): CanopyError => new CanopyError(code, detail);
+const failure = ({
+  code,
+  detail,
+  tries,
+}: SiblingMessage & { readonly type: 'failed' }): CanopyError =>
+  tries === undefined
+    ? new CanopyError(code, detail)
+    : new Exhausted(code, detail, tries, undefined);

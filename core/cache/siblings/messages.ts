@@ -2,6 +2,7 @@ import type { Lookup } from '#core/cache/engine.ts';
 import type { ErrorCode } from '#core/errors.ts';
 import type { Fields } from '#core/http/fields.ts';
 import type { Parent } from '#core/tree/parents.ts';
+import type { Try } from '#core/tree/tries.ts';
 
 /** A fill that one thread asks the object's home for: its lookup, without what cannot be sent. */
 export interface Asked extends Omit<Lookup, 'site' | 'upstreamFields' | 'client'> {
@@ -33,6 +34,8 @@ export type SiblingMessage =
       readonly fields: Fields;
       /** The fence up to which the content has heeded every purge. */
       readonly asOf: number;
+      /** The parents that it asked. */
+      readonly tries: readonly Try[] | undefined;
     }
   | { readonly type: 'content'; readonly id: number; readonly chunk: Uint8Array }
   | { readonly type: 'end'; readonly id: number }
@@ -42,6 +45,7 @@ export type SiblingMessage =
       readonly id: number;
       readonly code: ErrorCode;
       readonly detail: string;
+      readonly tries: readonly Try[] | undefined;
     }
   /** The home cannot take the request at all, so that the asking thread helps itself. */
   | { readonly type: 'refused'; readonly id: number };

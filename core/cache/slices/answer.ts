@@ -5,11 +5,8 @@ import { currentAgeMs } from '#core/cache/policy/decide.ts';
 import { isMultipart, newBoundary, readParts, returning } from '#core/cache/multipart-content.ts';
 import type { ByteRange } from '#core/http/ranges.ts';
 import { type Selection, select } from '#core/http/selection.ts';
-import { SliceReader } from './reader.ts';
+import { type Begun, SliceReader } from './reader.ts';
 import type { Slices } from './slices.ts';
-
-/** How the first slice of an answer was come by. */
-export type Source = 'stored' | 'joined' | 'fetched';
 
 /**
  * The answer that a large object makes, begun only once its first bytes are there.
@@ -22,7 +19,7 @@ export async function answerFromSlices(
   lookup: Lookup,
   signal: AbortSignal,
   now: number,
-): Promise<Pick<Answer, 'status' | 'fields' | 'content'> & { readonly source: Source }> {
+): Promise<Pick<Answer, 'status' | 'fields' | 'content'> & Begun> {
   const { method, fields: requestFields } = lookup.request;
   const { size } = manifest.sliced;
   const whole = { status: manifest.facts.status, fields: manifest.fields, size };
@@ -37,9 +34,9 @@ export async function answerFromSlices(
     return reader;
   };
   const begun = read(firstOf(part, size));
-  const source = await begun.begin();
+  const how = await begun.begin();
   const content = several && returning(readParts(several, begun, read), () => reader);
-  return { ...answer, content: content ?? begun, source };
+  return { ...answer, content: content ?? begun, ...how };
 }
 
 function firstOf(part: Exclude<Selection['part'], 'none'>, size: number): ByteRange {
