@@ -6,7 +6,7 @@ import { nodeOfEnrolment } from '#core/contract/enrolment.ts';
 import { nameSchema } from '#core/contract/names.ts';
 import { validate } from '#core/contract/validate.ts';
 import { CanopyError, messageOf } from '#core/errors.ts';
-import { ControlPlaneClient } from '#core/node/control-plane-client.ts';
+import type { ControlPlaneClient } from '#core/node/control-plane-client.ts';
 import { writeSecretFile } from './atomic-file.ts';
 
 /** What an enrolled node keeps in its directory, readable by its owner only. */

@@ -14,12 +14,11 @@ import type { Services } from './services.ts';
 
 const LONGEST_LIFE_SECONDS = 30 * 86_400;
 
-const requestSchema = z
-  .strictObject({
-    ...nodeSchema.partial().shape,
-    name: nameSchema,
-    expiresInSeconds: z.int().min(1).max(LONGEST_LIFE_SECONDS).default(3_600),
-  })
+/** A node, or what is to be different of one that is there. */
+const plannedSchema = nodeSchema.partial().required({ name: true });
+
+const requestSchema = plannedSchema
+  .extend({ expiresInSeconds: z.int().min(1).max(LONGEST_LIFE_SECONDS).default(3_600) })
   .meta({ title: 'enrolment' });
 
 const enrolmentSchema = z.strictObject({
@@ -37,7 +36,7 @@ export function enrolmentRoutes(app: FastifyInstance, services: Services): void 
   const admits = access.toNetwork('configure');
 
   /** A node that is there stays as it is, but for what is said anew. */
-  const planned = ({ expiresInSeconds: _, ...said }: z.output<typeof requestSchema>): Node => {
+  const planned = (said: z.output<typeof plannedSchema>): Node => {
     const present = journal.config.nodes.find(({ name }) => name === said.name);
     return validate(nodeSchema, { ...present, ...said }, 'enrolment');
   };
@@ -55,10 +54,10 @@ export function enrolmentRoutes(app: FastifyInstance, services: Services): void 
         201: z.strictObject({ node: nodeSchema, token: z.string(), expiresAt: timestampSchema }),
       },
     },
-    async ({ body }, reply) => {
-      const node = planned(body);
+    async ({ body: { expiresInSeconds, ...said } }, reply) => {
+      const node = planned(said);
       reply.code(201);
-      return { node, ...(await enrolments.open(node, body.expiresInSeconds * 1000)) };
+      return { node, ...(await enrolments.open(node, expiresInSeconds * 1000)) };
     },
   );
 
