@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { journalIdSchema, nameSchema, sequenceSchema, timestampSchema } from './names.ts';
 import { nodeSchema } from './node.ts';
 import { banSchema, purgeOrderSchema } from './purge.ts';
+import { networkRoutingSchema } from './routing.ts';
 import { siteSchema } from './site.ts';
 
 const secretSchema = z.string().min(16);
@@ -16,6 +17,8 @@ export const networkSchema = z.strictObject({
   previousTierKey: secretSchema.optional(),
   /** Allows writing to the origin; only origin nodes are told. */
   publishKey: secretSchema.optional(),
+  /** Left out: there are no zones and no overrides. */
+  routing: networkRoutingSchema.exactOptional(),
 });
 
 const envelope = {

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { keySettingsSchema } from './key-settings.ts';
 import { baseUrlSchema, nameSchema, secondsSchema } from './names.ts';
 import { originConnectionShape } from './origin-connection.ts';
+import { siteRoutingSchema } from './routing.ts';
 import { ruleMatchSchema } from './rule-match.ts';
 
 /** A hostname, `*.` before a hostname for all its subdomains, or `*` for every host. Never with a port. */
@@ -182,6 +183,8 @@ export const siteSchema = z.strictObject({
   shieldGroup: nameSchema.nullable().default(null),
   /** What a node does once its lease has ended, so that it may have missed a purge: serve on and say so, or revalidate first. */
   onLeaseEnd: z.enum(['serve', 'revalidate']).default('serve'),
+  /** How its clients find an edge. */
+  routing: siteRoutingSchema.prefault({}),
 });
 
 export type Site = z.output<typeof siteSchema>;
