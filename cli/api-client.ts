@@ -3,6 +3,11 @@ import { request } from 'undici';
 import { z } from 'zod';
 import type { NodeInput } from '#core/contract/node.ts';
 import type { PurgeMode } from '#core/contract/purge.ts';
+import {
+  type NetworkRouting,
+  type NetworkRoutingInput,
+  networkRoutingSchema,
+} from '#core/contract/routing.ts';
 import { type Site, siteSchema } from '#core/contract/site.ts';
 import { validate } from '#core/contract/validate.ts';
 import { CanopyError, ERRORS, type ErrorCode, messageOf } from '#core/errors.ts';
@@ -19,6 +24,10 @@ import {
   problemSchema,
   type Purge,
   purgeSchema,
+  type RouteExplanation,
+  routeExplanationSchema,
+  type RouteSimulation,
+  routeSimulationSchema,
   type RotationPhase,
   siteAnswerSchema,
   type StoredObject,
@@ -44,6 +53,13 @@ export type PurgeTargets =
 
 /** Without a mode, that which the control plane has for what is purged. */
 export type PurgeRequest = PurgeTargets & { readonly mode?: PurgeMode; readonly reason?: string };
+
+/** What the control plane is to simulate. */
+export interface RouteQuestion {
+  readonly site: string;
+  readonly without: readonly string[];
+  readonly clients: readonly { readonly client: string; readonly requestsPerSecond: number }[];
+}
 
 interface Body {
   readonly content: string | Readable | Uint8Array;
@@ -104,6 +120,23 @@ export class ApiClient {
 
   async rotateTierKey(): Promise<RotationPhase> {
     return (await this.#send(networkSchema, 'POST', '/v1/network/rotate-tier-key')).tierKeyRotation;
+  }
+
+  routing(): Promise<NetworkRouting> {
+    return this.#send(networkRoutingSchema, 'GET', '/v1/routing');
+  }
+
+  putRouting(routing: NetworkRoutingInput): Promise<unknown> {
+    return this.#send(z.unknown(), 'PUT', '/v1/routing', json(routing));
+  }
+
+  explainRoute(site: string, client: string, family?: '4' | '6'): Promise<RouteExplanation> {
+    const query = new URLSearchParams({ site, client, ...(family !== undefined && { family }) });
+    return this.#send(routeExplanationSchema, 'GET', `/v1/explain/route?${query}`);
+  }
+
+  simulateRoute(question: RouteQuestion): Promise<RouteSimulation> {
+    return this.#send(routeSimulationSchema, 'POST', '/v1/simulate/route', json(question));
   }
 
   purge(order: PurgeRequest): Promise<Purge> {

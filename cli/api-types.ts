@@ -66,6 +66,55 @@ export const listedPurgeSchema = z.looseObject({
 });
 
 export const banSchema = z.looseObject({ id: z.string(), target: purgeTargetSchema });
+const rankedSchema = z.looseObject({
+  node: z.string(),
+  roundTripMs: z.number().nullable(),
+  by: z.string(),
+});
+
+export const routeExplanationSchema = z.looseObject({
+  site: z.string(),
+  client: z.looseObject({
+    address: z.string(),
+    network: z.string(),
+    country: z.string().nullable(),
+    asn: z.number().nullable(),
+    placedBy: z.string(),
+    point: z.looseObject({ latitude: z.number(), longitude: z.number() }).nullable(),
+  }),
+  steps: z.array(
+    z.looseObject({
+      step: z.string(),
+      dropped: z.array(z.looseObject({ node: z.string(), reason: z.string() })),
+    }),
+  ),
+  isLastResort: z.boolean(),
+  chosen: z.array(rankedSchema),
+  ranked: z.array(rankedSchema),
+  scope: z.string(),
+});
+
+export const routeSimulationSchema = z.looseObject({
+  clients: z.int(),
+  moved: z.int(),
+  moves: z.array(
+    z.looseObject({
+      from: z.string().nullable(),
+      to: z.string().nullable(),
+      clients: z.int(),
+      requestsPerSecond: z.number(),
+    }),
+  ),
+  edges: z.array(
+    z.looseObject({
+      node: z.string(),
+      before: z.number(),
+      after: z.number(),
+      limit: z.number().nullable(),
+      overloads: z.boolean(),
+    }),
+  ),
+});
 
 export const storedObjectSchema = z.looseObject({
   path: z.string(),
@@ -81,6 +130,8 @@ export const problemSchema = z.looseObject({
 });
 
 export type RotationPhase = z.output<typeof networkSchema>['tierKeyRotation'];
+export type RouteExplanation = z.output<typeof routeExplanationSchema>;
+export type RouteSimulation = z.output<typeof routeSimulationSchema>;
 export type NodeStatus = z.output<typeof nodeStatusSchema>;
 export type Purge = z.output<typeof purgeSchema>;
 export type ListedPurge = z.output<typeof listedPurgeSchema>;

@@ -5,11 +5,19 @@ export interface ReadyMessage {
   readonly ready: true;
   readonly url: string;
   readonly adminUrl: string;
+  /** Of a router: the first address that it serves DNS on. */
+  readonly dns?: Address | undefined;
 }
 
-interface Server {
+interface Address {
+  readonly host: string;
+  readonly port: number;
+}
+
+export interface Server {
   readonly url: string;
   readonly adminUrl: string;
+  readonly dns?: readonly Address[];
   close(): Promise<void>;
 }
 
@@ -69,5 +77,7 @@ export async function runUntilStopped(start: () => Promise<Server>): Promise<voi
   close = () => server.close();
   const { url, adminUrl } = server;
   console.log(`serving on ${url}\nadmin on ${adminUrl}`);
-  process.send?.({ ready: true, url, adminUrl } satisfies ReadyMessage);
+  const { dns = [] } = server;
+  for (const { host, port } of dns) console.log(`DNS on ${host} port ${port}`);
+  process.send?.({ ready: true, url, adminUrl, dns: dns[0] } satisfies ReadyMessage);
 }

@@ -6,6 +6,7 @@ import { addProcesses } from './commands/processes.ts';
 import { addPurge } from './commands/purge.ts';
 import { addPurges } from './commands/purges.ts';
 import { addPut } from './commands/put.ts';
+import { addRoute } from './commands/route.ts';
 import { addSimulate } from './commands/simulate.ts';
 import { addSites } from './commands/sites.ts';
 import { addTierKey } from './commands/tier-key.ts';
@@ -38,6 +39,7 @@ export function createProgram(): Command {
     addSites,
     addNodes,
     addTierKey,
+    addRoute,
     addSimulate,
     addBackup,
     addProcesses,

@@ -155,6 +155,59 @@ export const originSettings = {
   admin: admin(8092),
 } as const satisfies Settings;
 
+/** `59.91,10.75`: degrees north and east. */
+const pointSchema = z
+  .string()
+  .regex(/^-?\d{1,2}(?:\.\d+)?,-?\d{1,3}(?:\.\d+)?$/, 'LATITUDE,LONGITUDE, such as 59.91,10.75')
+  .transform((text) => {
+    const [latitude = 0, longitude = 0] = text.split(',').map(Number);
+    return { latitude, longitude };
+  })
+  .refine(({ latitude, longitude }) => Math.abs(latitude) <= 90 && Math.abs(longitude) <= 180, {
+    message: 'a point on the globe',
+  });
+
+export const routerSettings = {
+  ...node,
+  dir: dir('.canopy/router'),
+  listen: listen(8084),
+  admin: admin(8094),
+  dns: {
+    schema: z.preprocess(
+      // The default is one text.
+      (given) => (typeof given === 'string' ? [given] : given),
+      z.array(listenSchema).min(1),
+    ),
+    flag: '--dns <host:port...>',
+    variable: 'CANOPY_DNS',
+    description: 'addresses to serve DNS on, by UDP and TCP',
+    default: '127.0.0.1:5353',
+    list: true,
+  },
+  geoDatabases: {
+    schema: z.array(z.string().min(1)).default([]),
+    flag: '--geo-database <file...>',
+    variable: 'CANOPY_GEO_DATABASE',
+    description:
+      "databases of cities, countries or ASNs in MaxMind's format, read anew as they change",
+    list: true,
+  },
+  elsewhere: {
+    schema: pointSchema.optional(),
+    flag: '--elsewhere <latitude,longitude>',
+    variable: 'CANOPY_ELSEWHERE',
+    description: 'where clients are whom no database knows',
+  },
+  answersPerSecond: {
+    schema: wholeNumber(0, 10_000_000),
+    flag: '--answers-per-second <n>',
+    variable: 'CANOPY_ANSWERS_PER_SECOND',
+    description: 'DNS answers by UDP to one network; 0: no limit',
+    default: 1000,
+  },
+  trustedProxies: edgeSettings.trustedProxies,
+} as const satisfies Settings;
+
 /** Where a control plane keeps its state. */
 export const stateSettings = {
   dir: dir('.canopy/control-plane'),

@@ -5,7 +5,7 @@ import { CanopyError, messageOf } from '#core/errors.ts';
 import type { NodeOptions } from '#core/node/process.ts';
 import { describeConfig, resolveConfig, type Settings, type Values } from '../config.ts';
 import { makeDir, readDocument } from '../document.ts';
-import { runUntilStopped } from '../lifetime.ts';
+import { runUntilStopped, type Server } from '../lifetime.ts';
 import { lockDir } from '../lock.ts';
 import { table } from '../output.ts';
 import {
@@ -13,6 +13,7 @@ import {
   edgeSettings,
   midTierSettings,
   originSettings,
+  routerSettings,
 } from '../settings.ts';
 
 /** Each command that runs one process. What it runs is loaded only when it is asked for. */
@@ -47,6 +48,24 @@ export function addProcesses(program: Command): void {
   );
   addProcess(
     program,
+    'router',
+    'run a router: it sends each client to its best edge, by DNS and HTTP',
+    routerSettings,
+    async (values) => {
+      const { startRouter } = await import('#control-plane/routing/process.ts');
+      const { dns, geoDatabases, elsewhere, answersPerSecond, trustedProxies } = values;
+      return startRouter({
+        ...(await nodeOptions(values)),
+        dns,
+        geoDatabases: geoDatabases.map((file) => resolve(file)),
+        answersPerSecond,
+        trustedProxies,
+        ...(elsewhere !== undefined && { elsewhere }),
+      });
+    },
+  );
+  addProcess(
+    program,
     'control-plane',
     'run the control plane',
     controlPlaneSettings,
@@ -75,7 +94,7 @@ function addProcess<S extends Settings>(
   name: string,
   description: string,
   settings: S,
-  start: (values: Values<S>) => Promise<{ url: string; adminUrl: string; close(): Promise<void> }>,
+  start: (values: Values<S>) => Promise<Server>,
 ): void {
   const command = program.command(name).description(description);
   for (const setting of Object.values(settings)) {

@@ -31,6 +31,7 @@ interface UpOptions {
   readonly readyFile?: string;
   readonly redis?: string;
   readonly controlPlanes: number;
+  readonly routers: number;
 }
 
 export function addUp(program: Command): void {
@@ -70,6 +71,12 @@ export function addUp(program: Command): void {
       'replicas of the control plane; more than one need --redis',
       numberBetween(1, 9),
       1,
+    )
+    .option(
+      '--routers <n>',
+      'routers: each answers by DNS and HTTP where the nearest edge is',
+      numberBetween(0, 9),
+      0,
     )
     .option('--dir <dir>', 'state, logs and secrets', '.canopy')
     .option('--ready-file <file>', 'where to write addresses and token once everything serves')
@@ -128,7 +135,13 @@ async function up(options: UpOptions): Promise<void> {
     await Promise.race([start().then(() => stopped), stopped]);
   } finally {
     // Edges first: a transfer under way still needs its parents.
-    for (const stage of [plan.edges, plan.midTiers, plan.origins, plan.controlPlanes]) {
+    for (const stage of [
+      plan.routers,
+      plan.edges,
+      plan.midTiers,
+      plan.origins,
+      plan.controlPlanes,
+    ]) {
       await children.stop(stage.map((process) => process.name));
     }
     if (options.readyFile !== undefined) removeReadyFile(options.readyFile);

@@ -2,6 +2,7 @@ import { fastify, type FastifyInstance, LogController } from 'fastify';
 import type { Logger } from 'pino';
 import { backupRoutes } from './backup.ts';
 import type { ApiCounters } from './counters.ts';
+import { explainRoutes } from './explain.ts';
 import { journalRoutes } from './journal.ts';
 import { networkRoutes } from './network.ts';
 import { nodeLinkRoutes } from './node-link.ts';
@@ -9,8 +10,10 @@ import { nodeRoutes } from './nodes.ts';
 import { objectRoutes } from './objects.ts';
 import { notFound, refuseConnection, sendProblem } from './problem.ts';
 import { purgeRoutes } from './purges.ts';
+import { routingRoutes } from './routing.ts';
 import type { Services } from './services.ts';
 import { siteRoutes } from './sites.ts';
+import { standingRoutes } from './standings.ts';
 import { tokenRoutes } from './tokens.ts';
 
 const BODY_LIMIT_BYTES = 1024 * 1024;
@@ -44,6 +47,9 @@ export function buildApp(services: Services, counters: ApiCounters, log: Logger)
     tokenRoutes,
     purgeRoutes,
     backupRoutes,
+    routingRoutes,
+    explainRoutes,
+    standingRoutes,
   ]) {
     routes(app, services);
   }

@@ -27,3 +27,19 @@ export function withRoutedHosts<S extends Pick<Site, 'name' | 'hosts'>>(
   const routed = zones.flatMap((zone) => [siteHost(site, zone), `*.${siteHost(site, zone)}`]);
   return { ...site, hosts: [...new Set([...site.hosts, ...routed])] };
 }
+
+/**
+ * What a request under one of the routers' names is for: the site's first host that is no pattern, so
+ * that objects have one key, and one purge, whichever way a client came.
+ */
+export function ownHostOf(
+  site: Pick<Site, 'name' | 'hosts'>,
+  zones: readonly Pick<Zone, 'name'>[],
+): (host: string) => string {
+  const own = site.hosts.find((host) => !host.startsWith('*'));
+  if (own === undefined || zones.length === 0) return (host) => host;
+  const names = zones.map((zone) => siteHost(site, zone));
+  const isRouted = (host: string): boolean =>
+    !site.hosts.includes(host) && names.some((name) => host === name || host.endsWith(`.${name}`));
+  return (host) => (isRouted(host) ? own : host);
+}

@@ -139,4 +139,6 @@ export type CaaValue = z.output<typeof caaSchema>;
 export type Zone = z.output<typeof zoneSchema>;
 export type Override = z.output<typeof overrideSchema>;
 export type NetworkRouting = z.output<typeof networkRoutingSchema>;
+/** As an operator writes it: defaults may be left out. */
+export type NetworkRoutingInput = z.input<typeof networkRoutingSchema>;
 export type SiteRouting = z.output<typeof siteRoutingSchema>;

@@ -15,6 +15,7 @@ import type { Clock } from '#core/clock.ts';
 import type { Config, JournalEvent } from '#core/contract/event.ts';
 import type { Tier } from '#core/contract/node.ts';
 import { siteOfTarget } from '#core/contract/purge.ts';
+import { zonesOf } from '#core/contract/routed-hosts.ts';
 import type { Load, ParentReport, PurgeReport } from '#core/contract/report.ts';
 import type { Site } from '#core/contract/site.ts';
 import { SiteDirectory } from '#core/sites.ts';
@@ -178,7 +179,7 @@ export class TierNode {
       const target = { kind: 'site' as const, site: site.name };
       this.engine.purge({ mode: 'hard', target }, before, config.sequence, at);
     }
-    this.#sites = new SiteDirectory(config.sites.map(servedSite));
+    this.#sites = new SiteDirectory(config.sites.map((site) => servedSite(site, zonesOf(config))));
     this.counters.sites.name(config.sites.map(({ name }) => name));
   }
 

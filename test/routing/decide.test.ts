@@ -139,7 +139,7 @@ const ROWS: readonly Row[] = [
     { overrides: overrides({ clients: { countries: ['IT'] }, pin: ['tokyo'] }) },
     ['tokyo'],
     {
-      rome: ['overrides', 'not-pinned'],
+      rome: ['pins', 'not-pinned'],
     },
   ],
   [

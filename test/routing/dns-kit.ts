@@ -1,5 +1,8 @@
 import { execFile } from 'node:child_process';
+import { createSocket } from 'node:dgram';
+import { once } from 'node:events';
 import { promisify } from 'node:util';
+import packet from 'dns-packet';
 import { onTestFinished } from 'vitest';
 import type { Clock } from '#core/clock.ts';
 import type { Config } from '#core/contract/event.ts';
@@ -16,6 +19,7 @@ import { Responder } from '#control-plane/routing/dns/responder.ts';
 import { DnsServer } from '#control-plane/routing/dns/server.ts';
 import { Zones } from '#control-plane/routing/dns/zones.ts';
 import { Overrides } from '#control-plane/routing/engine/overrides.ts';
+import type { Prefix } from '#control-plane/routing/engine/prefix.ts';
 import { Geography } from '#control-plane/routing/geography/geography.ts';
 import { Routes } from '#control-plane/routing/routes.ts';
 import { FakeClock } from '#test/scenario/kit/clock.ts';
@@ -162,6 +166,38 @@ export class Served {
       .split('\n')
       .filter((line) => line !== '' && !line.startsWith(';'))
       .map((line) => line.replaceAll(/\s+/g, ' '));
+  }
+
+  /** The addresses of an A answer to a resolver that tells of `subnet`: by UDP, without a process for each. */
+  async ask(name: string, { bytes, length }: Prefix): Promise<string[]> {
+    const message = packet.encode({
+      type: 'query',
+      id: 1,
+      questions: [{ type: 'A', name }],
+      additionals: [
+        {
+          type: 'OPT',
+          name: '.',
+          udpPayloadSize: 1232,
+          options: [
+            {
+              code: 'CLIENT_SUBNET',
+              family: 1,
+              ip: bytes.join('.'),
+              sourcePrefixLength: length,
+              scopePrefixLength: 0,
+            },
+          ],
+        },
+      ] as unknown as packet.Answer[],
+    });
+    const socket = createSocket('udp4');
+    socket.send(message, this.port, this.server.address.host);
+    const [answer] = (await once(socket, 'message')) as [Buffer];
+    socket.close();
+    return (packet.decode(answer).answers ?? []).flatMap((one) =>
+      one.type === 'A' ? [one.data] : [],
+    );
   }
 
   async #ask(command: string, args: readonly string[]): Promise<string> {

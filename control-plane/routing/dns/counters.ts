@@ -16,11 +16,14 @@ export class DnsCounters {
   slipped = 0;
   /** Answers too long for UDP. */
   truncated = 0;
+  /** Answers made. */
+  total = 0;
   readonly #answered = new Map<string, number>();
 
   answered(transport: Transport, type: number | undefined, rcode: Rcode): void {
     const name = type !== undefined && KNOWN_TYPES.has(type) ? typeName(type) : OTHER;
     const key = `${transport}\n${name}\n${rcodeName(rcode)}`;
+    this.total++;
     this.#answered.set(key, (this.#answered.get(key) ?? 0) + 1);
   }
 

@@ -24,7 +24,7 @@ export interface Question {
 
 /** The steps in their order. */
 export type Step =
-  'serves' | 'healthy' | 'overrides' | 'last-resort' | 'nearness' | 'load' | 'choice';
+  'serves' | 'healthy' | 'overrides' | 'last-resort' | 'pins' | 'nearness' | 'load' | 'choice';
 
 /** Why a step dropped an edge. */
 export type DropReason =
@@ -95,7 +95,7 @@ export function decide(question: Question): Decision {
   const left = isLastResort
     ? run('last-resort', serve, lastResort(serve, obeying(matching, site.routing), site.routing))
     : allowed;
-  const bound = run('overrides', left, pinned(matching, left));
+  const bound = run('pins', left, pinned(matching, left));
   const near = byNearness(bound, client, question.latencies);
   verdicts.push({ step: 'nearness', dropped: [] });
   const unloaded = run('load', near, unspilled(near, client));

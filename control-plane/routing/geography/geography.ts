@@ -2,7 +2,7 @@ import type { GeoDatabase } from '#core/geography/database.ts';
 import type { GeoRecord } from '#core/geography/record.ts';
 import { hash32 } from '#core/hash.ts';
 import type { Client, Point } from '../engine/client.ts';
-import { addressText, type Prefix, prefixText, shortened } from '../engine/prefix.ts';
+import { addressText, bitsOf, type Prefix, prefixText, shortened } from '../engine/prefix.ts';
 import { COUNTRIES, type Country } from './countries.ts';
 import { within } from './displace.ts';
 import { specialAt } from './special.ts';
@@ -30,10 +30,11 @@ export class Geography {
   }
 
   /**
-   * @param address or the first one of a network
+   * @param first an address, or a network of which the first one counts
    * @param leastLength other things than place depend on so many bits
    */
-  locate(address: Prefix, leastLength = 0): Client {
+  locate(first: Prefix, leastLength = 0): Client {
+    const address: Prefix = { ...first, length: bitsOf(first) };
     const special = specialAt(address);
     const matches = special.isSpecial
       ? []
