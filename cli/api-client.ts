@@ -132,7 +132,7 @@ export class ApiClient {
 
   explainRoute(site: string, client: string, family?: '4' | '6'): Promise<RouteExplanation> {
     const query = new URLSearchParams({ site, client, ...(family !== undefined && { family }) });
-    return this.#send(routeExplanationSchema, 'GET', `/v1/explain/route?${query}`);
+    return this.#send(routeExplanationSchema, 'GET', `/v1/explain/route?${query.toString()}`);
   }
 
   simulateRoute(question: RouteQuestion): Promise<RouteSimulation> {

@@ -25,6 +25,8 @@ const TOOLS: readonly Tool[] = [
     aptPackage: `swift-${name}`,
     why: 'OpenStack Swift is the S3-compatible service that an origin stores in',
   })),
+  { command: 'dig', aptPackage: 'bind9-dnsutils', why: 'asks the DNS server' },
+  { command: 'kdig', aptPackage: 'knot-dnsutils', why: 'asks it, too, by code of other people' },
   { command: 'ffmpeg', aptPackage: 'ffmpeg', why: 'makes the video' },
 ];
 

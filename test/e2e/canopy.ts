@@ -22,13 +22,17 @@ export interface Place {
   readonly location: { readonly name: string };
 }
 
+export interface RouterPlace extends Place {
+  readonly dns: { readonly host: string; readonly port: number };
+}
+
 /** What `--ready-file` tells. */
 export interface ReadyFile {
   readonly edges: readonly Place[];
   readonly midTiers: readonly Place[];
   readonly origin: Place | null;
   readonly origins: readonly Place[];
-  readonly routers: readonly Place[];
+  readonly routers: readonly RouterPlace[];
   readonly controlPlane: {
     readonly url: string;
     readonly adminUrl: string;

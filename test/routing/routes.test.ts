@@ -1,7 +1,7 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { siteRoutingSchema } from '#core/contract/routing.ts';
-import { GeoDatabase } from '#core/geography/database.ts';
+import type { GeoDatabase } from '#core/geography/database.ts';
 import { embeddedCountries } from '#core/geography/embedded.ts';
 import { Overrides } from '#control-plane/routing/engine/overrides.ts';
 import {

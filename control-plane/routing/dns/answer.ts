@@ -105,6 +105,9 @@ interface Told {
   readonly scopeLength: number;
 }
 
+/** Records that are the same for everybody. */
+const fixed = (records: readonly ResourceRecord[]): Told => ({ records, scopeLength: 0 });
+
 /** @returns `nobody` where the site has edges, but none may be named */
 function recordsFor(asked: Asked, labels: Labels, zone: ServedZone, entry: Entry): Told | 'nobody' {
   const { type, source } = asked;
@@ -113,7 +116,6 @@ function recordsFor(asked: Asked, labels: Labels, zone: ServedZone, entry: Entry
     ttlSeconds,
     data,
   });
-  const fixed = (records: readonly ResourceRecord[]): Told => ({ records, scopeLength: 0 });
   const isApex = labels.length === labelsOf(zone.name).length;
   switch (type) {
     case TYPE.ANY:

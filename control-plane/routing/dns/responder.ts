@@ -72,10 +72,6 @@ export class Responder {
   }
 
   #outcome({ error, question, edns }: Query, client: Prefix): Outcome {
-    const alone = (rcode: Response['rcode']): Outcome => ({
-      response: bare(rcode),
-      scopeLength: 0,
-    });
     if (error !== undefined || question === undefined) return alone(error ?? RCODE.FORMERR);
     const source = this.#options.source();
     if (source === undefined) return alone(RCODE.SERVFAIL);
@@ -136,3 +132,6 @@ function sizeFor(edns: Edns | undefined, transport: Transport): number {
   if (edns === undefined) return PLAIN_UDP_BYTES;
   return Math.min(UDP_BYTES, Math.max(PLAIN_UDP_BYTES, edns.payloadBytes));
 }
+
+/** Nothing but a code. */
+const alone = (rcode: Response['rcode']): Outcome => ({ response: bare(rcode), scopeLength: 0 });

@@ -53,7 +53,7 @@ export class RouterView {
     return this.#config;
   }
   /** With the hosts that sites have in the zones. */
-  get sites(): SiteDirectory<Site> {
+  get sites(): SiteDirectory {
     return this.#sites;
   }
   /** Whether a site has named the host, and not only said that it takes any. */

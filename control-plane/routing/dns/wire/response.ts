@@ -78,12 +78,12 @@ export function writeResponse(envelope: Envelope, response: Response, maxBytes: 
 
 /** The answer with nothing in it but that it is truncated. */
 export function truncated(envelope: Envelope, response: Response): Buffer {
-  return write(envelope, { ...response, answers: [], authorities: [], additional: [] }, true);
+  return encode(envelope, { ...response, answers: [], authorities: [], additional: [] }, true);
 }
 
 function writeUpTo(maxBytes: number, envelope: Envelope, response: Response): Buffer | undefined {
   try {
-    const message = write(envelope, response, false);
+    const message = encode(envelope, response, false);
     return message.length <= maxBytes ? message : undefined;
   } catch (error) {
     if (error instanceof RangeError) return undefined;
@@ -93,7 +93,7 @@ function writeUpTo(maxBytes: number, envelope: Envelope, response: Response): Bu
 
 const FLAG = { QR: 0x8000, AA: 0x400, TC: 0x200, RD: 0x100 } as const;
 
-function write(envelope: Envelope, response: Response, isTruncated: boolean): Buffer {
+function encode(envelope: Envelope, response: Response, isTruncated: boolean): Buffer {
   const { question, edns } = envelope;
   const { rcode, answers, authorities, additional } = response;
   const writer = new MessageWriter();
