@@ -76,6 +76,7 @@ export function configOf({ nodes, sites = [], routing = {} }: Changes = {}): Con
   };
   return {
     journal: 'test',
+    bans: [],
     sequence: 42,
     network: {
       tierKey: '0123456789abcdef',
