@@ -1,12 +1,13 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Clock } from '#core/clock.ts';
-import type { Config, JournalEntry, JournalEvent } from '#core/contract/event.ts';
+import type { JournalEntry, JournalEvent } from '#core/contract/event.ts';
 import { type Site, siteSchema } from '#core/contract/site.ts';
 import { validate } from '#core/contract/validate.ts';
 import { CanopyError } from '#core/errors.ts';
 import { changeSites } from '#core/node/config.ts';
 import type { Journal } from '../journal/journal.ts';
 import { type Addresses, addressesOf, type Resolve } from './addresses.ts';
+import { requireCanary, requireNoCanary } from './canary.ts';
 import { type Finding, findingsOf, requireNoErrors } from './findings.ts';
 import { type ConfigHistory, draftOf } from './history.ts';
 import {
@@ -67,12 +68,12 @@ export class ConfigVersions {
 
   /**
    * Makes a version of what is wanted, if it is sound and differs from what there is.
-   * @throws CanopyError `conflict` if a host is claimed twice or a canary is under way,
+   * @throws CanopyError `conflict` if a host is claimed twice, a canary is under way or cannot be;
    * `precondition-failed`, `not-found` for a canary's node; InvalidInput
    */
   async propose(proposal: Proposal): Promise<Outcome> {
     const { history, journal } = this.#options;
-    const { canary = [], check, dryRun = false, ifVersion, plan } = proposal;
+    const { canary, check, dryRun = false, ifVersion, plan } = proposal;
     const addresses = await this.#addresses(proposal);
     const done: { outcome?: Outcome } = {};
     await journal.change(async (config) => {
@@ -80,8 +81,8 @@ export class ConfigVersions {
       if (ifVersion !== undefined && ifVersion !== base) {
         throw new CanopyError('precondition-failed', `The version is ${base}, not ${ifVersion}`);
       }
-      requireNodes(config, canary);
       const wanted = plan(config.sites);
+      if (canary !== undefined) requireCanary(config, wanted, canary);
       const deltas = deltasBetween(config.sites, wanted);
       const findings = findingsOf(wanted, namesOf(deltas), { nodes: config.nodes, addresses });
       done.outcome = { base, deltas, findings, version: undefined };
@@ -279,20 +280,4 @@ const namesOf = (deltas: readonly SiteDelta[]): ReadonlySet<string> =>
 function untouched(deltas: readonly SiteDelta[], sites: readonly Site[]): readonly SiteDelta[] {
   const present = new Map(sites.map((site) => [site.name, site]));
   return deltas.filter(({ name, after }) => isDeepStrictEqual(present.get(name) ?? null, after));
-}
-
-function requireNoCanary({ canary }: Config): void {
-  if (canary === undefined) return;
-  throw new CanopyError(
-    'conflict',
-    `A canary is on ${canary.nodes.join(', ')}: promote or abort it first`,
-  );
-}
-
-/** @throws CanopyError `not-found` */
-function requireNodes({ nodes }: Config, names: readonly string[]): void {
-  const known = new Set(nodes.map(({ name }) => name));
-  const unknown = names.find((name) => !known.has(name));
-  if (unknown === undefined) return;
-  throw new CanopyError('not-found', `There is no node "${unknown}"`);
 }

@@ -257,7 +257,9 @@ export class NodeLink {
       }
       if (event.sequence <= this.fence) return true;
       const config = applyEvent(this.#config, event);
-      return await this.#apply({ config, withheld }, event, false);
+      // A purge names hosts by the sites that it was ordered for, which this node may not have.
+      const mayMiss = event.type === 'purge' && withheld.length > 0;
+      return await this.#apply({ config, withheld }, event, mayMiss);
     } catch (error) {
       this.#options.log.error(`Ignored what the control plane sent: ${messageOf(error)}`);
       return false;

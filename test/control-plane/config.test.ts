@@ -328,6 +328,21 @@ describe('a canary', () => {
     expect(await progress(cp, 3)).toEqual({ oslo: 'applied', rome: 'applied' });
   });
 
+  test('can neither move a host between sites nor delete what has bans', async () => {
+    const { cp } = await network();
+    const moving = await apply(cp, [site('two', 'one.example')], { canary: ['oslo'] });
+    expect(moving).toMatchObject({ status: 409, body: { code: 'conflict' } });
+    const carving = [site('one', '*.one.example'), site('two', 'a.one.example')];
+    await apply(cp, [site('one', '*.one.example')]);
+    expect((await apply(cp, carving, { canary: ['oslo'] })).status).toBe(409);
+    await rolled(cp, 2, 'complete');
+    await cp.purge({ site: 'one', mode: 'ban' });
+    expect((await apply(cp, [site('two')], { canary: ['oslo'] })).body['detail']).toBe(
+      'A canary cannot delete site "one", which has bans',
+    );
+    expect((await apply(cp, carving)).status).toBe(202);
+  });
+
   test('holds up other changes, but no purge', async () => {
     const { cp, oslo, rome } = await network();
     await apply(cp, [site('two')], { canary: ['oslo'] });
