@@ -116,6 +116,64 @@ export const routeSimulationSchema = z.looseObject({
   ),
 });
 
+const findingSchema = z.looseObject({
+  kind: z.string(),
+  severity: z.enum(['error', 'warning']),
+  message: z.string(),
+});
+
+const differenceSchema = z.looseObject({
+  path: z.string(),
+  before: z.unknown().optional(),
+  after: z.unknown().optional(),
+});
+
+const versionSchema = z.looseObject({
+  number: z.int(),
+  author: z.string(),
+  reason: z.string().nullable(),
+  createdAt: z.number(),
+  rollbackTo: z.int().nullable(),
+  canary: z.array(z.string()).nullable(),
+  status: z.enum(['canary', 'rolling-out', 'complete', 'halted', 'aborted']),
+  sites: z.array(z.string()),
+});
+
+export const numberSchema = z.looseObject({ number: z.int() });
+
+export const configSchema = z.looseObject({ version: z.int(), sites: z.array(siteSchema) });
+
+export const versionsSchema = z.looseObject({
+  items: z.array(versionSchema),
+  next: z.string().nullable(),
+});
+
+export const outcomeSchema = z.looseObject({
+  base: z.int(),
+  version: versionSchema.nullable(),
+  diff: z.array(differenceSchema),
+  findings: z.array(findingSchema),
+});
+
+export const diffSchema = z.looseObject({
+  from: z.int(),
+  to: z.int(),
+  diff: z.array(differenceSchema),
+});
+
+export const rolloutSchema = z.looseObject({
+  ...versionSchema.shape,
+  diff: z.array(differenceSchema),
+  nodes: z.array(
+    z.looseObject({
+      node: z.string(),
+      tier: tierSchema,
+      status: z.enum(['applied', 'refused', 'pending', 'lease-ended']),
+      reason: z.string().optional(),
+    }),
+  ),
+});
+
 export const storedObjectSchema = z.looseObject({
   path: z.string(),
   etag: z.string(),
@@ -133,6 +191,11 @@ export type RotationPhase = z.output<typeof networkSchema>['tierKeyRotation'];
 export type RouteExplanation = z.output<typeof routeExplanationSchema>;
 export type RouteSimulation = z.output<typeof routeSimulationSchema>;
 export type NodeStatus = z.output<typeof nodeStatusSchema>;
+export type Finding = z.output<typeof findingSchema>;
+export type Difference = z.output<typeof differenceSchema>;
+export type Version = z.output<typeof versionSchema>;
+export type Outcome = z.output<typeof outcomeSchema>;
+export type Rollout = z.output<typeof rolloutSchema>;
 export type Purge = z.output<typeof purgeSchema>;
 export type ListedPurge = z.output<typeof listedPurgeSchema>;
 export type Ban = z.output<typeof banSchema>;

@@ -1,6 +1,8 @@
 import { Command, CommanderError } from 'commander';
 import { version } from '#core/node/version.ts';
+import tab from '@bomb.sh/tab/commander';
 import { addBackup } from './commands/backup.ts';
+import { addConfig } from './commands/config.ts';
 import { addNodes } from './commands/nodes.ts';
 import { addProcesses } from './commands/processes.ts';
 import { addPurge } from './commands/purge.ts';
@@ -11,6 +13,7 @@ import { addSimulate } from './commands/simulate.ts';
 import { addSites } from './commands/sites.ts';
 import { addTierKey } from './commands/tier-key.ts';
 import { addUp } from './commands/up.ts';
+import { EXIT } from './exit-codes.ts';
 import { errorLine } from './output.ts';
 
 /** The `canopy` command with all that belongs to it. */
@@ -37,6 +40,7 @@ export function createProgram(): Command {
     addPurge,
     addPurges,
     addSites,
+    addConfig,
     addNodes,
     addTierKey,
     addRoute,
@@ -45,6 +49,8 @@ export function createProgram(): Command {
     addProcesses,
   ])
     add(program);
+  // Reads the commands that are there by now.
+  tab(program, { completionCommandName: 'completion' });
   return program;
 }
 
@@ -60,6 +66,6 @@ export async function run(argv: readonly string[]): Promise<void> {
     }
     console.error(errorLine(error));
     // What was half started, or the channel to a parent, would keep the process alive.
-    process.exit(1);
+    process.exit(EXIT.failed);
   }
 }

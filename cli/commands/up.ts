@@ -4,6 +4,7 @@ import { systemClock } from '#core/clock.ts';
 import { CanopyError } from '#core/errors.ts';
 import { baseUrlSchema } from '#core/contract/names.ts';
 import { makeDir, readDocument } from '../document.ts';
+import { EXIT } from '../exit-codes.ts';
 import { onStop } from '../lifetime.ts';
 import { sizeArgument } from '../size.ts';
 import { Children } from '../up/children.ts';
@@ -157,7 +158,7 @@ function stopSignal(kill: () => Promise<void>): Promise<void> {
         console.error('canopy: stopping (once more to kill)');
         resolveSignal();
       },
-      again: () => void kill().finally(() => process.exit(130)),
+      again: () => void kill().finally(() => process.exit(EXIT.interrupted)),
     });
   });
 }

@@ -1,6 +1,7 @@
 import { fastify, type FastifyInstance, LogController } from 'fastify';
 import type { Logger } from 'pino';
 import { backupRoutes } from './backup.ts';
+import { configRoutes } from './config.ts';
 import type { ApiCounters } from './counters.ts';
 import { explainRoutes } from './explain.ts';
 import { journalRoutes } from './journal.ts';
@@ -43,6 +44,7 @@ export function buildApp(services: Services, counters: ApiCounters, log: Logger)
     journalRoutes,
     networkRoutes,
     siteRoutes,
+    configRoutes,
     nodeRoutes,
     tokenRoutes,
     purgeRoutes,

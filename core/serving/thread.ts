@@ -77,8 +77,8 @@ export function runThread(handle: (node: TierNode, exchange: Exchange) => Promis
         break;
       }
       case 'event': {
-        const { id, event } = message;
-        const report = node.apply(applyEvent(node.config, event), event, false);
+        const { id, event, reset } = message;
+        const report = node.apply(applyEvent(node.config, event), event, reset);
         send({ type: 'applied', id, report });
         break;
       }

@@ -49,6 +49,8 @@ interface TestOptions {
   /** Of a state shared with others; without it the state is in the directory. */
   readonly redisUrl?: string;
   readonly clock?: FakeClock;
+  /** In place of DNS, which tests do not ask: addresses by name. */
+  readonly addresses?: Readonly<Record<string, readonly string[]>>;
 }
 
 /** A control plane on a clock that the test moves. */
@@ -56,13 +58,18 @@ export class TestControlPlane {
   readonly dir: string;
   readonly redisUrl: string | undefined;
   readonly clock: FakeClock;
+  readonly #addresses: Readonly<Record<string, readonly string[]>>;
   #running: RunningControlPlane | undefined;
   #port = 0;
 
-  constructor(dir: string, { redisUrl, clock = new FakeClock() }: TestOptions = {}) {
+  constructor(
+    dir: string,
+    { redisUrl, clock = new FakeClock(), addresses = {} }: TestOptions = {},
+  ) {
     this.dir = dir;
     this.redisUrl = redisUrl;
     this.clock = clock;
+    this.#addresses = addresses;
   }
 
   static async start(options?: TestOptions): Promise<TestControlPlane> {
@@ -76,7 +83,16 @@ export class TestControlPlane {
   async start(): Promise<void> {
     const { dir, clock, redisUrl } = this;
     const place = redisUrl === undefined ? { dir } : { dir, redisUrl };
-    const at = { ...place, clock, log: silent, host: '127.0.0.1', port: this.#port, admin: ADMIN };
+    const resolve = async (name: string) => this.#addresses[name] ?? [];
+    const at = {
+      ...place,
+      clock,
+      resolve,
+      log: silent,
+      host: '127.0.0.1',
+      port: this.#port,
+      admin: ADMIN,
+    };
     this.#running = await startControlPlane({ ...at, adminToken: 'admin-token' });
     this.#port = Number(new URL(this.#running.url).port);
   }

@@ -57,6 +57,12 @@ interface RunOptions {
 export const canopy = (args: readonly string[], options?: RunOptions): Promise<Finished> =>
   run(process.execPath, [ENTRY, ...args], options);
 
+/** Runs `canopy` on a terminal, where somebody types `input`; what the terminal shows. */
+export const onTerminal = (args: readonly string[], input: string): Promise<Finished> => {
+  const command = [process.execPath, ENTRY, ...args].map((word) => `'${word}'`).join(' ');
+  return run('script', ['--quiet', '--return', '--command', command, '/dev/null'], { input });
+};
+
 /** One request by curl: status, header section and body as they came. */
 export async function curl(...args: readonly string[]) {
   const { code, stdout, stderr } = await run('curl', ['-sS', '-i', '--max-time', '20', ...args]);
