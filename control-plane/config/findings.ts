@@ -16,7 +16,7 @@ import type { Addresses } from './addresses.ts';
  * - `no-origin`: the network has no origin that could hold the content
  * - `unknown-group`: no mid-tier is in the group
  */
-const KINDS = {
+export const KINDS = {
   'host-claimed': 'error',
   'host-taken': 'warning',
   'origin-is-ours': 'error',

@@ -45,7 +45,7 @@ test.for<[what: string, entry: JournalEntry, change: Partial<Config>]>([
   [
     'sites change together',
     { type: 'sites.change', change: { put: [site('c'), site('a')], delete: ['b'] } },
-    { sites: [site('a'), site('c'), site('d')] },
+    { sites: [site('a'), site('c'), site('d')], bans: [ban('y', 'd')] },
   ],
   ['a canary is remembered, and changes no site', { type: 'canary.begin', canary }, { canary }],
   [
