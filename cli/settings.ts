@@ -153,6 +153,48 @@ export const originSettings = {
   dir: dir('.canopy/origin'),
   listen: listen(8082),
   admin: admin(8092),
+  store: {
+    schema: z.enum(['disk', 's3']),
+    flag: '--store <kind>',
+    variable: 'CANOPY_STORE',
+    description: 'where content lies: disk (in the directory) or s3 (credentials as for AWS tools)',
+    default: 'disk',
+  },
+  s3Bucket: {
+    schema: z.string().min(1).optional(),
+    flag: '--s3-bucket <name>',
+    variable: 'CANOPY_S3_BUCKET',
+    description: 'the bucket, which must be there',
+  },
+  s3Prefix: {
+    schema: z
+      .string()
+      .regex(/^[^/].*[^/]$|^[^/]$/, 'a prefix without / at its ends')
+      .optional(),
+    flag: '--s3-prefix <prefix>',
+    variable: 'CANOPY_S3_PREFIX',
+    description: "what this origin's keys begin with, of no other origin; its name where left out",
+  },
+  s3Endpoint: {
+    schema: baseUrlSchema.optional(),
+    flag: '--s3-endpoint <url>',
+    variable: 'CANOPY_S3_ENDPOINT',
+    description: 'of a service other than AWS',
+  },
+  s3Region: {
+    schema: z.string().min(1).optional(),
+    flag: '--s3-region <region>',
+    variable: 'CANOPY_S3_REGION',
+    description: 'where the bucket is; what AWS_REGION says where left out',
+  },
+  s3Addressing: {
+    schema: z.enum(['auto', 'path', 'virtual']),
+    flag: '--s3-addressing <style>',
+    variable: 'CANOPY_S3_ADDRESSING',
+    description:
+      'the bucket in the path or in the hostname; auto: in the path if there is an endpoint',
+    default: 'auto',
+  },
 } as const satisfies Settings;
 
 /** `59.91,10.75`: degrees north and east. */

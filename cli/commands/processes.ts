@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { CanopyError, messageOf } from '#core/errors.ts';
 import type { NodeOptions } from '#core/node/process.ts';
+import type { BucketOptions } from '#origin/s3/bucket.ts';
 import { describeConfig, resolveConfig, type Settings, type Values } from '../config.ts';
 import { makeDir, readDocument } from '../document.ts';
 import { runUntilStopped, type Server } from '../lifetime.ts';
@@ -43,7 +44,7 @@ export function addProcesses(program: Command): void {
     originSettings,
     async (values) => {
       const { startOrigin } = await import('#origin/process.ts');
-      return startOrigin(await nodeOptions(values));
+      return startOrigin({ ...(await nodeOptions(values)), bucket: bucketOf(values) });
     },
   );
   addProcess(
@@ -129,7 +130,8 @@ function flagsByKey(settings: Settings, command: Command): Readonly<Record<strin
   );
 }
 
-type NodeValues = Values<typeof originSettings>;
+type NodeValues = Omit<OriginValues, 'store' | `s3${string}`>;
+type OriginValues = Values<typeof originSettings>;
 type CacheValues = Values<typeof midTierSettings>;
 
 async function nodeOptions(values: NodeValues): Promise<NodeOptions> {
@@ -145,6 +147,22 @@ async function nodeOptions(values: NodeValues): Promise<NodeOptions> {
     host: values.listen.host,
     port: values.listen.port,
     admin: values.admin,
+  };
+}
+
+/** Of an origin that stores in one. */
+function bucketOf(values: OriginValues): BucketOptions | undefined {
+  const { store, name, s3Bucket, s3Prefix, s3Endpoint, s3Region, s3Addressing } = values;
+  if (store === 'disk') return undefined;
+  if (s3Bucket === undefined) {
+    throw new CanopyError('invalid-input', '--store s3 needs --s3-bucket');
+  }
+  return {
+    bucket: s3Bucket,
+    prefix: `${s3Prefix ?? name}/`,
+    endpoint: s3Endpoint,
+    region: s3Region,
+    pathStyle: s3Addressing === 'auto' ? s3Endpoint !== undefined : s3Addressing === 'path',
   };
 }
 

@@ -53,6 +53,17 @@ export const originSchema = z.discriminatedUnion('kind', [
   z.strictObject({
     /** The network's own origin, filled by `canopy put`. */
     kind: z.literal('push'),
+    /** What the site may take up at the origin. `null`: as much as there is. */
+    quota: z
+      .strictObject({
+        /** Objects that can be asked for. */
+        maxObjects: z.int().min(0).nullable().default(null),
+        /** Bytes of all contents kept, each counted once. */
+        maxBytes: z.int().min(0).nullable().default(null),
+      })
+      .prefault({}),
+    /** Replaced or deleted versions that are kept of each path; they count as bytes. */
+    keepVersions: z.int().min(0).max(1000).default(0),
   }),
 ]);
 
