@@ -12,6 +12,10 @@ import { NodeStreams } from './api/node-streams.ts';
 import { TokenUse } from './api/token-use.ts';
 import { AuditLog } from './audit.ts';
 import { Enrolments } from './enrolments.ts';
+import { type Resolve, systemResolve } from './config/addresses.ts';
+import { ConfigHistory } from './config/history.ts';
+import { Rollouts } from './config/rollouts.ts';
+import { ConfigVersions } from './config/versions.ts';
 import { Journal } from './journal/journal.ts';
 import { TierKeyRotation } from './keys/rotation.ts';
 import { NodeLeases } from './journal/leases.ts';
@@ -50,6 +54,8 @@ export interface ControlPlaneOptions extends StatePlace {
   /** Secret of the token `admin`; replaces the one it had. */
   readonly adminToken?: string;
   readonly log?: Logger;
+  /** Finds addresses of origins, to see whether they are nodes; by default the system's resolver. */
+  readonly resolve?: Resolve;
 }
 
 export interface RunningControlPlane {
@@ -100,19 +106,26 @@ export async function startControlPlane(
       rate: options.tokenRate ?? TOKEN_RATE,
     });
     const audit = new AuditLog(store.records, log);
+    const history = new ConfigHistory(store.records);
+    const resolve = options.resolve ?? systemResolve;
+    const versions = new ConfigVersions({ history, journal, clock, resolve });
+    const rollouts = await Rollouts.open({ history, versions, journal, leases, clock, log });
     const tierKeyRotation = new TierKeyRotation({ journal, leases, clock, log });
     const services = {
       access,
       audit,
       enrolments: new Enrolments({ store, journal, clock }),
       clock,
+      history,
       journal,
       leases,
       purges,
+      rollouts,
       store,
       streams,
       tierKeyRotation,
       tokenUse,
+      versions,
     };
     const requests = new ApiCounters();
     const app = buildApp(services, {
@@ -151,6 +164,7 @@ export async function startControlPlane(
       streams.endAll();
       purges.close();
       tierKeyRotation.close();
+      rollouts.close();
       await app.close();
       await store.close();
       await admin.close();

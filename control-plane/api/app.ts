@@ -5,7 +5,9 @@ import { Ids } from '../ids.ts';
 import type { KeyPair } from '../tls.ts';
 import { auditRoutes, keepAudit } from './audit.ts';
 import { backupRoutes } from './backup.ts';
+import { configRoutes } from './config.ts';
 import type { ApiCounters } from './counters.ts';
+import { explainRoutes } from './explain.ts';
 import { journalRoutes } from './journal.ts';
 import { networkRoutes } from './network.ts';
 import { nodeLinkRoutes } from './node-link.ts';
@@ -17,8 +19,10 @@ import { contentInTime } from './patience.ts';
 import { notFound, refuseConnection, sendProblem } from './problem.ts';
 import { purgeRoutes } from './purges.ts';
 import { checkedBy, type Declaration } from './route.ts';
+import { routingRoutes } from './routing.ts';
 import type { Services } from './services.ts';
 import { siteRoutes } from './sites.ts';
+import { standingRoutes } from './standings.ts';
 import { tokenRoutes } from './tokens.ts';
 
 const BODY_LIMIT_BYTES = 1024 * 1024;
@@ -79,12 +83,16 @@ export function buildApp(services: Services, options: AppOptions): FastifyInstan
     journalRoutes,
     networkRoutes,
     siteRoutes,
+    configRoutes,
     nodeRoutes,
     tokenRoutes,
     auditRoutes,
     enrolmentRoutes,
     purgeRoutes,
     backupRoutes,
+    routingRoutes,
+    explainRoutes,
+    standingRoutes,
   ]) {
     routes(app, services);
   }

@@ -3,6 +3,7 @@ import type { JournalEvent } from '#core/contract/event.ts';
 import type { ErrorCode } from '#core/errors.ts';
 import { TokenBucket } from '#core/token-bucket.ts';
 import { auditEntrySchema } from '../audit.ts';
+import type { ConfigVersion } from '../config/version.ts';
 import { pageFrom, pageOf, pageQuerySchema } from './pages.ts';
 import { route } from './route.ts';
 import type { Services } from './services.ts';
@@ -19,10 +20,19 @@ declare module 'fastify' {
 /** Says for the audit log which events a request wrote. @returns the sequence of the last, if there is one */
 export function wrote(
   request: FastifyRequest,
-  events: readonly JournalEvent[],
+  events: readonly Pick<JournalEvent, 'sequence'>[],
 ): number | undefined {
   request.sequences = events.map(({ sequence }) => sequence);
   return request.sequences.at(-1);
+}
+
+/** The same of a version of the sites. */
+export function wroteVersion(
+  request: FastifyRequest,
+  version: Pick<ConfigVersion, 'sequence' | 'appliedSequence'> | undefined,
+): number | undefined {
+  if (version === undefined) return undefined;
+  return wrote(request, [{ sequence: version.appliedSequence ?? version.sequence }]);
 }
 
 /** Entries about those who are nobody: so many, lest they drive all others out. */
@@ -62,7 +72,8 @@ export function keepAudit(app: FastifyInstance, { audit, clock }: Services): voi
 function isAudited({ method, routeOptions }: FastifyRequest): boolean {
   const { declaration } = routeOptions.config;
   if (declaration === undefined || declaration.admits.who === 'node') return false;
-  return declaration.revealing === true || (method !== 'GET' && method !== 'HEAD');
+  if (method === 'GET' || method === 'HEAD') return declaration.revealing === true;
+  return declaration.changesNothing !== true;
 }
 
 export function auditRoutes(app: FastifyInstance, { access, audit }: Services): void {

@@ -16,7 +16,7 @@ const resumeSchema = z.strictObject({ after: z.coerce.number().pipe(sequenceSche
 
 /** What nodes talk to; a credential tells which node it is. */
 export function nodeLinkRoutes(app: FastifyInstance, services: Services): void {
-  const { access, leases, purges, streams } = services;
+  const { access, leases, purges, rollouts, streams } = services;
   const admits = access.toNode();
 
   route(
@@ -60,7 +60,9 @@ export function nodeLinkRoutes(app: FastifyInstance, services: Services): void {
       answers: { 204: null },
     },
     async (request, reply) => {
-      await purges.acknowledge(nodeOf(request), request.body);
+      const node = nodeOf(request);
+      await rollouts.refused(node.name, request.body.refusals);
+      await purges.acknowledge(node, request.body);
       return reply.code(204).send();
     },
   );
@@ -94,8 +96,10 @@ export function nodeLinkRoutes(app: FastifyInstance, services: Services): void {
       answers: { 200: leaseSchema },
     },
     async (request) => {
+      const node = nodeOf(request);
       const heartbeat = request.body;
-      if (await leases.heartbeat(nodeOf(request), heartbeat)) return { leaseMs: leases.leaseMs };
+      await rollouts.refused(node.name, heartbeat.refusals);
+      if (await leases.heartbeat(node, heartbeat)) return { leaseMs: leases.leaseMs };
       throw new CanopyError(
         'unavailable',
         `No lease at fence ${heartbeat.fence}: a later purge is complete without this node`,

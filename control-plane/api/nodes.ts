@@ -189,6 +189,7 @@ function statusOf(
             version: heartbeat.version,
             load: heartbeat.load,
             parents: [...heartbeat.parents],
+            refusals: [...heartbeat.refusals],
             at: heartbeat.at,
           },
   };

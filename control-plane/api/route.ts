@@ -35,6 +35,8 @@ export interface Declaration {
   readonly conditional?: boolean;
   /** A reading that the audit log keeps, for it gives secrets away. */
   readonly revealing?: boolean;
+  /** A question that is too long for a query; the audit log does not keep it. */
+  readonly changesNothing?: boolean;
   /** Default 1 MiB. */
   readonly bodyLimitBytes?: number;
 }

@@ -1,14 +1,14 @@
-import type { FastifyInstance } from 'fastify';
-import { isDeepStrictEqual } from 'node:util';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { z } from 'zod';
-import type { Config } from '#core/contract/event.ts';
 import { nameSchema, sequenceSchema } from '#core/contract/names.ts';
 import { type Site, siteSchema } from '#core/contract/site.ts';
 import { CanopyError } from '#core/errors.ts';
-import type { Change } from '../journal/journal.ts';
+import { changeSites } from '#core/node/config.ts';
+import { type Finding, findingSchema } from '../config/findings.ts';
 import { mayReach } from './access.ts';
-import { wrote } from './audit.ts';
+import { wroteVersion } from './audit.ts';
 import { catchUpFor, entityTagOf, requireUnchanged, sendTagged } from './conditions.ts';
+import { authorOf, reasonSchema } from './config.ts';
 import { withName } from './named.ts';
 import { pageByName, pageOf, pageQuerySchema } from './pages.ts';
 import { route } from './route.ts';
@@ -16,10 +16,23 @@ import type { Services } from './services.ts';
 
 const params = z.strictObject({ site: nameSchema });
 
+/** Why, for the history. */
+const query = z.strictObject({ reason: reasonSchema.optional() });
+
 /** As it is written: the name may be left to the path. */
 const siteBodySchema = siteSchema.partial({ name: true }).meta({ title: 'site' });
 
-export function siteRoutes(app: FastifyInstance, { access, journal }: Services): void {
+/** `version`: that of the sites which it made; `null`: nothing was changed. */
+const changedSchema = z.strictObject({
+  sequence: sequenceSchema,
+  version: z.int().min(1).nullable(),
+});
+const siteAnswerSchema = changedSchema.extend({
+  site: siteSchema,
+  findings: z.array(findingSchema),
+});
+
+export function siteRoutes(app: FastifyInstance, { access, journal, versions }: Services): void {
   route(
     app,
     {
@@ -50,10 +63,9 @@ export function siteRoutes(app: FastifyInstance, { access, journal }: Services):
       conditional: true,
     },
     async (request, reply) =>
-      sendTagged(request, reply, findSite(journal.config, request.params.site)),
+      sendTagged(request, reply, findSite(journal.config.sites, request.params.site)),
   );
 
-  const siteAnswer = z.strictObject({ site: siteSchema, sequence: sequenceSchema });
   route(
     app,
     {
@@ -63,8 +75,9 @@ export function siteRoutes(app: FastifyInstance, { access, journal }: Services):
       summary: 'Create or replace a site',
       admits: access.toSites('configure'),
       params,
+      query,
       body: siteBodySchema,
-      answers: { 200: siteAnswer, 201: siteAnswer },
+      answers: { 200: siteAnswerSchema, 201: siteAnswerSchema },
       errors: ['conflict'],
       conditional: true,
     },
@@ -72,14 +85,20 @@ export function siteRoutes(app: FastifyInstance, { access, journal }: Services):
       const site = withName('site', request.params.site, request.body);
       let created = false;
       await catchUpFor(request, journal);
-      const events = await journal.change((config) => {
-        const present = config.sites.find(({ name }) => name === site.name);
-        requireUnchanged(request, present);
-        created = present === undefined;
-        return planSitePut(config, site);
+      const { findings, version } = await versions.propose({
+        author: authorOf(request),
+        reason: request.query.reason,
+        plan: (sites) => {
+          const present = sites.find(({ name }) => name === site.name);
+          requireUnchanged(request, present);
+          created = present === undefined;
+          return changeSites(sites, { put: [site], delete: [] });
+        },
+        check: (found) => requireOwnHosts(request, found),
       });
       reply.code(created ? 201 : 200).header('etag', entityTagOf(site));
-      return { site, sequence: wrote(request, events) ?? journal.config.sequence };
+      const sequence = wroteVersion(request, version) ?? journal.config.sequence;
+      return { site, sequence, version: version?.number ?? null, findings: [...findings] };
     },
   );
 
@@ -92,39 +111,37 @@ export function siteRoutes(app: FastifyInstance, { access, journal }: Services):
       summary: 'Stop serving a site',
       admits: access.toSites('configure'),
       params,
-      answers: { 200: z.strictObject({ sequence: sequenceSchema }) },
+      query,
+      answers: { 200: changedSchema },
+      errors: ['conflict'],
       conditional: true,
     },
     async (request) => {
       const { site: name } = request.params;
       await catchUpFor(request, journal);
-      const events = await journal.change((config) => {
-        requireUnchanged(request, findSite(config, name));
-        return { entries: [{ type: 'site.delete', name }] };
+      const { version } = await versions.propose({
+        author: authorOf(request),
+        reason: request.query.reason,
+        plan: (sites) => {
+          requireUnchanged(request, findSite(sites, name));
+          return changeSites(sites, { put: [], delete: [name] });
+        },
       });
-      return { sequence: wrote(request, events) };
+      const sequence = wroteVersion(request, version) ?? journal.config.sequence;
+      return { sequence, version: version?.number ?? null };
     },
   );
 }
 
-/** @throws CanopyError `conflict` if another site claims one of the hosts */
-function planSitePut(config: Config, site: Site): Change {
-  const claimed = new Set(site.hosts);
-  for (const other of config.sites) {
-    const host = other.name === site.name ? undefined : other.hosts.find((h) => claimed.has(h));
-    if (host !== undefined) {
-      throw new CanopyError(
-        'conflict',
-        `Host "${host}" of site "${site.name}" is claimed by site "${other.name}"`,
-      );
-    }
-  }
-  const present = config.sites.find(({ name }) => name === site.name);
-  return { entries: isDeepStrictEqual(present, site) ? [] : [{ type: 'site.put', site }] };
+/** @throws CanopyError `forbidden` if a token of some sites only would take hosts from others */
+function requireOwnHosts({ token }: FastifyRequest, findings: readonly Finding[]): void {
+  const taken = findings.find(({ kind }) => kind === 'host-taken');
+  if (taken === undefined || token?.sites === null) return;
+  throw new CanopyError('forbidden', `${taken.message}; this concerns the whole network`);
 }
 
-function findSite(config: Config, name: string): Site {
-  const site = config.sites.find((candidate) => candidate.name === name);
+function findSite(sites: readonly Site[], name: string): Site {
+  const site = sites.find((candidate) => candidate.name === name);
   if (site === undefined) throw new CanopyError('not-found', `There is no site "${name}"`);
   return site;
 }

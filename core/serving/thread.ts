@@ -2,6 +2,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import type { Changed } from '#core/cache/engine.ts';
 import { systemClock } from '#core/clock.ts';
 import { CanopyError, messageOf } from '#core/errors.ts';
+import { countryOf } from '#core/geography/country-of.ts';
 import { applyEvent } from '#core/node/config.ts';
 import { NodeLease } from '#core/node/lease.ts';
 import { Samples } from '#core/telemetry/samples.ts';
@@ -31,7 +32,7 @@ export function runThread(handle: (node: TierNode, exchange: Exchange) => Promis
       telling.set(id, resolve);
       send({ type: 'changed', id, changed });
     });
-  const node = new TierNode({ ...place, clock, lease, tellThreads });
+  const node = new TierNode({ ...place, clock, lease, countryOf, tellThreads });
   node.siblings.sit(slot);
   let listener: Listener | undefined;
 
@@ -76,8 +77,8 @@ export function runThread(handle: (node: TierNode, exchange: Exchange) => Promis
         break;
       }
       case 'event': {
-        const { id, event } = message;
-        const report = node.apply(applyEvent(node.config, event), event, false);
+        const { id, event, reset } = message;
+        const report = node.apply(applyEvent(node.config, event), event, reset);
         send({ type: 'applied', id, report });
         break;
       }

@@ -1,5 +1,6 @@
 import type { Cancel, Clock } from '#core/clock.ts';
 import type { Config } from '#core/contract/event.ts';
+import type { Node } from '#core/contract/node.ts';
 import type { HealthCheck, PullOrigin, Site } from '#core/contract/site.ts';
 import type { Fields } from '#core/http/fields.ts';
 import { Agents } from './agents.ts';
@@ -46,6 +47,13 @@ const NODE_CHECK: HealthCheck = {
   rise: 2,
   fall: 2,
 };
+
+/** How a router checks an edge. */
+export const checkOfEdge = ({ name, url }: Node): ParentCheck => ({
+  ...NODE_CHECK,
+  parent: { name, url, tier: 'edge' },
+  host: new URL(url).host,
+});
 
 /** What a node checks: the nodes that it may ask, and servers where a site wants that and no mid-tier does it. */
 export function checksFor(config: Config, asking: Asking): readonly ParentCheck[] {

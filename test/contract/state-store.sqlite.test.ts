@@ -95,6 +95,7 @@ describe('openSqliteState', () => {
       DROP INDEX tokens_by_previous;
       ALTER TABLE tokens DROP COLUMN previous;
       INSERT INTO tokens VALUES ('old', x'0102', '{"name":"old","scopes":["read"],"sites":null,"createdAt":1}');
+      ALTER TABLE head DROP COLUMN canary;
       ${steps}
       PRAGMA user_version = ${version};
     `);

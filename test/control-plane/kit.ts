@@ -52,6 +52,8 @@ interface TestOptions {
   readonly redisUrl?: string;
   readonly clock?: FakeClock;
   readonly tokenRate?: Rate;
+  /** In place of DNS, which tests do not ask: addresses by name. */
+  readonly addresses?: Readonly<Record<string, readonly string[]>>;
 }
 
 let declared: Promise<DeclaredAnswers> | undefined;
@@ -62,14 +64,19 @@ export class TestControlPlane {
   readonly redisUrl: string | undefined;
   readonly clock: FakeClock;
   readonly #tokenRate: Rate | undefined;
+  readonly #addresses: Readonly<Record<string, readonly string[]>>;
   #running: RunningControlPlane | undefined;
   #port = 0;
 
-  constructor(dir: string, { redisUrl, clock = new FakeClock(), tokenRate }: TestOptions = {}) {
+  constructor(
+    dir: string,
+    { redisUrl, clock = new FakeClock(), tokenRate, addresses = {} }: TestOptions = {},
+  ) {
     this.#tokenRate = tokenRate;
     this.dir = dir;
     this.redisUrl = redisUrl;
     this.clock = clock;
+    this.#addresses = addresses;
   }
 
   static async start(options?: TestOptions): Promise<TestControlPlane> {
@@ -87,7 +94,16 @@ export class TestControlPlane {
       ...(redisUrl !== undefined && { redisUrl }),
       ...(this.#tokenRate !== undefined && { tokenRate: this.#tokenRate }),
     };
-    const at = { ...place, clock, log: silent, host: '127.0.0.1', port: this.#port, admin: ADMIN };
+    const resolve = async (name: string) => this.#addresses[name] ?? [];
+    const at = {
+      ...place,
+      clock,
+      resolve,
+      log: silent,
+      host: '127.0.0.1',
+      port: this.#port,
+      admin: ADMIN,
+    };
     this.#running = await startControlPlane({ ...at, adminToken: 'admin-token' });
     this.#port = Number(new URL(this.#running.url).port);
   }
