@@ -1,9 +1,11 @@
 import type { Clock } from '#core/clock.ts';
 import type { PurgeOrder } from '#core/contract/event.ts';
 import type { PurgeReport } from '#core/contract/report.ts';
+import type { ByteRange } from '#core/http/ranges.ts';
 import { type ClientRequest, readRequest } from '#core/http/request.ts';
 import type { Fields } from '#core/http/fields.ts';
 import { FillCounters } from '#core/telemetry/fill-counters.ts';
+import type { UpstreamResponse } from '#core/tree/attempt.ts';
 import type { Tree } from '#core/tree/tree.ts';
 import { Backoffs } from './backoffs.ts';
 import { clientDirectives } from './client-directives.ts';
@@ -17,11 +19,12 @@ import { Marks } from './marks.ts';
 import { type StoredObject, suffices, suitsRequest } from './object.ts';
 import { decide, type Decision, type DecisionInput } from './policy/decide.ts';
 import { jitter } from './policy/jitter.ts';
+import { rangeRequest } from './range-request.ts';
 import { Receiver } from './receiver.ts';
 import type { ServedSite } from './served-site.ts';
 import type { SpillRoom } from './spill-room.ts';
 import { Slices } from './slices/slices.ts';
-import type { ObjectStore, PurgeMark, Volume } from './store.ts';
+import type { PurgeMark, Store, Volume } from './store.ts';
 
 /** A request at the cache, with all that was settled about it on the way there. */
 export interface Lookup {
@@ -70,7 +73,7 @@ export interface EngineOptions {
   /** Resolves when the other threads of the node have forgotten, too; left out: there are none. */
   readonly tellThreads?: ((changed: Changed) => Promise<void>) | undefined;
   readonly clock: Clock;
-  readonly store: ObjectStore;
+  readonly store: Store;
   readonly tree: Tree;
   /** Whom fills ask in place of the tree. */
   readonly source?: FillSource;
@@ -88,6 +91,7 @@ export class CacheEngine {
   readonly filler: Filler;
   readonly slices: Slices;
   readonly #options: EngineOptions;
+  readonly #source: FillSource;
   readonly #fills = new FillTable();
   readonly #hitForMiss: HitForMiss;
   readonly #refreshFailing: Backoffs;
@@ -112,6 +116,7 @@ export class CacheEngine {
       isHome: () => true,
       threads: 1,
     };
+    this.#source = source;
     this.slices = new Slices({ clock: options.clock, store, source, tree, fence: this.fence });
     this.#changed = new Marks(options.clock);
     this.#budget = new FillBudget(options.fillBytes ?? Infinity);
@@ -140,7 +145,7 @@ export class CacheEngine {
     });
   }
 
-  get store(): ObjectStore {
+  get store(): Store {
     return this.#options.store;
   }
   get tree(): Tree {
@@ -209,6 +214,11 @@ export class CacheEngine {
     const before = fromTier || this.#demand.has(key);
     this.#demand.set(key, DEMAND_MS);
     return before && !this.#ahead.has(key);
+  }
+
+  /** Asks for some bytes of just the version that is stored. @throws CanopyError where no parent answers */
+  fetchRange(object: StoredObject, range: ByteRange, lookup: Lookup): Promise<UpstreamResponse> {
+    return this.#source.fetch(lookup, rangeRequest(object, range, lookup, this.fence.sequence));
   }
 
   /** Has the other threads of the node `invalidate` the same. */

@@ -1,5 +1,6 @@
 import type { PurgeMark } from './store.ts';
 import type { FillingBody } from './filling-body.ts';
+import type { Body } from './body.ts';
 import type { Manifest, PartialObject, StoredObject } from './object.ts';
 import type { StoredState } from './policy/decide.ts';
 import type { Storability } from './policy/storability.ts';
@@ -36,7 +37,7 @@ export type FillResult =
   /** A part, stored as such. */
   | {
       readonly kind: 'part';
-      readonly object: PartialObject;
+      readonly object: PartialObject<Body>;
       /** What the parent answered, for whoever asked for just that. */
       readonly status: number;
       readonly fields: Fields;

@@ -1,27 +1,34 @@
 import { type Fields, fieldValue, hasField, withoutFields } from '#core/http/fields.ts';
 import type { UpstreamResponse } from '#core/tree/attempt.ts';
+import type { Body } from './body.ts';
 import { resuming } from '#core/tree/resume.ts';
 import { isTierField } from '#core/tree/tier-fields.ts';
 import type { Lookup } from './engine.ts';
 import type { Fence } from './fence.ts';
 import type { Fill, FillResult } from './fill.ts';
-import { isPartial, type PartialObject, type StoredObject, suitsRequest } from './object.ts';
+import {
+  contentOf,
+  type HeldObject,
+  isPartial,
+  type PartialObject,
+  suitsRequest,
+} from './object.ts';
 import { initialAgeMs } from './policy/freshness.ts';
 import { completedFields, restOf } from './policy/partial.ts';
 import { responseFacts } from './policy/response.ts';
 import { type ContentRange, contentRange, fieldsOfWhole } from './policy/slicing.ts';
 import { storability } from './policy/storability.ts';
-import type { ObjectStore } from './store.ts';
-import { storedResponse } from './stored-response.ts';
+import type { Store } from './store.ts';
+import { keepingFor, storedResponse } from './stored-response.ts';
 
 /** Bytes of a part that is received whole before it is answered with. */
 export const MAX_PART_BYTES = 64 * 1024;
 
 /** Objects of which a part is stored, RFC 9111 §3.3. The rest is asked for once it is wanted. */
 export class Parts {
-  readonly #options: { readonly store: ObjectStore; readonly fence: Fence };
+  readonly #options: { readonly store: Store; readonly fence: Fence };
 
-  constructor(options: { readonly store: ObjectStore; readonly fence: Fence }) {
+  constructor(options: { readonly store: Store; readonly fence: Fence }) {
     this.#options = options;
   }
 
@@ -52,8 +59,8 @@ export class Parts {
     const content = exactly(rest.range, response.body);
     const body =
       rest.range.start > 0
-        ? joined(stored.body.chunks, content)
-        : joined(content, stored.body.chunks);
+        ? joined(contentOf(stored.body), content)
+        : joined(content, contentOf(stored.body));
     // Should the rest break off, it is continued as any other answer.
     return resuming({ ...response, status: 200, fields, body }, fetch);
   }
@@ -86,7 +93,9 @@ export class Parts {
     const ageMs = initialAgeMs(facts, requestedAt, receivedAt);
     const about = { fields: whole, facts, initialAgeMs: ageMs, receivedAt };
     const object = partial(storedResponse(fill, about, chunks), range.start, range.size);
-    if (fill.purge?.mode !== 'hard') this.#options.store.put(object, cache.maxVariants);
+    if (fill.purge?.mode !== 'hard') {
+      await this.#options.store.put(object, keepingFor(object, cache, response));
+    }
     const cacheStatus = fieldValue(fields, 'cache-status');
     return { kind: 'part', object, status, fields, cacheStatus };
   }
@@ -110,7 +119,7 @@ export class Parts {
 }
 
 /** @param start where its bytes begin @param size of the whole */
-const partial = (object: StoredObject, start: number, size: number): PartialObject => ({
+const partial = (object: HeldObject, start: number, size: number): PartialObject<Body> => ({
   ...object,
   part: { start, end: start + object.body.size - 1, size },
 });

@@ -50,7 +50,7 @@ export class DiskStore implements Store {
     this.#keeper = new KeeperLink(port);
   }
 
-  lookup(key: string): readonly StoredObject<StoredBody>[] {
+  lookup(key: string): readonly StoredObject[] {
     const { slot } = this.#place;
     this.#shared.count(slot, 'lookups');
     const hash = keyHash(key);
@@ -66,10 +66,7 @@ export class DiskStore implements Store {
    * An object found here before may be put with other fields and the body it had, which stays where
    * it is as long as some variant has it.
    */
-  put(
-    object: StoredObject<StoredBody>,
-    keeping: Keeping | number = {},
-  ): boolean | Promise<boolean> {
+  put(object: StoredObject, keeping: Keeping | number = {}): boolean | Promise<boolean> {
     const how = typeof keeping === 'number' ? { maxVariants: keeping } : keeping;
     const { body, ...head } = object;
     if (body instanceof FileBody) {
@@ -102,6 +99,10 @@ export class DiskStore implements Store {
       syncFiles,
       onRefused: () => void this.#refused(),
     });
+  }
+
+  release(): void {
+    // Nothing is in memory.
   }
 
   drop({ key, selector }: Pick<StoredObject, 'key' | 'selector'>): void {
@@ -165,7 +166,7 @@ export class DiskStore implements Store {
     return this.#keeper.settled();
   }
 
-  async sweep(isPurged: (object: StoredObject<StoredBody>) => boolean): Promise<void> {
+  async sweep(isPurged: (object: StoredObject) => boolean): Promise<void> {
     let last = -1;
     for (;;) {
       this.#refresh();
@@ -209,6 +210,7 @@ export class DiskStore implements Store {
           purged: total('purged'),
           replaced: total('replaced'),
           variants: total('variants'),
+          released: total('released'),
           damaged: total('damaged'),
         },
         evictedBytes: total('evictedBytes'),
@@ -243,11 +245,11 @@ export class DiskStore implements Store {
     }
   }
 
-  #objects(record: KeyRecord): StoredObject<StoredBody>[] {
+  #objects(record: KeyRecord): StoredObject[] {
     return record.variants.map((variant) => this.#object(record, variant));
   }
 
-  #object(record: KeyRecord, variant: Variant): StoredObject<StoredBody> {
+  #object(record: KeyRecord, variant: Variant): StoredObject {
     const { at: _at, ...head } = variant;
     const { key, site } = record;
     // JSON leaves out what is undefined.
@@ -257,9 +259,10 @@ export class DiskStore implements Store {
 
   #body(record: KeyRecord, variant: Variant): StoredBody {
     const { size, file } = variant.at;
+    if (size === 0) return Body.empty;
     if (file === undefined) {
       const body = record.bodies[record.variants.indexOf(variant)];
-      return body === undefined || size === 0 ? Body.empty : new Body([body]);
+      return body === undefined ? Body.empty : new Body([body]);
     }
     return new FileBody(file, size, this.#files, {
       damaged: () => {

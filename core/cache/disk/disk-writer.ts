@@ -40,6 +40,7 @@ interface OpenFile {
 
 /** One object on its way to disk: its content into a file, or into the index where it stays small. */
 export class DiskWriter implements Writer {
+  readonly holdsAll = false;
   readonly #options: DiskWriterOptions;
   #held: Buffer[] = [];
   #heldBytes = 0;
@@ -92,7 +93,8 @@ export class DiskWriter implements Writer {
 
   #isSmall(): boolean {
     const { expectedBytes = 0, mayInline } = this.#options;
-    return mayInline && Math.max(this.#size, expectedBytes) <= INLINE_BYTES;
+    const bytes = Math.max(this.#size, expectedBytes);
+    return bytes === 0 || (mayInline && bytes <= INLINE_BYTES);
   }
 
   /** Writes out what is held, behind what is being written. */

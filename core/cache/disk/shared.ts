@@ -12,6 +12,7 @@ const COUNTERS = [
   'purged',
   'replaced',
   'variants',
+  'released',
   'damaged',
 ] as const;
 export type Counter = (typeof COUNTERS)[number];

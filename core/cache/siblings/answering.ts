@@ -47,8 +47,8 @@ export class Answering {
         this.#send({ type: 'refused', id });
         return;
       }
-      const { status, fields, asOf, content } = answer;
-      this.#send({ type: 'answer', id, status, fields, asOf });
+      const { status, fields, asOf, sliced, content } = answer;
+      this.#send({ type: 'answer', id, status, fields, asOf, sliced });
       await this.#sendContent(content);
       if (!signal.aborted) this.#send({ type: 'end', id });
     } catch (error) {

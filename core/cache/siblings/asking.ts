@@ -1,3 +1,4 @@
+import type { Sliced } from '#core/cache/object.ts';
 import { CanopyError, type ErrorCode } from '#core/errors.ts';
 import type { Fields } from '#core/http/fields.ts';
 import { SIBLING_WINDOW_BYTES, type SiblingMessage } from './messages.ts';
@@ -12,6 +13,7 @@ export interface SiblingAnswer {
   readonly status: number;
   readonly fields: Fields;
   readonly asOf: number;
+  readonly sliced: Sliced | undefined;
   readonly body: AsyncIterable<Buffer>;
 }
 
@@ -52,8 +54,8 @@ export class Asking {
         this.#onInterim(message.status, message.fields);
         break;
       case 'answer': {
-        const { status, fields, asOf } = message;
-        this.#answer.resolve({ status, fields, asOf, body: this.#body() });
+        const { status, fields, asOf, sliced } = message;
+        this.#answer.resolve({ status, fields, asOf, sliced, body: this.#body() });
         break;
       }
       case 'content':

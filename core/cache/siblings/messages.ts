@@ -1,4 +1,5 @@
 import type { Lookup } from '#core/cache/engine.ts';
+import type { Sliced } from '#core/cache/object.ts';
 import type { ErrorCode } from '#core/errors.ts';
 import type { Fields } from '#core/http/fields.ts';
 import type { Parent } from '#core/tree/parents.ts';
@@ -33,6 +34,8 @@ export type SiblingMessage =
       readonly fields: Fields;
       /** The fence up to which the content has heeded every purge. */
       readonly asOf: number;
+      /** The slices that it comes from, of which the asking thread finds some on disk. */
+      readonly sliced: Sliced | undefined;
     }
   | { readonly type: 'content'; readonly id: number; readonly chunk: Uint8Array }
   | { readonly type: 'end'; readonly id: number }

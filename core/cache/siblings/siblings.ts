@@ -100,7 +100,7 @@ export class Siblings {
       request.onInterim?.(status, fields),
     );
     const cancel: Cancel = clock.after(lookup.site.cache.waitTimeoutMs, () => asking.giveUp());
-    const { status, fields, asOf, body } = await asking.answer.finally(cancel);
+    const { status, fields, asOf, sliced, body } = await asking.answer.finally(cancel);
     const response: UpstreamResponse = {
       parent: SIBLING,
       status,
@@ -110,6 +110,7 @@ export class Siblings {
         String(asOf),
       ],
       body,
+      sliced,
       discard: () => asking.discard(),
       requestedAt,
       receivedAt: clock.now(),

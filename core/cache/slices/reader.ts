@@ -3,6 +3,7 @@ import { CanopyError } from '#core/errors.ts';
 import type { ByteRange } from '#core/http/ranges.ts';
 import type { Lookup } from '#core/cache/engine.ts';
 import type { Manifest } from '#core/cache/object.ts';
+import { FileBody } from '#core/cache/disk/file-body.ts';
 import { FillingSlice } from './filling-slice.ts';
 import type { Slices } from './slices.ts';
 
@@ -26,6 +27,10 @@ export class SliceReader implements AsyncIterableIterator<Buffer> {
   #offset: number;
   /** A slice that only its readers hold, for it is not to be stored. */
   #held: FillingSlice | undefined;
+  /** The slice on disk that it reads. */
+  #file: { readonly index: number; readonly body: FileBody } | undefined;
+  /** The slice whose file cannot be read. */
+  #unreadable = -1;
   #first: Buffer | undefined;
   #readAheadOf = -1;
   #hasLeft = false;
@@ -90,8 +95,10 @@ export class SliceReader implements AsyncIterableIterator<Buffer> {
     try {
       for (let fetches = 0; !this.#hasLeft && this.#offset <= this.#end;) {
         const within = this.#offset % this.manifest.sliced.sliceBytes;
-        const piece =
-          this.#held?.from(within) ?? this.#slices.stored(this.manifest, this.index)?.from(within);
+        const found = this.#held?.from(within) ?? this.#fromStore(within);
+        // In memory it is there at once, so that what is not is known to be still under way.
+        const piece = found instanceof Promise ? await found : found;
+        if (this.#hasLeft) break;
         if (piece !== undefined) return this.#advance(piece);
         if (this.#held?.end instanceof Error) throw this.#held.end;
         let source = this.#slices.underWay(this.manifest, this.index);
@@ -113,6 +120,22 @@ export class SliceReader implements AsyncIterableIterator<Buffer> {
     }
   }
 
+  /** What the store has of the slice from there on, at most a piece. */
+  #fromStore(within: number): Buffer | Promise<Buffer | undefined> | undefined {
+    const { index } = this;
+    if (index === this.#unreadable) return undefined;
+    const body =
+      this.#file?.index === index ? this.#file.body : this.#slices.stored(this.manifest, index);
+    if (!(body instanceof FileBody)) return body?.from(within);
+    this.#file = { index, body };
+    return body.from(within).catch(() => {
+      // It is fetched again, and held until it is read.
+      this.#file = undefined;
+      this.#unreadable = index;
+      return undefined;
+    });
+  }
+
   #assertStored(): void {
     for (let index = this.index; index <= this.lastIndex; index++) {
       if (this.#slices.stored(this.manifest, index) === undefined) {
@@ -127,7 +150,7 @@ export class SliceReader implements AsyncIterableIterator<Buffer> {
     const wanted = piece.subarray(0, this.#end - this.#offset + 1);
     this.#offset += wanted.length;
     const isKept = this.#slices.isKept(this.manifest);
-    if (isKept || this.index !== index) this.#held = undefined;
+    if ((isKept && index !== this.#unreadable) || this.index !== index) this.#held = undefined;
     if (this.index !== index) this.#slices.passed(this.manifest, index, this.lookup);
     const mayReadAhead = isKept && !this.#onlyIfCached && index < this.lastIndex;
     if (mayReadAhead && this.#readAheadOf !== index) {
@@ -141,6 +164,7 @@ export class SliceReader implements AsyncIterableIterator<Buffer> {
     if (this.#hasLeft) return;
     this.#hasLeft = true;
     this.#held = undefined;
+    this.#file = undefined;
     this.#first = undefined;
     this.#signal.removeEventListener('abort', this.#onAbort);
     this.#slices.leave(this);
