@@ -17,6 +17,8 @@ export interface NetworkOptions {
   readonly workers: number;
   /** Per edge and mid-tier. */
   readonly memoryBytes: number;
+  /** Per edge and mid-tier; left out: none. */
+  readonly diskBytes?: number | undefined;
   readonly site: Site;
   /** Keeps the state in place of `dir`. */
   readonly redisUrl?: string;
@@ -93,7 +95,11 @@ export async function startNetwork(
         ...controlPlanes.map((replica) => replica.url),
         ...(node.tier === 'origin'
           ? []
-          : flags({ workers: options.workers, memory: options.memoryBytes })),
+          : flags({
+              workers: options.workers,
+              memory: options.memoryBytes,
+              disk: options.diskBytes,
+            })),
       ],
       environment: { CANOPY_CREDENTIAL: credentials.get(node.name) ?? '' },
     });
@@ -123,5 +129,7 @@ export async function startNetwork(
   return { site, edges, midTiers, origins, controlPlanes, token: registry.adminToken };
 }
 
-const flags = (values: Readonly<Record<string, string | number>>): string[] =>
-  Object.entries(values).flatMap(([name, value]) => [`--${name}`, `${value}`]);
+const flags = (values: Readonly<Record<string, string | number | undefined>>): string[] =>
+  Object.entries(values).flatMap(([name, value]) =>
+    value === undefined ? [] : [`--${name}`, `${value}`],
+  );

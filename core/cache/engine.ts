@@ -75,6 +75,8 @@ export interface EngineOptions {
   readonly clock: Clock;
   readonly store: Store;
   readonly tree: Tree;
+  /** See `Fence`. */
+  readonly onRaise?: ConstructorParameters<typeof Fence>[0];
   /** Whom fills ask in place of the tree. */
   readonly source?: FillSource;
   readonly lease: { ended(): boolean };
@@ -87,7 +89,7 @@ export interface EngineOptions {
 
 /** The cache of one thread: what is stored, what is being fetched, and what was purged. */
 export class CacheEngine {
-  readonly fence = new Fence();
+  readonly fence: Fence;
   readonly filler: Filler;
   readonly slices: Slices;
   readonly #options: EngineOptions;
@@ -105,6 +107,7 @@ export class CacheEngine {
 
   constructor(options: EngineOptions) {
     this.#options = options;
+    this.fence = new Fence(options.onRaise);
     this.counters = options.counters ?? new FillCounters();
     this.#hitForMiss = new HitForMiss(options.clock);
     this.#refreshFailing = new Backoffs(options.clock);
@@ -270,6 +273,14 @@ export class CacheEngine {
     const mark: PurgeMark = { sequence, mode: 'soft', at: this.#options.clock.now() };
     this.fence.raiseEverything(mark);
     this.#fills.purge(() => true, mark);
+  }
+
+  /** Another journal is followed from now on: how far content has heeded it, nobody knows. */
+  changeJournal(): void {
+    this.#options.store.forgetFences();
+    this.#fills.purge(() => true, { sequence: Infinity, mode: 'hard', at: this.now() });
+    this.fence.restart();
+    this.distrustAll(1);
   }
 
   #sweep(): void {

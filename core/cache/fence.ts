@@ -1,4 +1,5 @@
 import type { PurgeMode } from '#core/contract/event.ts';
+import type { Scope, StoredEpoch } from './disk/durable-fence.ts';
 import type { PurgeMark } from './store.ts';
 
 /** The latest purge of each mode that concerns everything of a site. */
@@ -27,9 +28,15 @@ export interface Verdict {
  * matches and `asOf < S`. Purges of a site raise its epoch and cost the same whatever it holds.
  */
 export class Fence {
+  readonly #onRaise: (scope: Scope, purge: PurgeMark) => void;
   #sequence = 0;
   readonly #sites = new Map<string, Epoch>();
   #everything: Epoch = NO_EPOCH;
+
+  /** @param onRaise told of each epoch that is raised, so that it outlives the process */
+  constructor(onRaise: (scope: Scope, purge: PurgeMark) => void = () => undefined) {
+    this.#onRaise = onRaise;
+  }
 
   /** The last event applied. */
   get sequence(): number {
@@ -42,11 +49,29 @@ export class Fence {
 
   raiseSite(site: string, purge: PurgeMark): void {
     this.#sites.set(site, raised(this.#sites.get(site) ?? NO_EPOCH, purge));
+    this.#onRaise({ kind: 'site', site }, purge);
   }
 
   /** For a node that may have missed purges: all that it holds counts as concerned. */
   raiseEverything(purge: PurgeMark): void {
     this.#everything = raised(this.#everything, purge);
+    this.#onRaise({ kind: 'everything' }, purge);
+  }
+
+  /** Takes over what was known when the process ended, or what other threads know. */
+  restore(sequence: number, epochs: readonly StoredEpoch[]): void {
+    for (const { scope, ...epoch } of epochs) {
+      if (scope.kind === 'site') this.#sites.set(scope.site, epoch);
+      else this.#everything = epoch;
+    }
+    this.advance(sequence);
+  }
+
+  /** Another journal is followed from now on: of its purges nothing is known yet. */
+  restart(): void {
+    this.#sequence = 0;
+    this.#sites.clear();
+    this.#everything = NO_EPOCH;
   }
 
   /** The strongest epoch that concerns `content`. */

@@ -133,6 +133,16 @@ export class MemoryStore implements ObjectStore {
     return volumeOf(hit);
   }
 
+  forgetFences(): void {
+    for (const key of [...this.#variants.keys()]) {
+      this.#writers.fence(key);
+      this.#set(
+        key,
+        this.#peek(key).map((object) => ({ ...object, asOf: 0 })),
+      );
+    }
+  }
+
   async sweep(isPurged: (object: HeldObject) => boolean): Promise<void> {
     let seen = 0;
     const keys = [...this.#variants.keys()];

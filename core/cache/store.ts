@@ -95,6 +95,8 @@ export interface Store<B extends StoredBody = StoredBody> {
    * after a crash either, and is not counted any more.
    */
   settled(): Promise<void>;
+  /** `asOf` of all that is stored counts as 0 from now on: it is of a journal that is not followed any more. */
+  forgetFences(): void;
   /** Drops objects that `isPurged` names, a bounded batch at a time, without counting as use. */
   sweep(isPurged: (object: StoredObject<B>) => boolean): Promise<void>;
   /** All that is stored, or all of one site. */

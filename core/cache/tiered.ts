@@ -25,15 +25,15 @@ const REMEMBERED = 10_000;
 export class TieredStore implements Store {
   readonly #memory: ObjectStore;
   readonly #lasting: Store;
-  readonly #countsLasting: boolean;
+  readonly #tendsLasting: boolean;
   readonly #partial = new Set<string>();
   readonly #foundOnce = new Set<string>();
 
-  /** @param countsLasting of the threads that share the lasting store, one counts what is in it */
-  constructor(memory: ObjectStore, lasting: Store, countsLasting = true) {
+  /** @param tendsLasting of the threads that share the lasting store, one counts and sweeps it */
+  constructor(memory: ObjectStore, lasting: Store, tendsLasting = true) {
     this.#memory = memory;
     this.#lasting = lasting;
-    this.#countsLasting = countsLasting;
+    this.#tendsLasting = tendsLasting;
   }
 
   lookup(key: string): readonly StoredObject[] {
@@ -124,18 +124,24 @@ export class TieredStore implements Store {
     await this.#lasting.settled();
   }
 
+  forgetFences(): void {
+    this.#memory.forgetFences();
+    this.#lasting.forgetFences();
+  }
+
   async sweep(isPurged: (object: StoredObject) => boolean): Promise<void> {
-    await Promise.all([this.#memory.sweep(isPurged), this.#lasting.sweep(isPurged)]);
+    const lasting = this.#tendsLasting ? this.#lasting.sweep(isPurged) : undefined;
+    await Promise.all([this.#memory.sweep(isPurged), lasting]);
   }
 
   /** What is in both counts once, as far as can be told: the greater of the two. */
   volume(site?: string): Volume {
-    if (!this.#countsLasting) return NOTHING;
+    if (!this.#tendsLasting) return NOTHING;
     return greater(this.#memory.volume(site), this.#lasting.volume(site));
   }
 
   stats(): readonly StoreStats[] {
-    return [...this.#memory.stats(), ...(this.#countsLasting ? this.#lasting.stats() : [])];
+    return [...this.#memory.stats(), ...(this.#tendsLasting ? this.#lasting.stats() : [])];
   }
 
   /** Takes into memory what it lacks of a key: what is small at once, larger bodies on second demand. */

@@ -51,6 +51,8 @@ export interface NodeLinkOptions {
     event: JournalEvent | undefined,
     reset: boolean,
   ) => Promise<PurgeReport | undefined>;
+  /** Up to where what outlived the last process has heeded the journal; left out: nothing has outlived it. */
+  readonly heeded?: { readonly journal: string | undefined; readonly sequence: number } | undefined;
   /** What the node has done since it started, for heartbeats. */
   readonly load: () => Load;
   /** The parents that are not well as the node sees them, for heartbeats; by default none. */
@@ -125,7 +127,7 @@ export class NodeLink {
    */
   async start(): Promise<void> {
     await mkdir(this.#options.dir, { recursive: true });
-    const lastGood = await this.#lastGood.read();
+    const lastGood = this.#asHeeded(await this.#lastGood.read());
     if (lastGood !== undefined && (await this.#apply(lastGood, undefined, false))) {
       void this.#goByLastGood();
     }
@@ -173,6 +175,13 @@ export class NodeLink {
     const cancel = this.#options.clock.after(LEAVE_PATIENCE_MS, () => void this.#client.close());
     await this.#client.post('/v1/node/leave', {}).catch((error: unknown) => this.#complain(error));
     cancel();
+  }
+
+  /** The journal is replayed from where all that is stored has heeded it. */
+  #asHeeded(config: Config | undefined): Config | undefined {
+    const { heeded } = this.#options;
+    if (config === undefined || heeded?.journal !== config.journal) return config;
+    return { ...config, sequence: Math.min(config.sequence, heeded.sequence) };
   }
 
   async #goByLastGood(): Promise<void> {

@@ -9,6 +9,7 @@ import {
 } from '#core/contract/report.ts';
 import { CanopyError } from '#core/errors.ts';
 import { Samples } from '#core/telemetry/samples.ts';
+import type { NodeDisk } from './disk/node-disk.ts';
 import type { FromThread, ThreadData, ThreadPlace, ToThread } from './thread-messages.ts';
 
 export interface ThreadsOptions {
@@ -16,6 +17,7 @@ export interface ThreadsOptions {
   readonly module: URL;
   readonly count: number;
   readonly data: ThreadData;
+  readonly disk?: Pick<NodeDisk, 'connect'> | undefined;
   readonly log: {
     error(fields: object, message: string): void;
   };
@@ -57,6 +59,8 @@ export class Threads {
   readonly #options: ThreadsOptions;
   readonly #threads = new Set<Thread>();
   #config: Config | undefined;
+  /** The event that is being heeded, or was last, and the configuration before it. */
+  #latest: { readonly before: Config; readonly event: JournalEvent } | undefined;
   #address: { host: string; port: number } | undefined;
   /** Totals of threads that have died. */
   #past: Load = NO_LOAD;
@@ -77,7 +81,9 @@ export class Threads {
     event: JournalEvent | undefined,
     reset: boolean,
   ): Promise<PurgeReport | undefined> {
+    const before = this.#config;
     this.#config = config;
+    this.#latest = before && event && { before, event };
     const reports = await Promise.all(
       [...this.#threads].map((thread) => this.#send(thread, config, event, reset)),
     );
@@ -147,8 +153,12 @@ export class Threads {
   }
 
   #start(slot: number): Thread {
-    const workerData: ThreadPlace = { ...this.#options.data, slot };
-    const worker = new Worker(this.#options.module, { workerData });
+    const { module, data } = this.#options;
+    // Slot 0 is that of the main thread.
+    const disk = this.#options.disk?.connect(slot + 1);
+    const workerData: ThreadPlace = { ...data, slot, disk };
+    const transferList = disk === undefined ? [] : [disk.port];
+    const worker = new Worker(module, { workerData, transferList });
     const thread: Thread = {
       slot,
       worker,
@@ -210,7 +220,10 @@ export class Threads {
     const thread = this.#start(dead.slot);
     const address = this.#address;
     if (this.#config === undefined) return;
-    void this.#send(thread, this.#config, undefined, false);
+    const latest = this.#latest;
+    void this.#send(thread, latest?.before ?? this.#config, undefined, false);
+    // The others may not have heeded it yet, so that what is on disk tells nothing of it.
+    if (latest !== undefined) void this.#send(thread, this.#config, latest.event, false);
     if (address === undefined) return;
     this.#listen(thread, address.host, address.port).catch((error: unknown) =>
       this.#options.log.error({ err: error }, 'A new thread cannot listen'),

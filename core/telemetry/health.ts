@@ -10,6 +10,8 @@ export type HealthReason =
   | 'lease-ended'
   /** A serving thread has not been heard of for 5 seconds. */
   | 'thread-silent'
+  /** The disk store takes nothing for now, or cannot be used; memory does. */
+  | 'disk-failing'
   /** The control plane cannot read its state. */
   | 'state-unavailable';
 

@@ -11,15 +11,21 @@ import type {
   Volume,
   Writer,
 } from '#core/cache/store.ts';
-import { commitOf, DiskWriter } from './disk-writer.ts';
-import { type Scope, storedEpochs, type StoredEpoch, storedFence } from './durable-fence.ts';
+import { commitOf, DiskWriter, type Start } from './disk-writer.ts';
+import {
+  type Scope,
+  storedEpochs,
+  type StoredEpoch,
+  type StoredFence,
+  storedFence,
+} from './durable-fence.ts';
 import { FileBody } from './file-body.ts';
 import { fileNumber, Files } from './files.ts';
 import { indexFailure } from './health.ts';
 import { IndexDb } from './index-db.ts';
 import { KeeperLink } from './keeper-link.ts';
 import type { DiskPlace, Drop } from './messages.ts';
-import { keyHash, type KeyRecord, shortHash, type Variant } from './record.ts';
+import { asOfIn, keyHash, type KeyRecord, shortHash, type Variant } from './record.ts';
 import { SharedState } from './shared.ts';
 import { isMeant } from './upkeep.ts';
 
@@ -72,7 +78,7 @@ export class DiskStore implements Store {
     if (body instanceof FileBody) {
       if (this.#shared.isRefusing) return this.#refused();
       const at = { size: body.size, file: body.file };
-      return this.#keeper.commit(commitOf(head, at, undefined, how, this.#shared.ticket(), 0));
+      return this.#keeper.commit(commitOf(head, at, undefined, how, this.#start(), 0));
     }
     const writer = this.reserve(object, body.size, how);
     if (writer === undefined) return false;
@@ -91,7 +97,7 @@ export class DiskStore implements Store {
       expectedBytes,
       maxObjectBytes,
       keeping,
-      ticket: this.#shared.ticket(),
+      start: this.#start(),
       mayInline: !this.#shared.isIndexFull,
       keeper: this.#keeper,
       files: this.#files,
@@ -107,7 +113,11 @@ export class DiskStore implements Store {
 
   drop({ key, selector }: Pick<StoredObject, 'key' | 'selector'>): void {
     this.#fence(key);
-    this.#order({ key, which: { kind: 'selector', selector }, reason: 'purged' });
+    this.#order({
+      key,
+      which: { kind: 'selector', selector, era: this.#shared.era },
+      reason: 'purged',
+    });
   }
 
   delete(key: string, prefix = ''): Volume {
@@ -120,7 +130,7 @@ export class DiskStore implements Store {
     const softPurgedAt = mode === 'soft' ? at : undefined;
     return this.#order({
       key,
-      which: { kind: 'before', sequence },
+      which: { kind: 'before', sequence, era: this.#shared.era },
       softPurgedAt,
       reason: 'purged',
     });
@@ -159,11 +169,17 @@ export class DiskStore implements Store {
    * heeded after a crash; as long as the disk fails, not at all.
    * @returns `false`: the store was closed before
    */
-  async advance(sequence: number): Promise<boolean> {
-    if (!(await this.#keeper.settled())) return false;
-    this.#shared.order();
-    this.#keeper.change({ kind: 'advance', sequence });
-    return this.#keeper.settled();
+  advance(sequence: number): Promise<boolean> {
+    return this.#keeper.advance(this.#shared, sequence);
+  }
+
+  /** What is known of the fence, by every thread's doing so far; `undefined`: the store was closed. */
+  recall(): Promise<StoredFence | undefined> {
+    return this.#keeper.recall();
+  }
+
+  forgetFences(): void {
+    // All threads do so at once, when the keeper is told of another journal.
   }
 
   async sweep(isPurged: (object: StoredObject) => boolean): Promise<void> {
@@ -176,8 +192,9 @@ export class DiskStore implements Store {
       for (const id of ids) {
         const record = this.#index.at(id)?.record;
         if (record === undefined) continue;
+        const { era } = this.#shared;
         for (const { key, selector, asOf } of this.#objects(record).filter(isPurged)) {
-          this.#order({ key, which: { kind: 'selector', selector, asOf }, reason: 'purged' });
+          this.#order({ key, which: { kind: 'selector', selector, asOf, era }, reason: 'purged' });
         }
       }
       await this.settled();
@@ -250,11 +267,12 @@ export class DiskStore implements Store {
   }
 
   #object(record: KeyRecord, variant: Variant): StoredObject {
-    const { at: _at, ...head } = variant;
+    const { at: _at, era: _era, ...head } = variant;
     const { key, site } = record;
     // JSON leaves out what is undefined.
     const { softPurgedAt } = variant;
-    return { ...head, softPurgedAt, key, site, body: this.#body(record, variant) };
+    const asOf = asOfIn(variant, this.#shared.era);
+    return { ...head, asOf, softPurgedAt, key, site, body: this.#body(record, variant) };
   }
 
   #body(record: KeyRecord, variant: Variant): StoredBody {
@@ -290,6 +308,10 @@ export class DiskStore implements Store {
     this.#shared.orderHidden(short);
     this.#keeper.change({ kind: 'drop', drop });
     return { objects: meant.length, bytes: meant.reduce((sum, { at }) => sum + at.size, 0) };
+  }
+
+  #start(): Start {
+    return { ticket: this.#shared.ticket(), era: this.#shared.era };
   }
 
   #refused(): false {

@@ -20,7 +20,7 @@ export interface DiskWriterOptions {
   readonly expectedBytes: number | undefined;
   readonly keeping: Keeping;
   readonly maxObjectBytes: number;
-  readonly ticket: number;
+  readonly start: Start;
   /** Small bodies stand in the index. */
   readonly mayInline: boolean;
   readonly keeper: KeeperLink;
@@ -30,6 +30,14 @@ export interface DiskWriterOptions {
   readonly syncFiles: boolean;
   /** Told that there is no room for it. */
   readonly onRefused: () => void;
+}
+
+/** When a write has begun. */
+export interface Start {
+  /** See `SharedState.ticket`. */
+  readonly ticket: number;
+  /** Of the object's `asOf`; see `Variant`. */
+  readonly era: number;
 }
 
 interface OpenFile {
@@ -181,8 +189,8 @@ export class DiskWriter implements Writer {
     at: BodyPlace,
     body: Buffer | undefined,
   ): Promise<boolean> {
-    const { keeper, keeping, ticket } = this.#options;
-    return keeper.commit(commitOf(object, at, body, keeping, ticket, this.#roomBytes));
+    const { keeper, keeping, start } = this.#options;
+    return keeper.commit(commitOf(object, at, body, keeping, start, this.#roomBytes));
   }
 }
 
@@ -191,10 +199,11 @@ export function commitOf(
   at: BodyPlace,
   body: Buffer | undefined,
   { maxVariants = DEFAULT_MAX_VARIANTS, reserved = false, expiresAt = Infinity }: Keeping,
-  ticket: number,
+  { ticket, era }: Start,
   roomBytes: number,
 ): Parameters<KeeperLink['commit']>[0] {
-  const { key, site, ...variant } = object;
+  const { key, site, ...head } = object;
+  const variant = era === 0 ? head : { ...head, era };
   return { key, site, variant, at, body, ticket, maxVariants, reserved, expiresAt, roomBytes };
 }
 

@@ -141,6 +141,9 @@ export class IndexDb {
   set(name: string, value: unknown): void {
     this.#meta.putSync(name, value);
   }
+  remove(name: string): void {
+    this.#meta.removeSync(name);
+  }
   named(prefix: string): { readonly key: string; readonly value: unknown }[] {
     return [...this.#meta.getRange({ start: prefix, end: `${prefix}\uffff` })];
   }
