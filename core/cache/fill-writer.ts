@@ -11,22 +11,36 @@ export class FillWriter {
   #writer: Writer | undefined;
   #isTried = false;
 
-  /** @param size bytes, where known */
-  constructor(store: Store, draft: Draft, keeping: Keeping, size: number | undefined) {
+  /**
+   * @param size bytes, where known
+   * @param isKept whether memory keeps the content until it is whole
+   */
+  constructor(
+    store: Store,
+    draft: Draft,
+    keeping: Keeping,
+    size: number | undefined,
+    isKept: boolean,
+  ) {
     this.#store = store;
     this.#draft = draft;
     this.#keeping = keeping;
-    if (size !== undefined && size > HELD_BYTES) this.#open(size);
+    if (!isKept || (size !== undefined && size > HELD_BYTES)) this.#open(size);
   }
 
   get isOpen(): boolean {
     return this.#writer !== undefined;
   }
 
-  /** Takes the latest piece of `body`. @returns where the disk falls behind, what to wait for before the next */
+  /** Takes the latest piece of `body`. Resolves when the next may come. */
   async take(chunk: Buffer, body: FillingBody): Promise<void> {
-    if (this.#writer !== undefined) return this.#writer.write(chunk);
-    if (this.#isTried || body.size <= HELD_BYTES || !body.kept) return;
+    if (this.#writer !== undefined) await this.#writer.write(chunk);
+    else if (body.size > HELD_BYTES) await this.takeAll(body);
+  }
+
+  /** Takes all that has come, which memory will not keep or is large. */
+  async takeAll(body: FillingBody): Promise<void> {
+    if (this.#isTried || !body.kept) return;
     const writer = this.#open(undefined);
     if (writer === undefined) return;
     for (const piece of [...body.chunks]) await writer.write(piece);

@@ -102,9 +102,9 @@ export class Receiver {
     }
     const ageMs = initialAgeMs(facts, requestedAt, receivedAt);
     const keeping = keepingFor({ facts, initialAgeMs: ageMs, receivedAt }, cache, response);
-    const writer = storable ? new FillWriter(store, fill, keeping, size) : undefined;
     const reservation = new Reservation(this.#options.budget);
     const kept = storable && reservation.cover(size ?? 0);
+    const writer = storable ? new FillWriter(store, fill, keeping, size, kept) : undefined;
     const isStored = kept || writer?.isOpen === true;
     if (storable && !kept) fills.closeToOthers(fill);
     if (storable && !isStored) counters.notKept++;
@@ -223,6 +223,7 @@ export class Receiver {
         }
         await writer?.take(chunk, body);
         if (body.kept && !reservation.cover(body.size)) {
+          await writer?.takeAll(body);
           if (writer?.isOpen !== true) counters.notKept++;
           fills.closeToOthers(fill);
           await letGo(body);

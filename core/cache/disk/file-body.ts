@@ -56,18 +56,6 @@ export class FileBody {
     }
   }
 
-  /** Some bytes from `offset` on, for one who wants to hold nothing of it until the next. @throws BodyLost */
-  async from(offset: number): Promise<Buffer> {
-    const handle = await this.#open();
-    try {
-      const index = Math.floor(offset / BLOCK_BYTES);
-      const [block] = await this.#blocks(handle, index, 1);
-      return block?.subarray(offset - index * BLOCK_BYTES) ?? this.#damaged('is too short');
-    } finally {
-      await handle.close();
-    }
-  }
-
   async #open(): Promise<FileHandle> {
     try {
       return await this.#files.open(this.file);

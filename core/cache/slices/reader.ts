@@ -7,6 +7,11 @@ import { FileBody } from '#core/cache/disk/file-body.ts';
 import { FillingSlice } from './filling-slice.ts';
 import type { Slices } from './slices.ts';
 
+interface SliceFile {
+  readonly index: number;
+  readonly pieces: ReturnType<FileBody['read']>;
+}
+
 /** Fetches of one slice without a byte of it for this reader, after which it gives up. */
 const MAX_FRUITLESS_FETCHES = 4;
 
@@ -28,7 +33,7 @@ export class SliceReader implements AsyncIterableIterator<Buffer> {
   /** A slice that only its readers hold, for it is not to be stored. */
   #held: FillingSlice | undefined;
   /** The slice on disk that it reads. */
-  #file: { readonly index: number; readonly body: FileBody } | undefined;
+  #file: SliceFile | undefined;
   /** The slice whose file cannot be read. */
   #unreadable = -1;
   #first: Buffer | undefined;
@@ -124,16 +129,26 @@ export class SliceReader implements AsyncIterableIterator<Buffer> {
   #fromStore(within: number): Buffer | Promise<Buffer | undefined> | undefined {
     const { index } = this;
     if (index === this.#unreadable) return undefined;
-    const body =
-      this.#file?.index === index ? this.#file.body : this.#slices.stored(this.manifest, index);
+    if (this.#file?.index === index) return this.#read(this.#file);
+    const body = this.#slices.stored(this.manifest, index);
     if (!(body instanceof FileBody)) return body?.from(within);
-    this.#file = { index, body };
-    return body.from(within).catch(() => {
-      // It is fetched again, and held until it is read.
-      this.#file = undefined;
-      this.#unreadable = index;
-      return undefined;
-    });
+    const last = Math.min(body.size - 1, within + this.#end - this.#offset);
+    this.#file = { index, pieces: body.read(within, last) };
+    return this.#read(this.#file);
+  }
+
+  async #read({ index, pieces }: SliceFile): Promise<Buffer | undefined> {
+    const piece = await pieces.next().catch(() => undefined);
+    if (piece?.value !== undefined) return piece.value;
+    // It is fetched again, and held until it is read.
+    this.#file = undefined;
+    this.#unreadable = index;
+    return undefined;
+  }
+
+  #closeFile(): void {
+    void this.#file?.pieces.return();
+    this.#file = undefined;
   }
 
   #assertStored(): void {
@@ -151,7 +166,10 @@ export class SliceReader implements AsyncIterableIterator<Buffer> {
     this.#offset += wanted.length;
     const isKept = this.#slices.isKept(this.manifest);
     if ((isKept && index !== this.#unreadable) || this.index !== index) this.#held = undefined;
-    if (this.index !== index) this.#slices.passed(this.manifest, index, this.lookup);
+    if (this.index !== index) {
+      this.#closeFile();
+      this.#slices.passed(this.manifest, index, this.lookup);
+    }
     const mayReadAhead = isKept && !this.#onlyIfCached && index < this.lastIndex;
     if (mayReadAhead && this.#readAheadOf !== index) {
       this.#readAheadOf = index;
@@ -164,7 +182,7 @@ export class SliceReader implements AsyncIterableIterator<Buffer> {
     if (this.#hasLeft) return;
     this.#hasLeft = true;
     this.#held = undefined;
-    this.#file = undefined;
+    this.#closeFile();
     this.#first = undefined;
     this.#signal.removeEventListener('abort', this.#onAbort);
     this.#slices.leave(this);

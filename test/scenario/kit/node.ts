@@ -36,8 +36,9 @@ export class ScenarioNode {
     clock: FakeClock,
     memory: number,
     countryOf: CountryOf,
+    mayUseDisk: boolean,
   ): Promise<ScenarioNode> {
-    const isOnDisk = process.env['CANOPY_SCENARIO_STORE'] === 'disk';
+    const isOnDisk = mayUseDisk && process.env['CANOPY_SCENARIO_STORE'] === 'disk';
     const disk = isOnDisk ? await openDisk({ clock }) : undefined;
     const node = new ScenarioNode(name, tier, clock, memory, countryOf, disk);
     const fence = await disk?.store.recall();
@@ -75,6 +76,11 @@ export class ScenarioNode {
   }
   get node(): TierNode {
     return this.#node;
+  }
+
+  /** Bytes that memory holds of what is stored. */
+  get memoryBytes(): number {
+    return this.#node.engine.store.stats()[0]?.bytes ?? 0;
   }
 
   get(target: string, headers: Readonly<Record<string, string>> = {}): Sight {

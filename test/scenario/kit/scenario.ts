@@ -19,6 +19,8 @@ export interface Cast {
   readonly countries?: Readonly<Record<string, string>>;
   /** Byte budget of every node. */
   readonly memoryBytes?: number;
+  /** It is about what memory lets go of, so that nothing is kept on disk. */
+  readonly isInMemory?: boolean;
 }
 
 export interface World {
@@ -64,7 +66,7 @@ async function run(cast: Cast, play: (world: World) => Promise<void>): Promise<v
   const memory = cast.memoryBytes ?? 64 * 1024 * 1024;
   const countryOf = (address: string): string | undefined => cast.countries?.[address];
   const open = (tier: ScenarioNode['tier']) => (name: string) =>
-    ScenarioNode.open(name, tier, clock, memory, countryOf);
+    ScenarioNode.open(name, tier, clock, memory, countryOf, cast.isInMemory !== true);
   const edges = await Promise.all((cast.edges ?? ['oslo']).map(open('edge')));
   const midTiers = await Promise.all((cast.midTiers ?? ['frankfurt']).map(open('mid-tier')));
   const nodes = [...midTiers, ...edges];
