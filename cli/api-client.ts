@@ -1,13 +1,17 @@
 import type { Readable } from 'node:stream';
 import { request } from 'undici';
 import { z } from 'zod';
-import type { PurgeMode } from '#core/contract/event.ts';
 import type { NodeInput } from '#core/contract/node.ts';
+import type { PurgeMode } from '#core/contract/purge.ts';
 import { type Site, siteSchema } from '#core/contract/site.ts';
 import { validate } from '#core/contract/validate.ts';
 import { CanopyError, ERRORS, type ErrorCode, messageOf } from '#core/errors.ts';
 import {
+  type Ban,
+  banSchema,
   healthSchema,
+  type ListedPurge,
+  listedPurgeSchema,
   networkSchema,
   type NodeStatus,
   nodeAnswerSchema,
@@ -29,9 +33,17 @@ export interface ControlPlaneAddress {
   readonly token: string;
 }
 
-export type PurgeRequest = { readonly mode: PurgeMode } & (
-  { readonly urls: readonly string[] } | { readonly site: string }
-);
+/** What to purge; tags without a site are those of every site. */
+export type PurgeTargets =
+  | { readonly urls: readonly string[] }
+  | { readonly prefixes: readonly string[] }
+  | { readonly tags: readonly string[]; readonly site?: string }
+  | { readonly hosts: readonly string[] }
+  | { readonly site: string }
+  | { readonly everything: true };
+
+/** Without a mode, that which the control plane has for what is purged. */
+export type PurgeRequest = PurgeTargets & { readonly mode?: PurgeMode; readonly reason?: string };
 
 interface Body {
   readonly content: string | Readable | Uint8Array;
@@ -113,6 +125,20 @@ export class ApiClient {
   /** All of the state, as it is to be kept. */
   async backup(): Promise<string> {
     return (await this.#exchange('GET', '/v1/backup')).text;
+  }
+
+  /** The latest `limit`, newest first. @param before those of an earlier sequence */
+  purges(limit: number, before?: number): Promise<ListedPurge[]> {
+    const page = before === undefined ? '' : `&before=${before}`;
+    return this.#send(z.array(listedPurgeSchema), 'GET', `/v1/purges?limit=${limit}${page}`);
+  }
+
+  bans(): Promise<Ban[]> {
+    return this.#send(z.array(banSchema), 'GET', '/v1/bans');
+  }
+
+  liftBan(id: string): Promise<unknown> {
+    return this.#send(z.unknown(), 'DELETE', `/v1/bans/${encodeURIComponent(id)}`);
   }
 
   /** @param path the object's URL path, from the first `/` */

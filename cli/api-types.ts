@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { purgeModeSchema } from '#core/contract/event.ts';
 import { nodeSchema, tierSchema } from '#core/contract/node.ts';
+import { purgeModeSchema, purgeTargetSchema } from '#core/contract/purge.ts';
 import { loadSchema } from '#core/contract/report.ts';
 import { siteSchema } from '#core/contract/site.ts';
 
@@ -50,6 +50,23 @@ export const purgeSchema = z.looseObject({
   ),
 });
 
+/** A purge in the history. */
+export const listedPurgeSchema = z.looseObject({
+  id: z.string(),
+  mode: z.string(),
+  status: z.string(),
+  createdAt: z.number(),
+  sequences: z.array(z.int()).min(1),
+  by: z.string().optional(),
+  reason: z.string().optional(),
+  kind: z.string(),
+  /** How many are named, and the first of them. */
+  names: z.int(),
+  first: z.string().optional(),
+});
+
+export const banSchema = z.looseObject({ id: z.string(), target: purgeTargetSchema });
+
 export const storedObjectSchema = z.looseObject({
   path: z.string(),
   etag: z.string(),
@@ -66,4 +83,6 @@ export const problemSchema = z.looseObject({
 export type RotationPhase = z.output<typeof networkSchema>['tierKeyRotation'];
 export type NodeStatus = z.output<typeof nodeStatusSchema>;
 export type Purge = z.output<typeof purgeSchema>;
+export type ListedPurge = z.output<typeof listedPurgeSchema>;
+export type Ban = z.output<typeof banSchema>;
 export type StoredObject = z.output<typeof storedObjectSchema>;

@@ -4,6 +4,7 @@ import { addBackup } from './commands/backup.ts';
 import { addNodes } from './commands/nodes.ts';
 import { addProcesses } from './commands/processes.ts';
 import { addPurge } from './commands/purge.ts';
+import { addPurges } from './commands/purges.ts';
 import { addPut } from './commands/put.ts';
 import { addSimulate } from './commands/simulate.ts';
 import { addSites } from './commands/sites.ts';
@@ -33,6 +34,7 @@ export function createProgram(): Command {
     addUp,
     addPut,
     addPurge,
+    addPurges,
     addSites,
     addNodes,
     addTierKey,

@@ -19,6 +19,7 @@ const kind = (status: number, side: Side, retrySafe: boolean, title: string): Er
 /** Every error that Canopy reports, by its stable code. Codes are API: never renamed, only added. */
 export const ERRORS = {
   'invalid-request': kind(400, 'client', false, 'The request is malformed'),
+  'digest-mismatch': kind(400, 'client', true, 'The content is not what its digest says'),
   'invalid-input': kind(422, 'client', false, 'The input does not fit its schema'),
   unauthenticated: kind(401, 'client', false, 'A valid token or credential is required'),
   forbidden: kind(403, 'client', false, 'The token lacks the scope for this'),
@@ -26,11 +27,18 @@ export const ERRORS = {
   'method-not-allowed': kind(405, 'client', false, 'The method is not allowed here'),
   'request-timeout': kind(408, 'client', true, 'The request did not arrive in time'),
   conflict: kind(409, 'client', false, 'The request conflicts with what is there'),
+  'content-missing': kind(409, 'client', false, 'Content that is referred to is not there'),
   'precondition-failed': kind(412, 'client', false, 'The precondition does not hold'),
   'content-too-large': kind(413, 'client', false, 'The content is larger than allowed'),
   'uri-too-long': kind(414, 'client', false, 'The request target is longer than allowed'),
   'expectation-failed': kind(417, 'client', false, 'The expectation cannot be met'),
   'unknown-host': kind(421, 'client', false, 'No site has this host'),
+  'idempotency-mismatch': kind(
+    422,
+    'client',
+    false,
+    'The idempotency key stands for another request',
+  ),
   'too-many-requests': kind(429, 'client', true, 'Too many requests'),
   'header-too-large': kind(431, 'client', false, 'The header section is larger than allowed'),
   'internal-error': kind(500, 'canopy', false, 'Canopy failed'),
@@ -42,6 +50,9 @@ export const ERRORS = {
   'upstream-timeout': kind(504, 'upstream', true, 'No parent answered in time'),
   'only-if-cached': kind(504, 'client', true, 'Nothing stored can satisfy only-if-cached'),
   'loop-detected': kind(508, 'client', false, 'The request has passed this node before'),
+  'storage-refused': kind(500, 'canopy', false, "The origin's storage refuses its settings"),
+  'storage-unavailable': kind(503, 'canopy', true, "The origin's storage cannot take this now"),
+  'quota-exceeded': kind(507, 'client', false, 'The site may not take up more room'),
   'insufficient-storage': kind(507, 'canopy', true, 'There is no room left to store this'),
 } as const satisfies Record<string, ErrorKind>;
 
@@ -78,6 +89,16 @@ export class MethodNotAllowed extends CanopyError {
   constructor(method: string, allowed: string) {
     super('method-not-allowed', `Expected one of ${allowed}, received ${method}`);
     this.allowed = allowed;
+  }
+}
+
+/** More was asked than the rate allows: `Retry-After` has to say when it will be there. */
+export class RateExceeded extends CanopyError {
+  readonly retryAfterSeconds: number;
+
+  constructor(detail: string, retryAfterMs: number) {
+    super('too-many-requests', detail);
+    this.retryAfterSeconds = Math.max(1, Math.ceil(retryAfterMs / 1000));
   }
 }
 

@@ -8,7 +8,7 @@ import type { NodeOptions, RunningNode } from '#core/node/process.ts';
 import { type NodeAdmin, openNodeAdmin } from '#core/serving/node-admin.ts';
 import { sampleActivity } from '#core/serving/node-samples.ts';
 import type { Samples } from '#core/telemetry/samples.ts';
-import { DiskStore } from './disk-store.ts';
+import { openDiskStore } from './disk-store.ts';
 import { Replicas } from './replicas.ts';
 import { createOriginServer, type OriginServer } from './server.ts';
 
@@ -23,7 +23,7 @@ export async function startOrigin(options: NodeOptions): Promise<RunningNode> {
   const { name, controlPlaneUrls, credential, dir, host, port } = options;
   const clock = systemClock;
   const log = pino({ base: { node: name, tier: 'origin' } });
-  const store = await DiskStore.open({ dir: join(dir, 'content'), clock, log });
+  const store = await openDiskStore({ dir: join(dir, 'content'), clock, log });
   const replicas = new Replicas({ name, store, clock, log });
   let network: Network | undefined;
   let server: OriginServer | undefined;

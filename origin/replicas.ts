@@ -5,8 +5,8 @@ import { type Cancel, type Clock } from '#core/clock.ts';
 import type { Config } from '#core/contract/event.ts';
 import { validate } from '#core/contract/validate.ts';
 import { CanopyError, messageOf } from '#core/errors.ts';
-import type { DiskStore } from './disk-store.ts';
-import { type Change, isLater } from './object-store.ts';
+
+import { type Change, isLater, type ObjectStore } from './object-store.ts';
 
 /** How often a replica looks what the others have that it lacks. */
 const LOOK_MS = 5_000;
@@ -42,7 +42,7 @@ const changesSchema = z.strictObject({
 export interface ReplicasOptions {
   /** Of this node, which is no replica of its own. */
   readonly name: string;
-  readonly store: DiskStore;
+  readonly store: ObjectStore;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -183,7 +183,9 @@ export class Replicas {
       throw refused(url, statusCode);
     }
     const { size, contentType, cacheControl } = object;
-    await store.put(site, path, { content: body, size, contentType, cacheControl, admit, written });
+    const delivery = { contentType, cacheControl };
+    const digest = etag.slice(1, -1);
+    await store.put(site, path, { content: body, size, digest, ...delivery, admit, written });
   }
 
   #get(url: URL, headers: Readonly<Record<string, string>> = {}) {

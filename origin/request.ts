@@ -14,7 +14,7 @@ import { TIER_FIELDS } from '#core/tree/tier-fields.ts';
 import { isSecret, isTierKey } from '#core/tree/tier-key.ts';
 import { type Answer, problemAnswer } from './answer.ts';
 import { contentAnswer } from './content.ts';
-import { apiAnswer } from './object-api.ts';
+import { apiAnswer } from './api.ts';
 import type { ObjectStore } from './object-store.ts';
 
 export interface OriginOptions {

@@ -20,6 +20,11 @@ const TOOLS: readonly Tool[] = [
     aptPackage: 'redis-server',
     why: 'several control planes share one',
   },
+  ...['proxy', 'account', 'container', 'object'].map((name) => ({
+    command: `swift-${name}-server`,
+    aptPackage: `swift-${name}`,
+    why: 'OpenStack Swift is the S3-compatible service that an origin stores in',
+  })),
   { command: 'ffmpeg', aptPackage: 'ffmpeg', why: 'makes the video' },
 ];
 

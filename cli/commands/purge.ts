@@ -1,56 +1,116 @@
-import { type Command, InvalidArgumentError } from 'commander';
-import { CanopyError } from '#core/errors.ts';
-import type { PurgeRequest } from '../api-client.ts';
+import { readFile } from 'node:fs/promises';
+import { text as textOf } from 'node:stream/consumers';
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import type { PurgeMode } from '#core/contract/purge.ts';
+import { CanopyError, messageOf } from '#core/errors.ts';
+import type { PurgeRequest, PurgeTargets } from '../api-client.ts';
 import type { Purge } from '../api-types.ts';
 import { connect, type ConnectionOptions, withConnection } from '../connection.ts';
 import { print, table } from '../output.ts';
 import { formatSize } from '../size.ts';
 
-interface PurgeOptions extends ConnectionOptions {
+interface PurgeOptions extends ConnectionOptions, Partial<Record<PurgeMode, true>> {
+  readonly file?: string;
+  readonly prefix?: readonly string[];
+  readonly tag?: readonly string[];
+  readonly host?: readonly string[];
   readonly site?: string;
-  readonly soft: boolean;
+  readonly everything?: true;
+  readonly lift?: string;
+  readonly reason?: string;
   readonly wait: boolean;
   readonly timeout: number;
 }
 
-/** The exit code of what was not done on every node when time was up. */
+/** The exit code of a purge that some node had not acknowledged when time was up. */
 export const INCOMPLETE = 2;
 
+const MODES: readonly [mode: PurgeMode, description: string][] = [
+  ['hard', 'remove; the default for URLs, prefixes and tags'],
+  ['soft', 'make stale; the default for hosts, a site and everything'],
+  ['refresh', 'make stale, and fetch what is stored anew at once'],
+  ['ban', 'remove, and store nothing that matches until it is lifted'],
+];
+
 export function addPurge(program: Command): void {
-  withConnection(
-    program
-      .command('purge')
-      .description('make every node forget objects, by URL or a whole site')
-      .argument('[url...]', 'absolute URLs; every variant of each is meant')
-      .option('--site <name>', 'purge all of a site')
-      .option('--soft', 'make stale rather than remove', false)
-      .option('--wait', 'wait until it is complete and report each node', false)
-      .option('--timeout <seconds>', 'how long to wait', seconds, 60),
-  ).action(async (urls: string[], options: PurgeOptions) => {
-    const order = orderOf(urls, options);
-    const api = await connect(options);
-    const { id } = await api.purge(order);
-    if (!options.wait) {
-      print(options.json, { id }, () => id);
-      return;
-    }
-    const purge = await api.waitForPurge(id, options.timeout * 1000);
-    print(options.json, purge, () => purgeReport(purge));
-    if (purge.status !== 'complete') process.exitCode = INCOMPLETE;
-  });
+  const command = program
+    .command('purge')
+    .description('make every node forget objects')
+    .argument('[url...]', 'absolute URLs; every variant of each is meant')
+    .option('--file <file>', 'URLs, one on each line; - for standard input')
+    .option('--prefix <prefix>', 'a host and path, with all below it; repeatable', addText)
+    .option('--tag <tag>', 'what carries it, of --site or of every site; repeatable', addText)
+    .option('--host <host>', 'all of a host; repeatable', addText)
+    .option('--site <name>', 'all of a site')
+    .option('--everything', 'all of every site')
+    .option('--reason <text>', 'why, for the history')
+    .option('--wait', 'wait until it is complete and report each node', false)
+    .option('--timeout <seconds>', 'how long to wait', seconds, 60)
+    .option('--lift <id>', 'end the bans of an earlier purge instead');
+  for (const [mode, description] of MODES) {
+    const others = MODES.map(([other]) => other).filter((other) => other !== mode);
+    command.addOption(new Option(`--${mode}`, description).conflicts(others));
+  }
+  withConnection(command).action(purge);
 }
 
-/** @throws CanopyError unless exactly one of URLs and site is given */
-function orderOf(urls: readonly string[], { site, soft }: PurgeOptions): PurgeRequest {
-  const mode = soft ? 'soft' : 'hard';
-  if (site !== undefined && urls.length === 0) return { mode, site };
-  if (site === undefined && urls.length > 0) return { mode, urls };
-  throw new CanopyError('invalid-request', 'Give either URLs or --site NAME to purge');
+const addText = (text: string, previous: readonly string[] = []): string[] => [...previous, text];
+
+async function purge(urls: string[], options: PurgeOptions): Promise<void> {
+  const { lift, json, wait, timeout } = options;
+  if (lift !== undefined) {
+    const answer = await (await connect(options)).liftBan(lift);
+    print(json, answer, () => `The bans of purge ${lift} are lifted.`);
+    return;
+  }
+  const order = await orderOf(urls, options);
+  const api = await connect(options);
+  const { id } = await api.purge(order);
+  if (!wait) {
+    print(json, { id }, () => id);
+    return;
+  }
+  const settled = await api.waitForPurge(id, timeout * 1000);
+  print(json, settled, () => purgeReport(settled));
+  if (settled.status !== 'complete') process.exitCode = INCOMPLETE;
+}
+
+/** @throws CanopyError unless exactly one kind of thing to purge is named */
+async function orderOf(given: readonly string[], options: PurgeOptions): Promise<PurgeRequest> {
+  const { file, prefix, tag, host, site, everything, reason } = options;
+  const urls = [...given, ...(file === undefined ? [] : await linesOf(file))];
+  const kinds: PurgeTargets[] = [];
+  if (urls.length > 0) kinds.push({ urls });
+  if (prefix !== undefined) kinds.push({ prefixes: prefix });
+  if (host !== undefined) kinds.push({ hosts: host });
+  if (tag !== undefined) kinds.push({ tags: tag, ...(site !== undefined && { site }) });
+  else if (site !== undefined) kinds.push({ site });
+  if (everything) kinds.push({ everything });
+  const [kind] = kinds;
+  if (kind === undefined || kinds.length > 1) {
+    throw new CanopyError(
+      'invalid-request',
+      'Give one of URLs, --prefix, --tag, --host, --site NAME and --everything to purge',
+    );
+  }
+  const mode = MODES.find(([name]) => options[name])?.[0];
+  return { ...kind, ...(mode && { mode }), ...(reason !== undefined && { reason }) };
+}
+
+/** The lines that are neither empty nor comments. */
+async function linesOf(file: string): Promise<readonly string[]> {
+  try {
+    const content = await (file === '-' ? textOf(process.stdin) : readFile(file, 'utf8'));
+    const lines = content.split('\n').map((line) => line.trim());
+    return lines.filter((line) => line !== '' && !line.startsWith('#'));
+  } catch (cause) {
+    throw new CanopyError('invalid-input', `Cannot read ${file}: ${messageOf(cause)}`, { cause });
+  }
 }
 
 /** One row per node, and how the whole stands. */
-export function purgeReport(purge: Purge): string {
-  const byName = purge.nodes.toSorted((a, b) => (a.node < b.node ? -1 : 1));
+export function purgeReport({ id, mode, status, nodes }: Purge): string {
+  const byName = nodes.toSorted((a, b) => (a.node < b.node ? -1 : 1));
   const rows = byName.map((node) => [
     node.node,
     node.tier,
@@ -61,11 +121,11 @@ export function purgeReport(purge: Purge): string {
     typeof node.tookMs === 'number' ? Math.round(node.tookMs) : '-',
   ]);
   const headings = ['node', 'tier', 'status', 'objects', 'bytes', 'fills', 'ms'];
-  return `${table(headings, rows)}\n\nPurge ${purge.id} (${purge.mode}) is ${purge.status}.`;
+  return `${table(headings, rows)}\n\nPurge ${id} (${mode}) is ${status}.`;
 }
 
-export function seconds(text: string): number {
-  const number = Number(text);
-  if (text.trim() !== '' && number >= 0 && number <= 86_400) return number;
+export function seconds(input: string): number {
+  const number = Number(input);
+  if (input.trim() !== '' && number >= 0 && number <= 86_400) return number;
   throw new InvalidArgumentError('Expected a number of seconds from 0 to 86400.');
 }

@@ -41,12 +41,7 @@ export class Access {
   toNetwork(scope: Scope): Guard {
     return async (request) => {
       const token = await this.#token(request, scope);
-      if (token.sites !== null) {
-        throw new CanopyError(
-          'forbidden',
-          `Token "${token.name}" is limited to sites; this concerns the whole network`,
-        );
-      }
+      requireNetwork(token);
       request.token = token;
     };
   }
@@ -91,6 +86,15 @@ export function mayReach(request: FastifyRequest, site: string): boolean {
 export function requireSite(token: TokenRecord | undefined, site: string): void {
   if (token?.sites === null || token?.sites.includes(site) === true) return;
   throw new CanopyError('forbidden', `The token does not extend to site "${site}"`);
+}
+
+/** @throws CanopyError `forbidden` */
+export function requireNetwork({ name, sites }: TokenRecord): void {
+  if (sites === null) return;
+  throw new CanopyError(
+    'forbidden',
+    `Token "${name}" is limited to sites; this concerns the whole network`,
+  );
 }
 
 /** The node that a route guarded by `toNode` serves. */

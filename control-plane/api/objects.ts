@@ -2,7 +2,9 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { type IncomingHttpHeaders, STATUS_CODES } from 'node:http';
 import { finished, PassThrough, type Readable } from 'node:stream';
 import { Agent, type Dispatcher, request as send } from 'undici';
+import { z } from 'zod';
 import type { Node } from '#core/contract/node.ts';
+import { validate } from '#core/contract/validate.ts';
 import { CanopyError, messageOf } from '#core/errors.ts';
 import { TIER_FIELDS } from '#core/tree/tier-fields.ts';
 import type { Services } from './services.ts';
@@ -11,10 +13,15 @@ interface Route {
   readonly Params: { readonly site: string };
 }
 
+type Handler = (request: FastifyRequest<Route>, reply: FastifyReply) => Promise<unknown>;
+
+const missingSchema = z.object({ missing: z.array(z.string()) });
+
 /** Fields that mean the same to the origin as to us. */
 const FORWARDED = [
   'accept',
   'cache-control',
+  'content-digest',
   'content-length',
   'content-type',
   'if-match',
@@ -23,6 +30,7 @@ const FORWARDED = [
   'if-range',
   'if-unmodified-since',
   'range',
+  'repr-digest',
 ] as const;
 
 /** Fields of the origin's connection, not of its answer. */
@@ -61,14 +69,15 @@ export function objectRoutes(
     return serving.length > 0 ? serving : origins;
   };
 
-  const forward = async (request: FastifyRequest<Route>, reply: FastifyReply): Promise<unknown> => {
+  const exchangeOf = (request: FastifyRequest<Route>): Exchange & { origins: readonly Node[] } => {
     const { network, nodes, sites } = journal.config;
     if (!sites.some(({ name }) => name === request.params.site)) {
       throw new CanopyError('not-found', `There is no site "${request.params.site}"`);
     }
     const origins = nodes.filter(({ tier }) => tier === 'origin');
     const reads = request.method === 'GET' || request.method === 'HEAD';
-    const exchange: Exchange = {
+    return {
+      origins,
       agent,
       method: request.method,
       // As it came: decoding and encoding again could name another object.
@@ -79,29 +88,49 @@ export function objectRoutes(
         ...(reads ? {} : { [TIER_FIELDS.writtenAt]: writtenAt() }),
       },
     };
-    const answer = await (reads
-      ? readFromAny(urls(origins), exchange)
-      : writeToAll(urls(await written(origins)), exchange, request.body as Readable | undefined));
-    return pass(answer, request, reply);
   };
 
-  for (const [methods, scope] of [
-    [['GET', 'HEAD'], 'read'],
-    [['PUT', 'DELETE'], 'publish'],
+  const read: Handler = async (request, reply) => {
+    const { origins, ...exchange } = exchangeOf(request);
+    return pass(await readFromAny(urls(origins), exchange), request, reply);
+  };
+  const writeToAll = async (request: FastifyRequest<Route>) => {
+    const { origins, ...exchange } = exchangeOf(request);
+    return askAll(urls(await written(origins)), exchange, request.body as Readable | undefined);
+  };
+  const write: Handler = async (request, reply) =>
+    pass(await worstOf(await writeToAll(request)), request, reply);
+  /** What is missing at one of the origins has to be put. */
+  const missing: Handler = async (request, reply) => {
+    const answers = await writeToAll(request);
+    if (answers.some((answer) => answer instanceof CanopyError || answer.statusCode !== 200)) {
+      return pass(await worstOf(answers), request, reply);
+    }
+    const lists = await Promise.all(answers.map(missingOf));
+    return reply.send({ missing: [...new Set(lists.flat())] });
+  };
+
+  for (const [method, resource, scope, handler] of [
+    ['GET', 'objects', 'read', read],
+    ['GET', 'objects/*', 'read', read],
+    ['PUT', 'objects/*', 'publish', write],
+    ['DELETE', 'objects/*', 'publish', write],
+    ['GET', 'versions/*', 'read', read],
+    ['GET', 'usage', 'read', read],
+    ['GET', 'contents/:digest', 'read', read],
+    ['PUT', 'contents/:digest', 'publish', write],
+    ['POST', 'contents/missing', 'publish', missing],
+    ['POST', 'publications', 'publish', write],
+    ['PUT', 'holds/:name', 'publish', write],
+    ['DELETE', 'holds/:name', 'publish', write],
   ] as const) {
     app.route<Route>({
-      method: [...methods],
-      url: '/v1/sites/:site/objects/*',
+      method: method === 'GET' ? ['GET', 'HEAD'] : method,
+      url: `/v1/sites/:site/${resource}`,
       onRequest: access.toSites(scope),
-      handler: forward,
+      handler,
     });
   }
-  app.route<Route>({
-    method: 'GET',
-    url: '/v1/sites/:site/objects',
-    onRequest: access.toSites('read'),
-    handler: forward,
-  });
 }
 
 const urls = (origins: readonly Node[]): string[] => origins.map(({ url }) => url);
@@ -133,26 +162,40 @@ async function readFromAny(origins: readonly string[], exchange: Exchange): Prom
   throw failure;
 }
 
-/** Every origin node in service takes the write, or the first refusal is the answer. */
-async function writeToAll(
+/** What each origin node in service answers, or why it gave no answer. */
+async function askAll(
   origins: readonly string[],
   exchange: Exchange,
   body: Readable | undefined,
-): Promise<Answer> {
+): Promise<readonly (Answer | CanopyError)[]> {
+  if (origins.length === 0) throw noOrigin();
   const bodies = body === undefined ? [] : share(body, origins.length);
-  const outcomes = await Promise.allSettled(
-    origins.map((origin, i) => ask(origin, exchange, bodies[i])),
+  const answers = await Promise.all(
+    origins.map((origin, i) =>
+      ask(origin, exchange, bodies[i]).catch((failure: CanopyError) => failure),
+    ),
   );
   // After an early refusal the client may still be sending.
   body?.resume();
-  const answers = outcomes.flatMap((o) => (o.status === 'fulfilled' ? [o.value] : []));
-  const unreachable = outcomes.find((outcome) => outcome.status === 'rejected');
-  const chosen = answers.find(({ statusCode }) => statusCode >= 300) ?? answers[0];
-  const failed = unreachable !== undefined && (chosen?.statusCode ?? 0) < 300;
-  const unused = answers.filter((answer) => failed || answer !== chosen);
-  await Promise.all(unused.map((answer) => answer.body.dump()));
-  if (failed) throw unreachable.reason;
-  return chosen ?? Promise.reject(noOrigin());
+  return answers;
+}
+
+/** The first refusal, or that one gave no answer, or what all agree on. */
+async function worstOf(outcomes: readonly (Answer | CanopyError)[]): Promise<Answer> {
+  const isFailure = (outcome: Answer | CanopyError) => outcome instanceof CanopyError;
+  const failure = outcomes.find(isFailure);
+  const answers = outcomes.flatMap((outcome) => (isFailure(outcome) ? [] : [outcome]));
+  const refusal = answers.find(({ statusCode }) => statusCode >= 300);
+  const chosen = refusal ?? (failure === undefined ? answers[0] : undefined);
+  const unused = answers.filter((answer) => answer !== chosen);
+  await Promise.all(unused.map(({ body }) => body.dump()));
+  if (chosen === undefined) throw failure ?? noOrigin();
+  return chosen;
+}
+
+async function missingOf(answer: Answer | CanopyError): Promise<readonly string[]> {
+  if (answer instanceof CanopyError) throw answer;
+  return validate(missingSchema, await answer.body.json(), 'answer of an origin').missing;
 }
 
 /** One stream for each of `count` readers, at the pace of the slowest; a cut upload is cut for all. */

@@ -2,7 +2,7 @@ import { STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import { errorCodes, type FastifyError, type FastifyReply, type FastifyRequest } from 'fastify';
 import { InvalidInput } from '#core/contract/validate.ts';
-import { CanopyError, type ErrorCode, messageOf } from '#core/errors.ts';
+import { CanopyError, type ErrorCode, messageOf, RateExceeded } from '#core/errors.ts';
 
 /** Fastify's own refusals that have a code of ours; its other 4xx are `invalid-request`. */
 const CODES: Readonly<Record<string, ErrorCode>> = {
@@ -29,6 +29,7 @@ export function problemOf(error: CanopyError): object {
 export function sendProblem(thrown: unknown, request: FastifyRequest, reply: FastifyReply): void {
   const error = toCanopyError(thrown);
   if (error.status >= 500) request.log.error(thrown, messageOf(thrown));
+  if (error instanceof RateExceeded) reply.header('retry-after', error.retryAfterSeconds);
   void reply
     .code(error.status)
     .type('application/problem+json')

@@ -1,88 +1,140 @@
 import { z } from 'zod';
-import { type PurgeTarget, purgeModeSchema } from '#core/contract/event.ts';
+import type { Config } from '#core/contract/event.ts';
 import { nameSchema } from '#core/contract/names.ts';
+import {
+  MAX_PREFIX_SEGMENTS,
+  MAX_PURGED_SCOPES,
+  MAX_PURGED_URLS,
+  type PurgeMode,
+  purgeModeSchema,
+  type PurgeTarget,
+} from '#core/contract/purge.ts';
 import { type InputIssue, InvalidInput, validate } from '#core/contract/validate.ts';
 import { CanopyError } from '#core/errors.ts';
-import { readRequest } from '#core/http/request.ts';
-import type { SiteDirectory } from '#core/sites.ts';
+import { SiteDirectory } from '#core/sites.ts';
+import { readHost, readPrefix, readUrl } from './spellings.ts';
 
-const purgeUrlsSchema = z.strictObject({
-  urls: z.array(z.string().max(16_384)).min(1).max(10_000),
-  mode: purgeModeSchema.default('hard'),
-});
-const purgeSiteSchema = z.strictObject({
-  site: nameSchema,
-  mode: purgeModeSchema.default('hard'),
-});
+const common = {
+  mode: purgeModeSchema.optional(),
+  reason: z.string().min(1).max(1_000).optional(),
+};
+const names = (longest: number) =>
+  z.array(z.string().min(1).max(longest)).min(1).max(MAX_PURGED_SCOPES);
 
-export type PurgeRequest = z.output<typeof purgeUrlsSchema> | z.output<typeof purgeSiteSchema>;
+/** What a purge request may say, by the field that names what is to be purged. */
+const FORMS = {
+  urls: z.strictObject({
+    urls: z.array(z.string().max(16_384)).min(1).max(MAX_PURGED_URLS),
+    ...common,
+  }),
+  prefixes: z.strictObject({ prefixes: names(16_384), ...common }),
+  /** Without a site: of every site. */
+  tags: z.strictObject({ tags: names(1_024), site: nameSchema.optional(), ...common }),
+  hosts: z.strictObject({ hosts: names(1_024), ...common }),
+  everything: z.strictObject({ everything: z.literal(true), ...common }),
+  site: z.strictObject({ site: nameSchema, ...common }),
+};
+
+type Kind = keyof typeof FORMS;
+
+/** What may hold a whole site is made stale, for an origin may not bear to send all of it anew. */
+const DEFAULT_MODES: Record<Kind, PurgeMode> = {
+  urls: 'hard',
+  prefixes: 'hard',
+  tags: 'hard',
+  hosts: 'soft',
+  everything: 'soft',
+  site: 'soft',
+};
+
+export type PurgeRequest = { readonly mode: PurgeMode } & z.output<(typeof FORMS)[Kind]>;
 
 /**
- * Reads the body of a purge request: `{urls, mode?}` or `{site, mode?}`.
+ * Reads the body of a purge request: one of `urls`, `prefixes`, `tags` (with or without a site),
+ * `hosts`, `site` or `everything`; and `mode`, `reason`.
  * @throws InvalidInput
  */
 export function readPurgeRequest(body: unknown): PurgeRequest {
-  const ofSite = typeof body === 'object' && body !== null && 'site' in body;
-  return validate(ofSite ? purgeSiteSchema : purgeUrlsSchema, body, 'purge');
+  const given = typeof body === 'object' && body !== null ? body : {};
+  const kind = (Object.keys(FORMS) as Kind[]).find((name) => name in given) ?? 'urls';
+  const request = validate(FORMS[kind], body, 'purge');
+  return { ...request, mode: request.mode ?? DEFAULT_MODES[kind] };
+}
+
+/** What a request counts for against a rate. */
+export function sizeOf(request: PurgeRequest): number {
+  if ('urls' in request) return request.urls.length;
+  if ('prefixes' in request) return request.prefixes.length;
+  if ('tags' in request) return request.tags.length;
+  return 'hosts' in request ? request.hosts.length : 1;
 }
 
 /**
  * What is to be purged, one target per site, in the order in which the sites are first named.
- * @throws InvalidInput naming each URL that no site has; CanopyError `not-found` for an unknown site
+ * @param reach sites that may be meant where none is named; `null`: all
+ * @throws InvalidInput naming each URL, prefix or host that no site has; CanopyError `not-found` for an unknown site
  */
-export function planPurge(request: PurgeRequest, directory: SiteDirectory): PurgeTarget[] {
-  if ('site' in request) {
-    if (directory.byName(request.site) === undefined) {
-      throw new CanopyError('not-found', `There is no site "${request.site}"`);
-    }
-    return [{ kind: 'site', site: request.site }];
+export function planPurge(
+  request: PurgeRequest,
+  { sites }: Pick<Config, 'sites'>,
+  reach: readonly string[] | null,
+): PurgeTarget[] {
+  const directory = new SiteDirectory(sites);
+  if ('urls' in request) return perSite(directory, 'urls', request.urls, readUrl);
+  if ('prefixes' in request) return perSite(directory, 'prefixes', request.prefixes, readPrefix);
+  if ('hosts' in request) return perSite(directory, 'hosts', request.hosts, readHost);
+  if ('everything' in request) return [{ kind: 'everything' }];
+  const { site } = request;
+  if (site !== undefined && directory.byName(site) === undefined) {
+    throw new CanopyError('not-found', `There is no site "${site}"`);
   }
-  const urlsBySite = new Map<string, Set<string>>();
-  const issues: InputIssue[] = [];
-  for (const [index, text] of request.urls.entries()) {
-    const read = readPurgeUrl(text);
-    const site = read === undefined ? undefined : directory.byHost(read.host);
-    if (read === undefined || site === undefined) {
-      const expected =
-        read === undefined ? 'an absolute http or https URL' : 'a URL whose host belongs to a site';
-      issues.push({ path: `urls.${index}`, expected, received: JSON.stringify(text) });
-      continue;
-    }
-    const urls = urlsBySite.get(site.name) ?? new Set();
-    urlsBySite.set(site.name, urls.add(read.url));
-  }
-  if (issues.length > 0) throw new InvalidInput('purge', issues.slice(0, MOST_ISSUES));
-  return [...urlsBySite].map(([site, urls]) => ({ kind: 'urls', site, urls: [...urls] }));
+  if (!('tags' in request)) return [{ kind: 'site', site: request.site }];
+  const meant = site === undefined ? sites.map(({ name }) => name) : [site];
+  const tags = [...new Set(request.tags)];
+  return meant
+    .filter((name) => site !== undefined || reach === null || reach.includes(name))
+    .map((name) => ({ kind: 'tags', site: name, tags }));
 }
 
 /** So that ten thousand bad URLs do not make an answer of megabytes. */
 const MOST_ISSUES = 20;
 
-/**
- * A URL as nodes are to be told of it; `undefined` if it is none that they could have stored
- * something under. What a client can send as it stands goes as it stands, for then the node comes
- * to the client's key; what was typed or copied in another spelling goes as a browser would send it.
- */
-function readPurgeUrl(text: string): { readonly host: string; readonly url: string } | undefined {
-  const withoutFragment = text.split('#', 1)[0] ?? '';
-  const parsed = URL.parse(withoutFragment);
-  if (parsed === null || parsed.username !== '' || parsed.password !== '') return undefined;
-  const local = withoutFragment.replace(/^[^/]*\/\/[^/?]*/, '');
-  for (const url of [parsed.origin + local, parsed.href]) {
-    const host = hostOf(url);
-    if (host !== undefined) return { host, url };
+const EXPECTED = {
+  urls: ['an absolute http or https URL', 'a URL'],
+  prefixes: [
+    `a host and a path of at most ${MAX_PREFIX_SEGMENTS} segments, with * only as the last`,
+    'a prefix',
+  ],
+  hosts: ['a host name', 'a name'],
+} as const;
+
+/** `host` decides whose it is; `name` is how nodes are to be told of it. */
+type Read = (text: string) => { readonly host: string; readonly name: string } | undefined;
+
+function perSite(
+  directory: SiteDirectory,
+  kind: keyof typeof EXPECTED,
+  texts: readonly string[],
+  read: Read,
+): PurgeTarget[] {
+  const bySite = new Map<string, Set<string>>();
+  const issues: InputIssue[] = [];
+  const [form, noun] = EXPECTED[kind];
+  for (const [index, text] of texts.entries()) {
+    const found = read(text);
+    const site = found === undefined ? undefined : directory.byHost(found.host);
+    if (found === undefined || site === undefined) {
+      const expected = found === undefined ? form : `${noun} whose host belongs to a site`;
+      issues.push({ path: `${kind}.${index}`, expected, received: JSON.stringify(text) });
+      continue;
+    }
+    bySite.set(site.name, (bySite.get(site.name) ?? new Set()).add(found.name));
   }
-  return undefined;
+  if (issues.length > 0) throw new InvalidInput('purge', issues.slice(0, MOST_ISSUES));
+  return [...bySite].map(([site, found]) => targetOf(kind, site, [...found]));
 }
 
-/** Beyond ASCII, octets and characters are not the same. */
-const SENDABLE = /^https?:\/\/[\x21-\x7e]+$/i;
-
-function hostOf(url: string): string | undefined {
-  if (!SENDABLE.test(url)) return undefined;
-  try {
-    return readRequest({ method: 'GET', target: url, fields: [], encrypted: false }).host;
-  } catch {
-    return undefined;
-  }
+function targetOf(kind: keyof typeof EXPECTED, site: string, found: string[]): PurgeTarget {
+  if (kind === 'urls') return { kind, site, urls: found };
+  return kind === 'hosts' ? { kind, site, hosts: found } : { kind, site, prefixes: found };
 }

@@ -38,8 +38,8 @@ export function settle(purge: PurgeRecord, states: readonly NodeState[], now: nu
       node,
       tier: state?.tier ?? known?.tier ?? 'edge',
       status,
-      objects: known?.objects ?? 0,
-      bytes: known?.bytes ?? 0,
+      objects: known === undefined ? 0 : known.objects,
+      bytes: known === undefined ? 0 : known.bytes,
       fills: known?.fills ?? 0,
       tookMs: status === 'pending' ? null : settledMs,
     });

@@ -2,15 +2,17 @@ import { randomUUID } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import type { Logger } from 'pino';
 import type { Cancel, Clock } from '#core/clock.ts';
-import type { Config, JournalEvent, PurgeMode, PurgeTarget } from '#core/contract/event.ts';
+import type { Config, JournalEvent } from '#core/contract/event.ts';
 import type { Node } from '#core/contract/node.ts';
+import type { PurgeTarget } from '#core/contract/purge.ts';
 import type { Acknowledgement } from '#core/contract/report.ts';
-import { messageOf } from '#core/errors.ts';
-import { SiteDirectory } from '#core/sites.ts';
+import { CanopyError, messageOf } from '#core/errors.ts';
 import type { Change, Journal } from '../journal/journal.ts';
 import type { NodeLeases, Survey } from '../journal/leases.ts';
 import type { Standings } from '../state/standings.ts';
-import type { PurgeRecord, StateStore } from '../state/store.ts';
+import type { IdentifiedRequest, PurgeRecord, StateStore } from '../state/store.ts';
+import { assertRoom } from './bans.ts';
+import { assertSame } from './identity.ts';
 import { planPurge, type PurgeRequest } from './plan.ts';
 import { fenceOf, type NodeState, settle, withCounts } from './progress.ts';
 
@@ -28,6 +30,16 @@ export interface PurgesOptions {
 /** How soon it is looked again after the state could not be reached. */
 const RETRY_MS = 1_000;
 
+/** Who orders a purge, and as what. */
+export interface Orderer {
+  /** The name of the token. */
+  readonly by: string;
+  /** Sites that it is limited to; `null`: none. */
+  readonly sites: readonly string[] | null;
+  /** Where the order may be sent again. */
+  readonly request?: IdentifiedRequest | undefined;
+}
+
 /** Orders purges and follows each until every node in service has heeded it, whichever control plane took the order. */
 export class Purges {
   readonly #options: PurgesOptions;
@@ -38,6 +50,8 @@ export class Purges {
   /** Ordered here, so that they need not be read when the journal tells of them. */
   readonly #own = new LRUCache<string, true>({ max: RECENT_PURGES });
   readonly #waiters = new Map<string, Set<() => void>>();
+  /** Of the latest request under a key, while it is being written. */
+  readonly #ordering = new Map<string, Promise<PurgeRecord>>();
   #completions = 0;
   #reading: Promise<void> = Promise.resolve();
   #settling: Promise<void> | undefined;
@@ -73,27 +87,70 @@ export class Purges {
   }
 
   /**
+   * Orders a purge; one that was ordered before under the same key is found again.
    * @param check called with the targets before anything is written; may throw
    * @returns the purge, pending unless no node is in service
-   * @throws InvalidInput, CanopyError `not-found`
+   * @throws InvalidInput, CanopyError `not-found`, `conflict`, `idempotency-mismatch`
    */
   async order(
     request: PurgeRequest,
+    orderer: Orderer,
+    check: (targets: readonly PurgeTarget[]) => void,
+  ): Promise<PurgeRecord> {
+    const { request: identified } = orderer;
+    if (identified === undefined) return this.#order(request, orderer, check);
+    const { key } = identified;
+    const before = this.#ordering.get(key)?.catch(() => undefined) ?? Promise.resolve();
+    const ordering = before.then(async () => {
+      const known = await this.#orderedAs(identified);
+      if (known !== undefined) return known;
+      return this.#order(request, orderer, check).catch(async (error: unknown) => {
+        // Another control plane may have come first, or it was written all the same.
+        return (await this.#orderedAs(identified)) ?? Promise.reject(error);
+      });
+    });
+    this.#ordering.set(key, ordering);
+    try {
+      return await ordering;
+    } finally {
+      if (this.#ordering.get(key) === ordering) this.#ordering.delete(key);
+    }
+  }
+
+  /** @throws CanopyError `idempotency-mismatch` */
+  async #orderedAs(request: IdentifiedRequest): Promise<PurgeRecord | undefined> {
+    const known = await this.#options.store.purgeByKey(request.key);
+    if (known === undefined) return undefined;
+    assertSame(known, request);
+    return this.find(known.id);
+  }
+
+  async #order(
+    request: PurgeRequest,
+    { by, sites: reach, request: identified }: Orderer,
     check: (targets: readonly PurgeTarget[]) => void,
   ): Promise<PurgeRecord> {
     const id = randomUUID();
+    const { mode, reason } = request;
     this.#own.set(id, true);
     let purge: PurgeRecord | undefined;
-    const plan = ({ sites }: Config): Change => {
-      const targets = planPurge(request, new SiteDirectory(sites));
+    const plan = (config: Config): Change => {
+      const targets = planPurge(request, config, reach);
+      if (targets.length === 0) throw new CanopyError('not-found', 'There is no site to purge');
       check(targets);
+      if (mode === 'ban') assertRoom(config, targets);
+      const ordered = {
+        id,
+        mode,
+        by,
+        ...(reason !== undefined && { reason }),
+        targets,
+        ...(identified !== undefined && { request: identified }),
+      };
       return {
-        entries: targets.map((target) => ({
-          type: 'purge',
-          purge: { id, mode: request.mode, target },
-        })),
+        entries: targets.map((target) => ({ type: 'purge', purge: { id, mode, target } })),
         alongside: (events) => {
-          purge = newPurge(id, request.mode, targets, events);
+          purge = newPurge(ordered, events);
           return { purge };
         },
       };
@@ -114,10 +171,10 @@ export class Purges {
     return purge && withCounts(purge, await standings.reports(id));
   }
 
-  /** The latest `limit`, newest first. */
-  async latest(limit: number): Promise<readonly PurgeRecord[]> {
+  /** The latest `limit` of those before a sequence, newest first. */
+  async latest(limit: number, before?: number): Promise<readonly PurgeRecord[]> {
     const { standings, store } = this.#services;
-    const stored = await store.purges(limit);
+    const stored = await store.purges(limit, before);
     return Promise.all(
       stored.map(async (purge) => {
         const live = this.#live(purge.id);
@@ -307,15 +364,11 @@ export class Purges {
 }
 
 function newPurge(
-  id: string,
-  mode: PurgeMode,
-  targets: readonly PurgeTarget[],
+  ordered: Pick<PurgeRecord, 'id' | 'mode' | 'by' | 'targets' | 'request'>,
   events: readonly JournalEvent[],
 ): PurgeRecord {
   return {
-    id,
-    mode,
-    targets,
+    ...ordered,
     sequences: events.map((event) => event.sequence),
     status: 'pending',
     createdAt: events[0]?.at ?? 0,

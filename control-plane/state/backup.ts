@@ -8,14 +8,17 @@ import {
   timestampSchema,
 } from '#core/contract/names.ts';
 import { nodeSchema } from '#core/contract/node.ts';
+import { banSchema } from '#core/contract/purge.ts';
 import { siteSchema } from '#core/contract/site.ts';
 import { validate } from '#core/contract/validate.ts';
 import { CanopyError, messageOf } from '#core/errors.ts';
 import { newHead } from '../journal/head.ts';
+import { RECORD_KINDS } from './records.ts';
 import { scopeSchema } from './scopes.ts';
 import type { PurgeRecord, StateContent, StateStore } from './store.ts';
 
-const VERSION = 1;
+/** 1 had no bans. */
+const VERSION = 2;
 
 const digestSchema = z
   .string()
@@ -23,7 +26,7 @@ const digestSchema = z
   .transform((text) => new Uint8Array(Buffer.from(text, 'hex')));
 
 const headerSchema = z.strictObject({
-  canopyBackup: z.literal(VERSION),
+  canopyBackup: z.int().min(1).max(VERSION),
   /** Ms since the Unix epoch. */
   createdAt: timestampSchema,
   journal: journalIdSchema,
@@ -35,6 +38,7 @@ const headerSchema = z.strictObject({
 const lineSchema = z.union([
   z.strictObject({ site: siteSchema }),
   z.strictObject({ node: nodeSchema }),
+  z.strictObject({ ban: banSchema }),
   z.strictObject({ credential: z.strictObject({ node: nameSchema, digest: digestSchema }) }),
   z.strictObject({
     token: z.strictObject({
@@ -52,6 +56,14 @@ const lineSchema = z.union([
       status: z.enum(['pending', 'complete']),
     }),
   }),
+  z.strictObject({
+    record: z.strictObject({
+      kind: z.enum(RECORD_KINDS),
+      id: z.string(),
+      revision: z.int().min(1),
+      value: z.unknown(),
+    }),
+  }),
 ]);
 
 const checksumSchema = z.strictObject({ sha256: z.string() });
@@ -62,15 +74,17 @@ const checksumSchema = z.strictObject({ sha256: z.string() });
  * @param now ms since the Unix epoch
  */
 export function writeBackup(content: StateContent, now: number): string {
-  const { config, credentials, tokens, purges } = content;
-  const { journal, sequence, network, sites, nodes } = config;
+  const { config, credentials, tokens, purges, records } = content;
+  const { journal, sequence, network, sites, nodes, bans } = config;
   const lines = [
     { canopyBackup: VERSION, createdAt: now, journal, sequence, network },
     ...sites.map((site) => ({ site })),
     ...nodes.map((node) => ({ node })),
+    ...bans.map((ban) => ({ ban })),
     ...credentials.map((credential) => ({ credential: withHexDigest(credential) })),
     ...tokens.map((token) => ({ token: withHexDigest(token) })),
     ...purges.map((purge) => ({ purge })),
+    ...records.map((record) => ({ record })),
   ];
   const text = lines.map(line).join('');
   return text + line({ sha256: checksumOf(text) });
@@ -82,7 +96,7 @@ export function readBackup(text: string): StateContent {
   const body = text.slice(0, lastLine);
   const [first = '', ...rest] = body.trimEnd().split('\n');
   const { canopyBackup } = parse(z.looseObject({ canopyBackup: z.int() }), first, 1);
-  if (canopyBackup !== VERSION) {
+  if (canopyBackup > VERSION) {
     throw damaged(`it has version ${canopyBackup}, this Canopy knows ${VERSION}`);
   }
   const { sha256 } = parse(checksumSchema, text.slice(lastLine), rest.length + 2);
@@ -97,6 +111,7 @@ export function readBackup(text: string): StateContent {
       network,
       sites: lines.flatMap((entry) => ('site' in entry ? [entry.site] : [])),
       nodes: lines.flatMap((entry) => ('node' in entry ? [entry.node] : [])),
+      bans: lines.flatMap((entry) => ('ban' in entry ? [entry.ban] : [])),
     },
     credentials: lines.flatMap((entry) => ('credential' in entry ? [entry.credential] : [])),
     tokens: lines.flatMap((entry) => ('token' in entry ? [entry.token] : [])),
@@ -104,6 +119,7 @@ export function readBackup(text: string): StateContent {
       // What else a purge has is as this Canopy wrote it: the checksum says so.
       'purge' in entry ? [entry.purge as unknown as PurgeRecord] : [],
     ),
+    records: lines.flatMap((entry) => ('record' in entry ? [entry.record] : [])),
   };
 }
 

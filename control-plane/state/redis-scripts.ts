@@ -9,7 +9,10 @@ const TAG = '{canopy}';
  * - `credentials` hash, digest to node; `credential_of` hash, node to digest
  * - `tokens` hash by digest; `token_of` hash, name to digest
  * - `purges` hash by id; `purge_order`, `pending` sorted sets of ids by sequence
+ * - `requests` hash, key of a request to the purge's id; `request_of` hash, purge to key
+ * - `bans` hash by sequence
  * - `fences`, `grants` (`ID:LEASE_MS`), `tiers`, `heartbeats` hashes by node
+ * - `records`, `revisions` hashes by `KIND ID`; `record_order` sorted set of the same by their bytes
  * - `news` stream of one entry, which wakes the other control planes
  */
 export const KEY_NAMES = [
@@ -24,10 +27,16 @@ export const KEY_NAMES = [
   'purges',
   'purge_order',
   'pending',
+  'requests',
+  'request_of',
+  'bans',
   'fences',
   'grants',
   'tiers',
   'heartbeats',
+  'records',
+  'revisions',
+  'record_order',
   'news',
 ] as const;
 
@@ -57,13 +66,14 @@ export const scriptArguments = ({ lua }: Script): [string, number, ...string[]] 
 
 const TELL = `redis.call('XADD', news, 'MAXLEN', 1, '*', 'of', 'state')`;
 
-/** ARGV: first sequence, the one before it, who writes, id of a new purge or '', then commands: length, name, number of the key, arguments. */
+/** ARGV: first sequence, the one before it, who writes, id of a new purge or '', key of its request or '', then commands: length, name, number of the key, arguments. */
 export const APPEND = script(`
   local written = redis.call('XRANGE', journal, ARGV[1] .. '-0', ARGV[1] .. '-0')[1]
   if written and written[2][2] == ARGV[3] then return 1 end
   if (redis.call('HGET', head, 'sequence') or '0') ~= ARGV[2] then return 0 end
   if redis.call('HEXISTS', purges, ARGV[4]) == 1 then return redis.error_reply('ERR purge ' .. ARGV[4] .. ' exists') end
-  local i = 5
+  if redis.call('HEXISTS', requests, ARGV[5]) == 1 then return redis.error_reply('ERR request ' .. ARGV[5] .. ' was made before') end
+  local i = 6
   while i <= #ARGV do
     local n = tonumber(ARGV[i])
     redis.call(ARGV[i + 1], KEYS[tonumber(ARGV[i + 2])], unpack(ARGV, i + 3, i + n))
@@ -91,6 +101,8 @@ export const TRIM = script(`
     if tonumber(old[i + 1]) < completed and not redis.call('ZSCORE', pending, old[i]) then
       redis.call('HDEL', purges, old[i])
       redis.call('ZREM', purge_order, old[i])
+      redis.call('HDEL', requests, redis.call('HGET', request_of, old[i]) or '')
+      redis.call('HDEL', request_of, old[i])
     end
   end
 `);
@@ -126,6 +138,30 @@ export const DELETE_TOKEN = script(`
   redis.call('HDEL', token_of, ARGV[1])
   redis.call('HDEL', tokens, digest)
   return 1
+`);
+
+/** ARGV: kind and id, value, the revision it must have or ''. @returns the new one, or 0 */
+export const PUT_RECORD = script(`
+  if ARGV[3] ~= '' and ARGV[3] ~= (redis.call('HGET', revisions, ARGV[1]) or '0') then return 0 end
+  redis.call('HSET', records, ARGV[1], ARGV[2])
+  redis.call('ZADD', record_order, 0, ARGV[1])
+  return redis.call('HINCRBY', revisions, ARGV[1], 1)
+`);
+
+/** ARGV: kind and id. */
+export const DELETE_RECORD = script(`
+  redis.call('ZREM', record_order, ARGV[1])
+  redis.call('HDEL', revisions, ARGV[1])
+  return redis.call('HDEL', records, ARGV[1])
+`);
+
+/** ARGV: where the kind begins and ends in the order, how many are kept. */
+export const TRIM_RECORDS = script(`
+  for _, field in ipairs(redis.call('ZREVRANGEBYLEX', record_order, ARGV[2], ARGV[1], 'LIMIT', ARGV[3], -1)) do
+    redis.call('ZREM', record_order, field)
+    redis.call('HDEL', revisions, field)
+    redis.call('HDEL', records, field)
+  end
 `);
 
 /** ARGV: node, tier, fence. */

@@ -3,9 +3,27 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { Config, JournalEvent, Network } from '#core/contract/event.ts';
 import type { Node } from '#core/contract/node.ts';
+import type { Ban } from '#core/contract/purge.ts';
 import type { Site } from '#core/contract/site.ts';
 import { CanopyError, messageOf } from '#core/errors.ts';
+import { bansAfter } from '#core/node/config.ts';
+import {
+  banCommands,
+  type Command,
+  commandsOf,
+  concernsBans,
+  credentialCommands,
+  hex,
+  packed,
+  purgeCommands,
+  put,
+  putBan,
+  recordCommands,
+  sequenceOf,
+  VERSION,
+} from './redis-commands.ts';
 import { RedisConnection } from './redis-connection.ts';
+import { RedisRecords, toRecord } from './redis-records.ts';
 import {
   ADD_TOKEN,
   APPEND,
@@ -29,7 +47,8 @@ import type {
   TokenRecord,
 } from './store.ts';
 
-const VERSION = '1';
+/** Had no bans and no keys of requests; all else is as it is now. */
+const VERSION_BEFORE = '1';
 
 /** How long an append whose answer was lost is tried again: a Redis that restarts is back by then. */
 const APPEND_ATTEMPTS = 50;
@@ -44,7 +63,9 @@ export async function openRedisState(url: string, log: Logger): Promise<StateSto
   const redis = await RedisConnection.open(url, log);
   try {
     const version = await redis.send((client) => client.hget(keyOf('head'), 'version'));
-    if (version !== null && version !== VERSION) {
+    if (version === VERSION_BEFORE) {
+      await redis.send((client) => client.hset(keyOf('head'), 'version', VERSION));
+    } else if (version !== null && version !== VERSION) {
       throw new CanopyError(
         'internal-error',
         `The state in ${redis.name} has version ${version}, this Canopy knows ${VERSION}`,
@@ -62,11 +83,13 @@ export async function openRedisState(url: string, log: Logger): Promise<StateSto
 
 class RedisState implements StateStore {
   readonly standings: RedisStandings;
+  readonly records: RedisRecords;
   readonly #redis: RedisConnection;
 
   constructor(redis: RedisConnection) {
     this.#redis = redis;
     this.standings = new RedisStandings(redis);
+    this.records = new RedisRecords(redis);
   }
 
   async head(): Promise<JournalHead | undefined> {
@@ -78,12 +101,8 @@ class RedisState implements StateStore {
   }
 
   async config(): Promise<Config | undefined> {
-    const [head, sites, nodes] = (await this.#redis.transaction([
-      ['hgetall', keyOf('head')],
-      ['hgetall', keyOf('sites')],
-      ['hgetall', keyOf('nodes')],
-    ])) as Hash[];
-    return toConfig(head, sites, nodes);
+    const hashes = await this.#redis.transaction(CONFIG_KEYS.map(getAll));
+    return toConfig(hashes as Hash[]);
   }
 
   async events(after: number, limit: number): Promise<readonly JournalEvent[] | undefined> {
@@ -101,15 +120,18 @@ class RedisState implements StateStore {
     if (first === undefined) return false;
     // Tells this append, made again because its answer was lost, from one of another control plane.
     const by = randomUUID();
-    const { credential, purge } = alongside;
+    const { credential, purge, records = [] } = alongside;
     for (let attempt = 1; ; attempt++) {
       try {
         const commands = [
           ...events.flatMap((event) => commandsOf(event, by)),
           ...(await this.#credentialCommands(events, credential)),
+          ...(await this.#banCommands(events)),
           ...(purge === undefined ? [] : purgeCommands(purge)),
+          ...records.flatMap((draft) => recordCommands(draft, 1)),
         ];
-        const guard = [first.sequence, first.sequence - 1, by, purge?.id ?? ''];
+        const { id = '', request: { key } = { key: '' } } = purge ?? {};
+        const guard = [first.sequence, first.sequence - 1, by, id, key];
         return (await this.#redis.run(APPEND, ...guard, ...commands.flatMap(packed))) === 1;
       } catch (error) {
         const isLost = error instanceof CanopyError && error.code === 'unavailable';
@@ -156,9 +178,17 @@ class RedisState implements StateStore {
     return text === null ? undefined : (parse(text) as PurgeRecord);
   }
 
-  async purges(limit: number): Promise<readonly PurgeRecord[]> {
+  async purgeByKey(key: string): Promise<PurgeRecord | undefined> {
+    const id = await this.#redis.send((client) => client.hget(keyOf('requests'), key));
+    return id === null ? undefined : this.purge(id);
+  }
+
+  async purges(limit: number, before?: number): Promise<readonly PurgeRecord[]> {
+    const from = before === undefined ? '+inf' : `(${before}`;
     return this.#purges(
-      await this.#redis.send((c) => c.zrange(keyOf('purge_order'), 0, String(limit - 1), 'REV')),
+      await this.#redis.send((client) =>
+        client.zrevrangebyscore(keyOf('purge_order'), from, '-inf', 'LIMIT', 0, limit),
+      ),
     );
   }
 
@@ -174,14 +204,13 @@ class RedisState implements StateStore {
   }
 
   async content(): Promise<StateContent | undefined> {
-    const [head, sites, nodes, credentials = {}, tokens = {}, purges = {}] =
+    const [credentials = {}, tokens = {}, purges = {}, records = {}, revisions = {}, ...hashes] =
       (await this.#redis.transaction(
-        (['head', 'sites', 'nodes', 'credentials', 'tokens', 'purges'] as const).map((name) => [
-          'hgetall',
-          keyOf(name),
-        ]),
+        (['credentials', 'tokens', 'purges', 'records', 'revisions', ...CONFIG_KEYS] as const).map(
+          getAll,
+        ),
       )) as Hash[];
-    const config = toConfig(head, sites, nodes);
+    const config = toConfig(hashes);
     if (config === undefined) return undefined;
     return {
       config,
@@ -192,11 +221,14 @@ class RedisState implements StateStore {
       purges: Object.values(purges)
         .map((text) => parse(text) as PurgeRecord)
         .toSorted((a, b) => sequenceOf(a) - sequenceOf(b)),
+      records: Object.keys(records)
+        .toSorted()
+        .map((field) => toRecord(field, records[field] ?? '', revisions[field] ?? '1')),
     };
   }
 
-  async replace({ config, credentials, tokens, purges }: StateContent): Promise<void> {
-    const { journal, sequence, network, sites, nodes } = config;
+  async replace({ config, credentials, tokens, purges, records }: StateContent): Promise<void> {
+    const { journal, sequence, network, sites, nodes, bans } = config;
     const commands: Command[] = [
       ...KEY_NAMES.filter((name) => !KEPT.has(name)).map((name): Command => ['DEL', name]),
       ['HDEL', 'head', 'completed'],
@@ -206,12 +238,14 @@ class RedisState implements StateStore {
       put('head', 'network', JSON.stringify(network)),
       ...sites.map((site) => put('sites', site.name, JSON.stringify(site))),
       ...nodes.map((node) => put('nodes', node.name, JSON.stringify(node))),
+      ...bans.map(putBan),
       ...credentials.flatMap(credentialCommands),
       ...tokens.flatMap(({ digest, ...token }) => [
         put('tokens', hex(digest), JSON.stringify(token)),
         put('token_of', token.name, hex(digest)),
       ]),
       ...purges.flatMap(purgeCommands),
+      ...records.flatMap((record) => recordCommands(record, record.revision)),
       ['XADD', 'news', '*', 'of', 'state'],
     ];
     await this.#redis.transaction(
@@ -245,6 +279,13 @@ class RedisState implements StateStore {
     ];
   }
 
+  /** What `events` do to the bans. Nobody changes these without an event in between. */
+  async #banCommands(events: readonly JournalEvent[]): Promise<readonly Command[]> {
+    if (!events.some(concernsBans)) return [];
+    const before = toBans(await this.#redis.send((client) => client.hgetall(keyOf('bans'))));
+    return banCommands(before, events.reduce(bansAfter, before));
+  }
+
   async #purges(ids: readonly string[]): Promise<readonly PurgeRecord[]> {
     if (ids.length === 0) return [];
     const texts = await this.#redis.send((client) => client.hmget(keyOf('purges'), ...ids));
@@ -255,77 +296,20 @@ class RedisState implements StateStore {
 
 type Hash = Readonly<Record<string, string>>;
 type Entry = readonly [id: string, fields: readonly string[]];
-type Command = readonly [command: string, key: KeyName, ...rest: (string | number)[]];
 
 /** Not part of a state's content: leases that may still hold, and how many there were; `head` is overwritten. */
 const KEPT: ReadonlySet<KeyName> = new Set(['head', 'grants', 'tiers', 'news']);
 
-const put = (name: KeyName, field: string, value: string | number): Command => [
-  'HSET',
-  name,
-  field,
-  value,
-];
+/** What makes up the configuration, see `toConfig`. */
+const CONFIG_KEYS = ['head', 'sites', 'nodes', 'bans'] as const;
 
-/** A command as the script takes it: its length, its name, the number of its key, its arguments. */
-const packed = ([command, key, ...rest]: Command): (string | number)[] => [
-  rest.length + 2,
-  command,
-  KEY_NAMES.indexOf(key) + 1,
-  ...rest,
-];
-
-function commandsOf(event: JournalEvent, by: string): readonly Command[] {
-  return [
-    ['XADD', 'journal', `${event.sequence}-0`, 'by', by, 'event', JSON.stringify(event)],
-    put('head', 'sequence', event.sequence),
-    ...changesOf(event),
-  ];
-}
-
-function changesOf(event: JournalEvent): readonly Command[] {
-  switch (event.type) {
-    case 'site.put':
-      return [put('sites', event.site.name, JSON.stringify(event.site))];
-    case 'site.delete':
-      return [['HDEL', 'sites', event.name]];
-    case 'node.put':
-      return [put('nodes', event.node.name, JSON.stringify(event.node))];
-    case 'node.delete':
-      return [['HDEL', 'nodes', event.name]];
-    case 'network.put':
-      return [
-        // The first of all names the journal; later ones find it named.
-        ['HSETNX', 'head', 'journal', randomUUID()],
-        ['HSETNX', 'head', 'version', VERSION],
-        put('head', 'network', JSON.stringify(event.network)),
-      ];
-    case 'purge':
-      return [];
-  }
-}
-
-const credentialCommands = ({ node, digest }: NodeCredential): readonly Command[] => [
-  put('credentials', hex(digest), node),
-  put('credential_of', node, hex(digest)),
-];
-
-const purgeCommands = (purge: PurgeRecord): readonly Command[] => [
-  put('purges', purge.id, JSON.stringify(purge)),
-  ['ZADD', 'purge_order', sequenceOf(purge), purge.id],
-  purge.status === 'pending'
-    ? ['ZADD', 'pending', sequenceOf(purge), purge.id]
-    : // Purges come in the order of their sequences.
-      put('head', 'completed', sequenceOf(purge)),
-];
-
-const sequenceOf = (purge: PurgeRecord): number => Math.max(...purge.sequences);
+const getAll = (name: KeyName): [string, string] => ['hgetall', keyOf(name)];
 
 const bytes = (text: string): Uint8Array => new Uint8Array(Buffer.from(text, 'hex'));
 
-const hex = (digest: Uint8Array): string => Buffer.from(digest).toString('hex');
-
-function toConfig(head: Hash = {}, sites: Hash = {}, nodes: Hash = {}): Config | undefined {
+/** @param hashes of `CONFIG_KEYS` */
+function toConfig([head = {}, sites = {}, nodes = {}, bans = {}]: readonly Hash[]):
+  Config | undefined {
   const { journal, sequence, network } = head;
   if (journal === undefined || network === undefined) return undefined;
   const byName = (hash: Hash): unknown[] =>
@@ -338,8 +322,14 @@ function toConfig(head: Hash = {}, sites: Hash = {}, nodes: Hash = {}): Config |
     network: parse(network) as Network,
     sites: byName(sites) as Site[],
     nodes: byName(nodes) as Node[],
+    bans: toBans(bans),
   };
 }
+
+const toBans = (bans: Hash): Ban[] =>
+  Object.values(bans)
+    .map((text) => parse(text) as Ban)
+    .toSorted((a, b) => a.sequence - b.sequence);
 
 const toToken = (digest: string, text: string): TokenRecord => ({
   ...(parse(text) as Omit<TokenRecord, 'digest'>),

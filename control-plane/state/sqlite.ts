@@ -4,9 +4,12 @@ import { join } from 'node:path';
 import { DatabaseSync, type SQLOutputValue } from 'node:sqlite';
 import type { Config, JournalEvent, Network } from '#core/contract/event.ts';
 import type { Node } from '#core/contract/node.ts';
+import { type Ban, siteOfTarget } from '#core/contract/purge.ts';
 import type { Site } from '#core/contract/site.ts';
 import { CanopyError, messageOf } from '#core/errors.ts';
 import { MemoryStandings } from './memory-standings.ts';
+import { BUSY, type Row, resultCode, SqliteDatabase } from './sqlite-database.ts';
+import { RECORDS_SCHEMA, SqliteRecords } from './sqlite-records.ts';
 import type { Standings } from './standings.ts';
 import type {
   Alongside,
@@ -19,28 +22,32 @@ import type {
 } from './store.ts';
 
 const FILE = 'state.sqlite';
-const SCHEMA_VERSION = 2;
 
-const SCHEMA = `
+/** Each brings the state of one version to the next; the first makes a new one. */
+const MIGRATIONS = [
+  `
   CREATE TABLE journal (sequence INTEGER PRIMARY KEY, event TEXT NOT NULL) STRICT;
-  CREATE TABLE head (only INTEGER PRIMARY KEY CHECK (only = 1), sequence INTEGER NOT NULL, network TEXT NOT NULL, journal TEXT NOT NULL) STRICT;
+  CREATE TABLE head (only INTEGER PRIMARY KEY CHECK (only = 1), sequence INTEGER NOT NULL, network TEXT NOT NULL) STRICT;
   CREATE TABLE sites (name TEXT PRIMARY KEY, site TEXT NOT NULL) STRICT;
   CREATE TABLE nodes (name TEXT PRIMARY KEY, node TEXT NOT NULL) STRICT;
   CREATE TABLE credentials (node TEXT PRIMARY KEY REFERENCES nodes (name) ON DELETE CASCADE, digest BLOB NOT NULL UNIQUE) STRICT;
   CREATE TABLE tokens (name TEXT PRIMARY KEY, digest BLOB NOT NULL UNIQUE, token TEXT NOT NULL) STRICT;
   CREATE TABLE purges (id TEXT PRIMARY KEY, sequence INTEGER NOT NULL UNIQUE, status TEXT NOT NULL, purge TEXT NOT NULL) STRICT;
   CREATE INDEX purges_by_status ON purges (status, sequence);
-`;
-
-/** Version 1 knew no journal identity. */
-const FROM_VERSION_1 = `
+  `,
+  // The journal's identity.
+  `
   ALTER TABLE head ADD COLUMN journal TEXT NOT NULL DEFAULT '';
   UPDATE head SET journal = lower(hex(randomblob(16)));
-`;
-
-/** SQLite's primary result codes (sqlite.org/rescode.html) that mean something of their own here. */
-const BUSY = 5;
-const FULL = 13;
+  `,
+  RECORDS_SCHEMA,
+  // Keys of requests, and bans.
+  `
+  ALTER TABLE purges ADD COLUMN key TEXT;
+  CREATE UNIQUE INDEX purges_by_key ON purges (key);
+  CREATE TABLE bans (sequence INTEGER PRIMARY KEY, id TEXT NOT NULL, site TEXT, ban TEXT NOT NULL) STRICT;
+  `,
+];
 
 /**
  * Opens the state in `dir`, made if missing, and holds it exclusively until closed.
@@ -52,8 +59,7 @@ export function openSqliteState(dir: string): StateStore {
   try {
     mkdirSync(dir, { recursive: true, mode: 0o700 });
     database = new DatabaseSync(file, { timeout: 0 });
-    prepareDatabase(database);
-    return new SqliteState(database);
+    return sqliteState(database);
   } catch (cause) {
     database?.close();
     if (resultCode(cause) === BUSY) {
@@ -63,6 +69,12 @@ export function openSqliteState(dir: string): StateStore {
     }
     throw new CanopyError('internal-error', `Cannot open ${file}: ${messageOf(cause)}`, { cause });
   }
+}
+
+/** The state in an open database, which is brought up to date. */
+export function sqliteState(database: DatabaseSync): StateStore {
+  prepareDatabase(database);
+  return new SqliteState(new SqliteDatabase(database));
 }
 
 function prepareDatabase(database: DatabaseSync): void {
@@ -77,28 +89,29 @@ function prepareDatabase(database: DatabaseSync): void {
   `);
   const damage = database.prepare('PRAGMA quick_check(1)').get()?.['quick_check'];
   if (damage !== 'ok') throw new Error(`the file is damaged: ${String(damage)}`);
-  const version = database.prepare('PRAGMA user_version').get()?.['user_version'];
-  const steps = version === 0 ? SCHEMA : version === 1 ? FROM_VERSION_1 : undefined;
-  if (steps !== undefined) database.exec(`${steps} PRAGMA user_version = ${SCHEMA_VERSION};`);
-  else if (version !== SCHEMA_VERSION) {
-    throw new Error(`it has version ${String(version)}, this Canopy knows ${SCHEMA_VERSION}`);
+  const version = Number(database.prepare('PRAGMA user_version').get()?.['user_version']);
+  if (version > MIGRATIONS.length) {
+    throw new Error(`it has version ${version}, this Canopy knows ${MIGRATIONS.length}`);
   }
+  for (const migration of MIGRATIONS.slice(version)) database.exec(migration);
+  database.exec(`PRAGMA user_version = ${MIGRATIONS.length}`);
   database.exec('COMMIT');
 }
 
 class SqliteState implements StateStore {
   readonly standings: Standings;
-  readonly #database: DatabaseSync;
-  readonly #statements = new Map<string, ReturnType<DatabaseSync['prepare']>>();
+  readonly records: SqliteRecords;
+  readonly #database: SqliteDatabase;
 
-  constructor(database: DatabaseSync) {
+  constructor(database: SqliteDatabase) {
     this.#database = database;
+    this.records = new SqliteRecords(database);
     const sql = "SELECT max(sequence) AS fence FROM purges WHERE status = 'complete'";
-    this.standings = new MemoryStandings(Number(this.#get(sql)?.['fence'] ?? 0));
+    this.standings = new MemoryStandings(Number(this.#database.get(sql)?.['fence'] ?? 0));
   }
 
   async head(): Promise<JournalHead | undefined> {
-    const row = this.#get('SELECT journal, sequence FROM head');
+    const row = this.#database.get('SELECT journal, sequence FROM head');
     if (row === undefined) return undefined;
     return { journal: String(row['journal']), sequence: Number(row['sequence']) };
   }
@@ -108,49 +121,60 @@ class SqliteState implements StateStore {
   }
 
   #config(): Config | undefined {
-    const head = this.#get('SELECT journal, sequence, network FROM head');
+    const head = this.#database.get('SELECT journal, sequence, network FROM head');
     if (head === undefined) return undefined;
     return {
       journal: String(head['journal']),
       sequence: Number(head['sequence']),
       network: parse(head['network']) as Network,
-      sites: this.#all('SELECT site FROM sites ORDER BY name').map((r) => parse(r['site']) as Site),
-      nodes: this.#all('SELECT node FROM nodes ORDER BY name').map((r) => parse(r['node']) as Node),
+      sites: this.#database
+        .all('SELECT site FROM sites ORDER BY name')
+        .map((r) => parse(r['site']) as Site),
+      nodes: this.#database
+        .all('SELECT node FROM nodes ORDER BY name')
+        .map((r) => parse(r['node']) as Node),
+      bans: this.#database
+        .all('SELECT ban FROM bans ORDER BY sequence')
+        .map((r) => parse(r['ban']) as Ban),
     };
   }
 
   async events(after: number, limit: number): Promise<readonly JournalEvent[] | undefined> {
     const sql = 'SELECT event FROM journal WHERE sequence > ? ORDER BY sequence LIMIT ?';
-    const events = this.#all(sql, after, limit).map((r) => parse(r['event']) as JournalEvent);
+    const events = this.#database
+      .all(sql, after, limit)
+      .map((r) => parse(r['event']) as JournalEvent);
     const first = events[0]?.sequence ?? this.#sequence() + 1;
     return first > after + 1 ? undefined : events;
   }
 
   async append(events: readonly JournalEvent[], alongside: Alongside = {}): Promise<boolean> {
-    return this.#transaction(() => {
+    return this.#database.transaction(() => {
       const first = events[0];
       if (first === undefined || first.sequence !== this.#sequence() + 1) return false;
       for (const event of events) this.#write(event);
-      const { credential, purge } = alongside;
+      const { credential, purge, records = [] } = alongside;
       if (credential !== undefined) this.#insertCredential(credential);
       if (purge !== undefined) this.#insertPurge(purge);
+      for (const draft of records) this.records.putNow(draft);
       return true;
     });
   }
 
   async renewJournal(before: string, { journal, sequence }: JournalHead): Promise<void> {
-    this.#transaction(() => {
+    this.#database.transaction(() => {
       const sql = 'UPDATE head SET journal = ?, sequence = ? WHERE journal = ?';
-      if (this.#run(sql, journal, sequence, before) > 0) this.#run('DELETE FROM journal');
+      if (this.#database.run(sql, journal, sequence, before) > 0)
+        this.#database.run('DELETE FROM journal');
     });
   }
 
   async trimJournal(keep: number): Promise<void> {
-    this.#transaction(() => {
+    this.#database.transaction(() => {
       const last = this.#sequence() - keep;
-      this.#run('DELETE FROM journal WHERE sequence <= ?', last);
+      this.#database.run('DELETE FROM journal WHERE sequence <= ?', last);
       // The latest stays: it tells which fence a node must have reached.
-      this.#run(
+      this.#database.run(
         `DELETE FROM purges WHERE sequence <= ? AND status = 'complete'
          AND sequence < (SELECT max(sequence) FROM purges WHERE status = 'complete')`,
         last,
@@ -163,47 +187,53 @@ class SqliteState implements StateStore {
   }
 
   #tokens(): readonly TokenRecord[] {
-    return this.#all('SELECT token, digest FROM tokens ORDER BY name').map(toToken);
+    return this.#database.all('SELECT token, digest FROM tokens ORDER BY name').map(toToken);
   }
 
   async addToken({ digest, ...token }: TokenRecord): Promise<boolean> {
     const sql =
       'INSERT INTO tokens (name, digest, token) VALUES (?, ?, ?) ON CONFLICT (name) DO NOTHING';
-    return this.#run(sql, token.name, digest, JSON.stringify(token)) > 0;
+    return this.#database.run(sql, token.name, digest, JSON.stringify(token)) > 0;
   }
 
   async deleteToken(name: string): Promise<boolean> {
-    return this.#run('DELETE FROM tokens WHERE name = ?', name) > 0;
+    return this.#database.run('DELETE FROM tokens WHERE name = ?', name) > 0;
   }
 
   async tokenByDigest(digest: Uint8Array): Promise<TokenRecord | undefined> {
-    const row = this.#get('SELECT token, digest FROM tokens WHERE digest = ?', digest);
+    const row = this.#database.get('SELECT token, digest FROM tokens WHERE digest = ?', digest);
     return row === undefined ? undefined : toToken(row);
   }
 
   async credentialByDigest(digest: Uint8Array): Promise<NodeCredential | undefined> {
-    const row = this.#get('SELECT node, digest FROM credentials WHERE digest = ?', digest);
+    const row = this.#database.get('SELECT node, digest FROM credentials WHERE digest = ?', digest);
     if (row === undefined) return undefined;
     return toCredential(row);
   }
 
   async purge(id: string): Promise<PurgeRecord | undefined> {
-    const row = this.#get('SELECT purge FROM purges WHERE id = ?', id);
+    const row = this.#database.get('SELECT purge FROM purges WHERE id = ?', id);
     return row === undefined ? undefined : toPurge(row);
   }
 
-  async purges(limit: number): Promise<readonly PurgeRecord[]> {
-    return this.#all('SELECT purge FROM purges ORDER BY sequence DESC LIMIT ?', limit).map(toPurge);
+  async purgeByKey(key: string): Promise<PurgeRecord | undefined> {
+    const row = this.#database.get('SELECT purge FROM purges WHERE key = ?', key);
+    return row === undefined ? undefined : toPurge(row);
+  }
+
+  async purges(limit: number, before = Number.MAX_SAFE_INTEGER): Promise<readonly PurgeRecord[]> {
+    const sql = 'SELECT purge FROM purges WHERE sequence < ? ORDER BY sequence DESC LIMIT ?';
+    return this.#database.all(sql, before, limit).map(toPurge);
   }
 
   async pendingPurges(): Promise<readonly PurgeRecord[]> {
     const sql = "SELECT purge FROM purges WHERE status = 'pending' ORDER BY sequence";
-    return this.#all(sql).map(toPurge);
+    return this.#database.all(sql).map(toPurge);
   }
 
   async updatePurge(purge: PurgeRecord): Promise<void> {
     const sql = 'UPDATE purges SET status = ?, purge = ? WHERE id = ?';
-    this.#run(sql, purge.status, JSON.stringify(purge), purge.id);
+    this.#database.run(sql, purge.status, JSON.stringify(purge), purge.id);
   }
 
   async content(): Promise<StateContent | undefined> {
@@ -213,26 +243,34 @@ class SqliteState implements StateStore {
     return {
       config,
       tokens: this.#tokens(),
-      credentials: this.#all('SELECT node, digest FROM credentials ORDER BY node').map(
-        toCredential,
-      ),
-      purges: this.#all('SELECT purge FROM purges ORDER BY sequence').map(toPurge),
+      credentials: this.#database
+        .all('SELECT node, digest FROM credentials ORDER BY node')
+        .map(toCredential),
+      purges: this.#database.all('SELECT purge FROM purges ORDER BY sequence').map(toPurge),
+      records: this.records.all(),
     };
   }
 
-  async replace({ config, credentials, tokens, purges }: StateContent): Promise<void> {
-    this.#transaction(() => {
-      for (const table of TABLES) this.#run(`DELETE FROM ${table}`);
-      const { journal, sequence, network, sites, nodes } = config;
-      this.#run('INSERT INTO head VALUES (1, ?, ?, ?)', sequence, JSON.stringify(network), journal);
-      for (const site of sites) this.#run(PUT_SITE, site.name, JSON.stringify(site));
-      for (const node of nodes) this.#run(PUT_NODE, node.name, JSON.stringify(node));
+  async replace({ config, credentials, tokens, purges, records }: StateContent): Promise<void> {
+    this.#database.transaction(() => {
+      for (const table of TABLES) this.#database.run(`DELETE FROM ${table}`);
+      const { journal, sequence, network, sites, nodes, bans } = config;
+      this.#database.run(
+        'INSERT INTO head VALUES (1, ?, ?, ?)',
+        sequence,
+        JSON.stringify(network),
+        journal,
+      );
+      for (const site of sites) this.#database.run(PUT_SITE, site.name, JSON.stringify(site));
+      for (const node of nodes) this.#database.run(PUT_NODE, node.name, JSON.stringify(node));
+      for (const ban of bans) this.#insertBan(ban);
       for (const credential of credentials) this.#insertCredential(credential);
       for (const { digest, ...token } of tokens) {
         const sql = 'INSERT INTO tokens (name, digest, token) VALUES (?, ?, ?)';
-        this.#run(sql, token.name, digest, JSON.stringify(token));
+        this.#database.run(sql, token.name, digest, JSON.stringify(token));
       }
       for (const purge of purges) this.#insertPurge(purge);
+      this.records.replace(records);
     });
   }
 
@@ -240,89 +278,89 @@ class SqliteState implements StateStore {
   watch(): void {}
 
   async close(): Promise<void> {
-    if (!this.#database.isOpen) return;
-    this.#statements.clear();
     this.#database.close();
   }
 
   #sequence(): number {
-    return Number(this.#get('SELECT sequence FROM head')?.['sequence'] ?? 0);
+    return Number(this.#database.get('SELECT sequence FROM head')?.['sequence'] ?? 0);
   }
 
   #write(event: JournalEvent): void {
-    this.#run('INSERT INTO journal VALUES (?, ?)', event.sequence, JSON.stringify(event));
+    this.#database.run('INSERT INTO journal VALUES (?, ?)', event.sequence, JSON.stringify(event));
     switch (event.type) {
       case 'site.put':
-        this.#run(PUT_SITE, event.site.name, JSON.stringify(event.site));
+        this.#database.run(PUT_SITE, event.site.name, JSON.stringify(event.site));
         break;
       case 'site.delete':
-        this.#run('DELETE FROM sites WHERE name = ?', event.name);
+        this.#database.run('DELETE FROM sites WHERE name = ?', event.name);
+        this.#database.run('DELETE FROM bans WHERE site = ?', event.name);
         break;
       case 'node.put':
-        this.#run(PUT_NODE, event.node.name, JSON.stringify(event.node));
+        this.#database.run(PUT_NODE, event.node.name, JSON.stringify(event.node));
         break;
       case 'node.delete':
-        this.#run('DELETE FROM nodes WHERE name = ?', event.name);
+        this.#database.run('DELETE FROM nodes WHERE name = ?', event.name);
         break;
       case 'network.put':
-        this.#run(PUT_NETWORK, event.sequence, JSON.stringify(event.network), randomUUID());
+        this.#database.run(
+          PUT_NETWORK,
+          event.sequence,
+          JSON.stringify(event.network),
+          randomUUID(),
+        );
         break;
-      case 'purge':
+      case 'purge': {
+        const { id, mode, target } = event.purge;
+        if (mode === 'ban') this.#insertBan({ id, sequence: event.sequence, target });
+        break;
+      }
+      case 'ban.lift':
+        this.#database.run('DELETE FROM bans WHERE id = ?', event.id);
         break;
     }
-    this.#run('UPDATE head SET sequence = ?', event.sequence);
+    this.#database.run('UPDATE head SET sequence = ?', event.sequence);
   }
 
   #insertCredential({ node, digest }: NodeCredential): void {
-    this.#run('INSERT OR REPLACE INTO credentials (node, digest) VALUES (?, ?)', node, digest);
+    this.#database.run(
+      'INSERT OR REPLACE INTO credentials (node, digest) VALUES (?, ?)',
+      node,
+      digest,
+    );
   }
 
   #insertPurge(purge: PurgeRecord): void {
-    this.#run(
-      'INSERT INTO purges (id, sequence, status, purge) VALUES (?, ?, ?, ?)',
+    this.#database.run(
+      'INSERT INTO purges (id, sequence, status, purge, key) VALUES (?, ?, ?, ?, ?)',
       purge.id,
       Math.max(...purge.sequences),
       purge.status,
       JSON.stringify(purge),
+      purge.request?.key ?? null,
     );
   }
 
-  #transaction<T>(work: () => T): T {
-    this.#run('BEGIN IMMEDIATE');
-    try {
-      const result = work();
-      this.#run('COMMIT');
-      return result;
-    } catch (error) {
-      // Some failures have rolled back by themselves.
-      if (this.#database.isTransaction) this.#run('ROLLBACK');
-      throw error;
-    }
-  }
-
-  #get(sql: string, ...values: Parameter[]): Row | undefined {
-    return translated(() => this.#prepare(sql).get(...values));
-  }
-
-  #all(sql: string, ...values: Parameter[]): Row[] {
-    return translated(() => this.#prepare(sql).all(...values));
-  }
-
-  /** @returns how many rows changed */
-  #run(sql: string, ...values: Parameter[]): number {
-    return translated(() => Number(this.#prepare(sql).run(...values).changes));
-  }
-
-  #prepare(sql: string): ReturnType<DatabaseSync['prepare']> {
-    const known = this.#statements.get(sql);
-    if (known !== undefined) return known;
-    const statement = this.#database.prepare(sql);
-    this.#statements.set(sql, statement);
-    return statement;
+  #insertBan(ban: Ban): void {
+    this.#database.run(
+      'INSERT INTO bans (sequence, id, site, ban) VALUES (?, ?, ?, ?)',
+      ban.sequence,
+      ban.id,
+      siteOfTarget(ban.target) ?? null,
+      JSON.stringify(ban),
+    );
   }
 }
 
-const TABLES = ['journal', 'head', 'credentials', 'nodes', 'sites', 'tokens', 'purges'] as const;
+const TABLES = [
+  'journal',
+  'head',
+  'credentials',
+  'nodes',
+  'sites',
+  'tokens',
+  'purges',
+  'bans',
+] as const;
 
 const PUT_SITE = 'INSERT OR REPLACE INTO sites VALUES (?, ?)';
 // Not OR REPLACE: that deletes the row first, and with it the node's credential.
@@ -331,9 +369,6 @@ const PUT_NODE =
 /** The journal is named when it is begun. */
 const PUT_NETWORK = `INSERT INTO head VALUES (1, ?, ?, ?)
   ON CONFLICT (only) DO UPDATE SET sequence = excluded.sequence, network = excluded.network`;
-
-type Parameter = string | number | Uint8Array;
-type Row = Record<string, SQLOutputValue>;
 
 // The store wrote these values itself, checked: they are not checked again.
 const parse = (text: SQLOutputValue | undefined): unknown => JSON.parse(String(text));
@@ -349,18 +384,3 @@ const toToken = (row: Row): TokenRecord => ({
   ...(parse(row['token']) as Omit<TokenRecord, 'digest'>),
   digest: row['digest'] as Uint8Array,
 });
-
-function translated<T>(work: () => T): T {
-  try {
-    return work();
-  } catch (cause) {
-    const code = resultCode(cause) === FULL ? 'insufficient-storage' : 'internal-error';
-    throw new CanopyError(code, `The state cannot be used: ${messageOf(cause)}`, { cause });
-  }
-}
-
-/** The primary result code of an SQLite error; extended codes keep it in their low byte. */
-function resultCode(error: unknown): number | undefined {
-  if (!(error instanceof Error) || !('errcode' in error)) return undefined;
-  return typeof error.errcode === 'number' ? error.errcode & 0xff : undefined;
-}

@@ -1,5 +1,5 @@
 import type { Node, Tier } from '#core/contract/node.ts';
-import type { Heartbeat, PurgeReport } from '#core/contract/report.ts';
+import { addCounts, type Heartbeat, type PurgeReport } from '#core/contract/report.ts';
 
 /** One lease as it was given. */
 export interface Grant {
@@ -75,10 +75,10 @@ export function sumOfReports(
 ): ReadonlyMap<string, Counts> {
   const sums = new Map<string, Counts>();
   for (const [node, { objects, bytes, fills }] of reports) {
-    const sum = sums.get(node) ?? { objects: 0, bytes: 0, fills: 0 };
+    const sum: Counts = sums.get(node) ?? { objects: 0, bytes: 0, fills: 0 };
     sums.set(node, {
-      objects: sum.objects + objects,
-      bytes: sum.bytes + bytes,
+      objects: addCounts(sum.objects, objects),
+      bytes: addCounts(sum.bytes, bytes),
       fills: sum.fills + fills,
     });
   }

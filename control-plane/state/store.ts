@@ -1,5 +1,7 @@
-import type { Config, JournalEvent, PurgeMode, PurgeTarget } from '#core/contract/event.ts';
+import type { Config, JournalEvent } from '#core/contract/event.ts';
 import type { Tier } from '#core/contract/node.ts';
+import type { PurgeMode, PurgeTarget } from '#core/contract/purge.ts';
+import type { Draft, Records, StoredRecord } from './records.ts';
 import type { Scope } from './scopes.ts';
 import type { Standings } from './standings.ts';
 
@@ -26,18 +28,22 @@ export interface NodeProgress {
   readonly tier: Tier;
   /** lease-ended: it can no longer serve without revalidation, so nobody waits for it. */
   readonly status: 'acknowledged' | 'pending' | 'lease-ended';
-  /** Of all its reports on this purge; 0 until it has reported. */
-  readonly objects: number;
-  readonly bytes: number;
+  /** Of all its reports on this purge; 0 until it has reported, `null` where it does not count them. */
+  readonly objects: number | null;
+  readonly bytes: number | null;
   readonly fills: number;
   /** From the purge's creation until it was settled for this node; `null` while pending. */
   readonly tookMs: number | null;
 }
 
-/** A purge as the API shows it. */
+/** A purge as the API shows it, but for `request`. */
 export interface PurgeRecord {
   readonly id: string;
   readonly mode: PurgeMode;
+  /** The name of the token that ordered it. */
+  readonly by: string;
+  /** Why, in the words of who ordered it. */
+  readonly reason?: string;
   /** One per site; `sequences[i]` is the journal event of `targets[i]`. */
   readonly targets: readonly PurgeTarget[];
   readonly sequences: readonly number[];
@@ -46,6 +52,15 @@ export interface PurgeRecord {
   readonly createdAt: number;
   readonly completedAt?: number;
   readonly nodes: readonly NodeProgress[];
+  readonly request?: IdentifiedRequest;
+}
+
+/** A request that may be sent again without doing its work twice. */
+export interface IdentifiedRequest {
+  /** Names it among the requests of everybody; unique among purges. */
+  readonly key: string;
+  /** Of what it asked for: a request of the same key that asks for something else is another. */
+  readonly digest: string;
 }
 
 /** What is written in the same transaction as a journal event. */
@@ -54,6 +69,8 @@ export interface Alongside {
   readonly credential?: NodeCredential;
   /** The purge that the events order. */
   readonly purge?: PurgeRecord;
+  /** Each replaces the one of its name. */
+  readonly records?: readonly Draft[];
 }
 
 /** Where a journal stands. */
@@ -70,6 +87,8 @@ export interface StateContent {
   readonly tokens: readonly TokenRecord[];
   /** Oldest first. */
   readonly purges: readonly PurgeRecord[];
+  /** By kind and id. */
+  readonly records: readonly StoredRecord[];
 }
 
 /** Who wants to know what other control planes do to the state. */
@@ -87,6 +106,7 @@ export interface StateWatcher {
  */
 export interface StateStore {
   readonly standings: Standings;
+  readonly records: Records;
 
   /** `undefined` while the journal is empty. */
   head(): Promise<JournalHead | undefined>;
@@ -117,8 +137,10 @@ export interface StateStore {
   credentialByDigest(digest: Uint8Array): Promise<NodeCredential | undefined>;
 
   purge(id: string): Promise<PurgeRecord | undefined>;
-  /** The latest `limit`, newest first. */
-  purges(limit: number): Promise<readonly PurgeRecord[]>;
+  /** The purge of which `request.key` is this. */
+  purgeByKey(key: string): Promise<PurgeRecord | undefined>;
+  /** The latest `limit` of those whose last sequence is before `before`, newest first. */
+  purges(limit: number, before?: number): Promise<readonly PurgeRecord[]>;
   pendingPurges(): Promise<readonly PurgeRecord[]>;
   /** Replaces the progress of a purge that `append` has written. */
   updatePurge(purge: PurgeRecord): Promise<void>;

@@ -74,9 +74,12 @@ async function fillOrWait(carried: Carried): Promise<Answer> {
   const stored = decision.reason === 'fence-behind' ? undefined : storedOf(carried);
   let vary: readonly string[] | undefined;
   for (let tries = 0; tries < MAX_JOINS; tries++) {
+    const joinedAtFence = engine.fence.sequence;
     const { fill, collapsed } = engine.filler.join(lookup, stored, decision.staleOnError, vary);
     const result = await waited(carried, fill, collapsed);
     if ('outcome' in result) return result;
+    // Only its header section has told that a purge concerns it, which this request comes after.
+    if (collapsed && fill.purge !== undefined && fill.asOf < joinedAtFence) continue;
     if (collapsed && !suits(result, fill, carried)) {
       vary = sharedVary(result);
       if (vary !== undefined) continue;

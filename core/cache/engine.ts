@@ -1,16 +1,17 @@
 import type { Clock } from '#core/clock.ts';
-import type { PurgeOrder } from '#core/contract/event.ts';
+import type { PurgeOrder } from '#core/contract/purge.ts';
 import type { PurgeReport } from '#core/contract/report.ts';
 import type { ByteRange } from '#core/http/ranges.ts';
-import { type ClientRequest, readRequest } from '#core/http/request.ts';
+import type { ClientRequest } from '#core/http/request.ts';
 import type { Fields } from '#core/http/fields.ts';
 import { FillCounters } from '#core/telemetry/fill-counters.ts';
 import type { UpstreamResponse } from '#core/tree/attempt.ts';
 import type { Tree } from '#core/tree/tree.ts';
+import { Admission } from './admission.ts';
 import { Backoffs } from './backoffs.ts';
 import { clientDirectives } from './client-directives.ts';
 import { Fence } from './fence.ts';
-import { type Fill, FillTable } from './fill.ts';
+import { FillTable } from './fill.ts';
 import { FillBudget } from './fill-budget.ts';
 import { Filler, type FillSource } from './filler.ts';
 import { HitForMiss } from './hit-for-miss.ts';
@@ -19,12 +20,16 @@ import { Marks } from './marks.ts';
 import { type StoredObject, suffices, suitsRequest } from './object.ts';
 import { decide, type Decision, type DecisionInput } from './policy/decide.ts';
 import { jitter } from './policy/jitter.ts';
+import { Purger, type PurgerOptions } from './purger.ts';
 import { rangeRequest } from './range-request.ts';
 import { Receiver } from './receiver.ts';
+import { RefillBudget } from './refill-budget.ts';
 import type { ServedSite } from './served-site.ts';
 import type { SpillRoom } from './spill-room.ts';
 import { Slices } from './slices/slices.ts';
-import type { PurgeMark, Store, Volume } from './store.ts';
+import type { PurgeMark, Store } from './store.ts';
+import { Sweeper } from './sweeper.ts';
+import { Targets } from './targets.ts';
 
 /** A request at the cache, with all that was settled about it on the way there. */
 export interface Lookup {
@@ -75,8 +80,8 @@ export interface EngineOptions {
   readonly clock: Clock;
   readonly store: Store;
   readonly tree: Tree;
-  /** See `Fence`. */
-  readonly onRaise?: ConstructorParameters<typeof Fence>[0];
+  /** See `PurgerOptions`. */
+  readonly onRaise?: PurgerOptions['onRaise'];
   /** Whom fills ask in place of the tree. */
   readonly source?: FillSource;
   readonly lease: { ended(): boolean };
@@ -89,7 +94,7 @@ export interface EngineOptions {
 
 /** The cache of one thread: what is stored, what is being fetched, and what was purged. */
 export class CacheEngine {
-  readonly fence: Fence;
+  readonly fence = new Fence();
   readonly filler: Filler;
   readonly slices: Slices;
   readonly #options: EngineOptions;
@@ -100,14 +105,18 @@ export class CacheEngine {
   /** Asked for lately; and refreshed ahead lately. */
   readonly #demand: Marks;
   readonly #ahead: Marks;
+  /** For what purges have made stale. */
+  readonly refills: RefillBudget;
   /** What the limits on fills have done. */
   readonly counters: FillCounters;
   readonly #changed: Marks;
   readonly #budget: FillBudget;
+  readonly #purger: Purger;
+  /** What is not to be stored. */
+  bans = new Targets([], () => undefined);
 
   constructor(options: EngineOptions) {
     this.#options = options;
-    this.fence = new Fence(options.onRaise);
     this.counters = options.counters ?? new FillCounters();
     this.#hitForMiss = new HitForMiss(options.clock);
     this.#refreshFailing = new Backoffs(options.clock);
@@ -125,9 +134,15 @@ export class CacheEngine {
     this.#budget = new FillBudget(options.fillBytes ?? Infinity);
     const fills = this.#fills;
     const { counters, fence, slices } = this;
+    const admission = new Admission({
+      fence,
+      fills,
+      isBanned: (targeted) => this.bans.has(targeted),
+    });
     const receiver = new Receiver({
       store,
       fills,
+      admission,
       slices,
       hitForMiss: this.#hitForMiss,
       counters,
@@ -139,13 +154,20 @@ export class CacheEngine {
       store,
       source,
       fence,
+      lease: options.lease,
       fills,
+      admission,
       receiver,
       hitForMiss: this.#hitForMiss,
       refreshFailing: this.#refreshFailing,
       changed: this.#changed,
       counters,
     });
+    this.refills = new RefillBudget(options.clock, source);
+    const sweeper = new Sweeper({ clock: options.clock, store, fence, fills });
+    const { onRaise } = options;
+    const hitForMiss = this.#hitForMiss;
+    this.#purger = new Purger({ store, fence, fills, hitForMiss, sweeper, onRaise });
   }
 
   get store(): Store {
@@ -207,8 +229,20 @@ export class CacheEngine {
     };
     const decision = decide(input);
     if (decision.reason === 'refresh-ahead') this.#ahead.set(key, AHEAD_AGAIN_MS);
+    if (!fromTier && this.#isRefill(found, decision) && this.refills.take(site) > 0) {
+      const bridged = decide({ ...input, refillsSpent: true });
+      if (bridged.reason === 'refill-limited') this.counters.refillsLimited++;
+      return bridged;
+    }
     if (decision.reason !== 'hit-for-miss' || !this.#hitForMiss.probe(lookup)) return decision;
     return decide({ ...input, hitForMiss: false });
+  }
+
+  /** Whether a parent would be asked for what a purge has made stale. */
+  #isRefill(found: Found, { action, reason }: Decision): boolean {
+    if (typeof found === 'string' || found.softPurgedAt === undefined) return false;
+    const asks = action === 'refresh-behind' || reason === 'soft-purged';
+    return asks && this.#fills.find(found.key, found.selector, 0) === undefined;
   }
 
   /** Whether this request is not the only one lately, and a refresh ahead has not just been. */
@@ -241,38 +275,19 @@ export class CacheEngine {
     this.#fills.purge((fill) => keys.includes(fill.key), mark);
   }
 
-  /**
-   * Applies one purge of the journal to all that this thread holds or fetches.
-   * @param site the purge's site as configured now; without it its URLs have no keys
-   * @param at when the purge was ordered, ms since the epoch
-   */
+  /** Applies one purge of the journal to all that this thread holds or fetches; see `Purger.purge`. */
   purge(
-    order: PurgeOrder,
+    order: Pick<PurgeOrder, 'mode' | 'target'>,
     site: ServedSite | undefined,
     sequence: number,
     at: number,
   ): PurgeReport {
-    const mark: PurgeMark = { sequence, mode: order.mode, at };
-    const { target } = order;
-    if (target.kind === 'site') {
-      const volume = this.#options.store.volume(target.site);
-      this.fence.raiseSite(target.site, mark);
-      const fills = this.#fills.purge((fill) => fill.site === target.site, mark);
-      if (order.mode === 'hard') this.#sweep();
-      return { sequence, ...volume, fills };
-    }
-    const keys = new Set(site === undefined ? [] : target.urls.flatMap((url) => keysOf(site, url)));
-    const hit = [...keys].map((key) => this.#options.store.purge(key, mark)).reduce(sum, NOTHING);
-    const fills = this.#fills.purge((fill: Fill) => keys.has(fill.key), mark);
-    for (const key of keys) this.#hitForMiss.clearKey(key);
-    return { sequence, ...hit, fills };
+    return this.#purger.purge(order, site, sequence, at);
   }
 
   /** For a node that may have missed purges while it was away: all that it holds is stale. */
   distrustAll(sequence: number): void {
-    const mark: PurgeMark = { sequence, mode: 'soft', at: this.#options.clock.now() };
-    this.fence.raiseEverything(mark);
-    this.#fills.purge(() => true, mark);
+    this.#purger.distrustAll(sequence, this.now());
   }
 
   /** Another journal is followed from now on: how far content has heeded it, nobody knows. */
@@ -281,31 +296,5 @@ export class CacheEngine {
     this.#fills.purge(() => true, { sequence: Infinity, mode: 'hard', at: this.now() });
     this.fence.restart();
     this.distrustAll(1);
-  }
-
-  #sweep(): void {
-    const isPurged = (object: StoredObject): boolean => this.fence.verdict(object)?.mode === 'hard';
-    // Only frees space early: a lookup checks the epoch whether or not the sweep has come by.
-    void this.#options.store.sweep(isPurged);
-  }
-}
-
-const NOTHING: Volume = { objects: 0, bytes: 0 };
-const sum = (a: Volume, b: Volume): Volume => ({
-  objects: a.objects + b.objects,
-  bytes: a.bytes + b.bytes,
-});
-
-/**
- * A purged URL is read just as a request for it would be, so that both come to the same keys; one
- * that could not be requested has none. The control plane refuses those, but an event is heeded
- * whatever it holds: a node that cannot go on would hold up all that come after it.
- */
-function keysOf(site: ServedSite, url: string): readonly string[] {
-  try {
-    const request = readRequest({ method: 'GET', target: url, fields: [], encrypted: false });
-    return purgedKeys(site, request.host, request.target);
-  } catch {
-    return [];
   }
 }

@@ -43,7 +43,7 @@ export class FillWriter {
     if (this.#isTried || !body.kept) return;
     const writer = this.#open(undefined);
     if (writer === undefined) return;
-    for (const piece of [...body.chunks]) await writer.write(piece);
+    for (const piece of body.chunks) await writer.write(piece);
   }
 
   commit(object: Omit<StoredObject, 'body'>): boolean | Promise<boolean> {

@@ -75,6 +75,8 @@ export class Fill {
   asOf: number;
   /** The strongest purge that concerns it and came while it was under way. */
   purge: PurgeMark | undefined;
+  /** Of what arrives, once its header section has come. */
+  tags: readonly string[] | undefined;
   /** When what arrives is no longer fresh, once its header section has come; ms since the epoch. */
   staleAt: number | undefined;
   /** Settles when the header section has come, or every parent has failed. */
@@ -135,6 +137,13 @@ export class FillTable {
     return waiters;
   }
 
+  /** The least that any of them is known to have heeded. */
+  get oldestAsOf(): number {
+    let oldest = Infinity;
+    for (const { asOf } of this.#underWay) oldest = Math.min(oldest, asOf);
+    return oldest;
+  }
+
   /** @param minAsOf what the content must have heeded, where this node itself is behind */
   find(key: string, selector: string, minAsOf: number): Fill | undefined {
     const fill = this.#joinable.get(idOf(key, selector));
@@ -171,11 +180,16 @@ export class FillTable {
     let count = 0;
     for (const fill of this.#underWay) {
       if (fill.asOf >= purge.sequence || !concerns(fill)) continue;
-      if (fill.purge?.mode !== 'hard') fill.purge = purge;
-      this.closeToOthers(fill);
+      this.mark(fill, purge);
       count++;
     }
     return count;
+  }
+
+  /** One fill turns out to be of what a purge concerns. */
+  mark(fill: Fill, purge: PurgeMark): void {
+    if (fill.purge?.mode !== 'hard') fill.purge = purge;
+    this.closeToOthers(fill);
   }
 }
 

@@ -4,6 +4,7 @@ import type { Fields } from '#core/http/fields.ts';
 import type { UpstreamResponse } from '#core/tree/attempt.ts';
 import type { FillCounters } from '#core/telemetry/fill-counters.ts';
 import type { UpstreamRequest } from '#core/tree/tree.ts';
+import type { Admission } from './admission.ts';
 import type { Backoffs } from './backoffs.ts';
 import type { Lookup } from './engine.ts';
 import { everybodysFields } from './everybodys-fields.ts';
@@ -34,7 +35,9 @@ export interface FillerOptions {
   readonly store: Store;
   readonly source: FillSource;
   readonly fence: Fence;
+  readonly lease: { ended(): boolean };
   readonly fills: FillTable;
+  readonly admission: Admission;
   readonly receiver: Receiver;
   readonly hitForMiss: HitForMiss;
   readonly refreshFailing: Backoffs;
@@ -71,14 +74,17 @@ export class Filler {
     learntVary?: readonly string[],
     refreshesBehind = false,
   ): Joined {
-    const { store, fills, fence, clock, hitForMiss } = this.#options;
+    const { store, fills, fence, lease, clock, hitForMiss } = this.#options;
     const { key, keySelector, site, request, askingFence } = lookup;
     const known = stored ?? store.lookup(key)[0];
     const vary = learntVary ?? unitedVary(known?.facts.vary ?? [], hitForMiss.varyOf(key));
     const selector = keySelector + variantSelector(vary, request.fields);
     const behind = askingFence > fence.sequence;
     let underWay = fills.find(key, selector, behind ? askingFence : 0);
-    if (underWay?.staleAt !== undefined && clock.now() > underWay.staleAt) {
+    const isStale = underWay?.staleAt !== undefined && clock.now() > underWay.staleAt;
+    // What began before this request may be from before a purge of which this node hears nothing.
+    const isBlind = site.onLeaseEnd === 'revalidate' && lease.ended();
+    if (underWay !== undefined && (isStale || isBlind)) {
       fills.closeToOthers(underWay);
       underWay = undefined;
     }
@@ -112,11 +118,9 @@ export class Filler {
    * as many refreshes under way as it may.
    */
   refresh(lookup: Lookup, stored: StoredObject): void {
-    const { fills, source, refreshFailing, counters } = this.#options;
-    const { site } = lookup;
+    const { refreshFailing, counters } = this.#options;
     if (refreshFailing.has(stored)) return;
-    // The limit is the node's, of which each thread has its share.
-    if (fills.refreshes(site.name) >= Math.ceil(site.cache.maxRefreshes / source.threads)) {
+    if (this.isBusy(lookup.site)) {
       counters.refreshesSkipped++;
       return;
     }
@@ -125,25 +129,33 @@ export class Filler {
     fill.result.then(letGoUnread, () => undefined);
   }
 
+  /** Whether a site has as many refreshes under way as it may. */
+  isBusy({ name, cache }: Lookup['site']): boolean {
+    const { fills, source } = this.#options;
+    // The limit is the node's, of which each thread has its share.
+    return fills.refreshes(name) >= Math.ceil(cache.maxRefreshes / source.threads);
+  }
+
   async #run(
     fill: Fill,
     lookup: Lookup,
     stored: StoredObject | undefined,
     staleOnError: boolean,
   ): Promise<FillResult> {
-    const { fills, receiver, refreshFailing } = this.#options;
+    const { fills, admission, receiver, refreshFailing } = this.#options;
     const variant = stored ?? fill;
     const fallback = staleOnError ? stored : undefined;
     const fail = (failure: number | CanopyError): FillResult | undefined => {
       refreshFailing.fail(variant);
       if (fallback === undefined) return undefined;
+      admission.learn(fill, fallback.facts);
       fills.remove(fill);
       return { kind: 'stale-if-error', object: fallback, failure };
     };
     try {
       const completed =
         stored === undefined
-          ? await this.#parts.complete(lookup, (further) =>
+          ? await this.#parts.complete(fill, lookup, (further) =>
               this.#fetch(fill, lookup, undefined, further),
             )
           : undefined;

@@ -28,6 +28,7 @@ export class MemoryStore implements ObjectStore {
   readonly #maxKeyBytes: number;
   readonly #policy: PolicyName;
   readonly #writers = new HeldWriters();
+  readonly fence = Infinity;
   readonly #bySite = new Map<string, Volume>();
   readonly #evicted: Record<EvictionReason, number> = {
     capacity: 0,
@@ -134,7 +135,8 @@ export class MemoryStore implements ObjectStore {
   }
 
   forgetFences(): void {
-    for (const key of [...this.#variants.keys()]) {
+    const keys = [...this.#variants.keys()];
+    for (const key of keys) {
       this.#writers.fence(key);
       this.#set(
         key,

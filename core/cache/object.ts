@@ -6,12 +6,14 @@ import type { ContentRange, Cut } from './policy/slicing.ts';
 import { variantSelector } from './policy/vary.ts';
 import { Body } from './body.ts';
 import type { FileBody } from './disk/file-body.ts';
+import type { Fenced } from './fence.ts';
 
 /** A complete body: held in memory, or read from disk when it is asked for. */
 export type StoredBody = Body | FileBody;
 
 /** A stored response: one variant under a cache key. */
-export interface StoredObject<B extends StoredBody = StoredBody> extends StoredState {
+export interface StoredObject<B extends StoredBody = StoredBody>
+  extends StoredState, Pick<Fenced, 'checked'> {
   readonly key: string;
   readonly site: string;
   /** The request's values of the key's inputs, see `keySelector`, then of the fields in `facts.vary`, see `variantSelector`. */

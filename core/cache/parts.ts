@@ -1,8 +1,9 @@
-import { type Fields, fieldValue, hasField, withoutFields } from '#core/http/fields.ts';
+import { type Fields, fieldValue, withoutFields } from '#core/http/fields.ts';
 import type { UpstreamResponse } from '#core/tree/attempt.ts';
 import type { Body } from './body.ts';
 import { resuming } from '#core/tree/resume.ts';
 import { isTierField } from '#core/tree/tier-fields.ts';
+import type { Admission } from './admission.ts';
 import type { Lookup } from './engine.ts';
 import type { Fence } from './fence.ts';
 import type { Fill, FillResult } from './fill.ts';
@@ -17,18 +18,23 @@ import { initialAgeMs } from './policy/freshness.ts';
 import { completedFields, restOf } from './policy/partial.ts';
 import { responseFacts } from './policy/response.ts';
 import { type ContentRange, contentRange, fieldsOfWhole } from './policy/slicing.ts';
-import { storability } from './policy/storability.ts';
 import type { Store } from './store.ts';
 import { keepingFor, storedResponse } from './stored-response.ts';
 
 /** Bytes of a part that is received whole before it is answered with. */
 export const MAX_PART_BYTES = 64 * 1024;
 
+export interface PartsOptions {
+  readonly store: Store;
+  readonly fence: Fence;
+  readonly admission: Admission;
+}
+
 /** Objects of which a part is stored, RFC 9111 §3.3. The rest is asked for once it is wanted. */
 export class Parts {
-  readonly #options: { readonly store: Store; readonly fence: Fence };
+  readonly #options: PartsOptions;
 
-  constructor(options: { readonly store: Store; readonly fence: Fence }) {
+  constructor(options: PartsOptions) {
     this.#options = options;
   }
 
@@ -39,6 +45,7 @@ export class Parts {
    * nothing is there that could be completed
    */
   async complete(
+    fill: Fill,
     lookup: Lookup,
     fetch: (further: Fields) => Promise<UpstreamResponse>,
   ): Promise<UpstreamResponse | undefined> {
@@ -47,6 +54,8 @@ export class Parts {
     if (stored === undefined || rest === undefined) return undefined;
     const response = await fetch(rest.fields);
     if (response.status !== 206 && response.status !== 416) return response;
+    // A purge may have come that concerns the part.
+    this.#options.admission.learn(fill, stored.facts);
     const completed = completedFields(stored, rest, response);
     if (completed === undefined) {
       // Of another version than the part, which is of no use then.
@@ -84,16 +93,16 @@ export class Parts {
       return { ...response, status: 200, fields: fieldsOfWhole(response.fields, range.size), body };
     }
     const facts = responseFacts(200, whole, receivedAt);
-    const cache = lookup.site.cacheFor(lookup.request.target, facts);
-    const authorized = hasField(lookup.request.fields, 'authorization');
-    const verdict = storability({ method: 'GET', authorized }, facts, range.size, cache);
-    if (verdict !== 'storable') return undefined;
+    const { admission } = this.#options;
+    if (admission.storability(lookup, facts, range.size) !== 'storable') return undefined;
+    admission.learn(fill, facts);
     const chunks = await received(range, response);
     if (chunks === undefined) return undefined;
     const ageMs = initialAgeMs(facts, requestedAt, receivedAt);
     const about = { fields: whole, facts, initialAgeMs: ageMs, receivedAt };
     const object = partial(storedResponse(fill, about, chunks), range.start, range.size);
     if (fill.purge?.mode !== 'hard') {
+      const cache = lookup.site.cacheFor(lookup.request.target, facts);
       await this.#options.store.put(object, keepingFor(object, cache, response));
     }
     const cacheStatus = fieldValue(fields, 'cache-status');

@@ -1,11 +1,12 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { CacheSettings } from '#core/contract/site.ts';
 import { parseDeltaSeconds } from '#core/http/directives.ts';
-import { fieldValue, hasField, withoutFields } from '#core/http/fields.ts';
+import { fieldValue, withoutFields } from '#core/http/fields.ts';
 import { contentLength } from '#core/http/length.ts';
 import type { FillCounters } from '#core/telemetry/fill-counters.ts';
 import type { UpstreamResponse } from '#core/tree/attempt.ts';
 import { isTierField, TIER_FIELDS } from '#core/tree/tier-fields.ts';
+import type { Admission } from './admission.ts';
 import { sharedFields } from './answer.ts';
 import type { Lookup } from './engine.ts';
 import type { Arriving, Fill, FillResult, FillTable } from './fill.ts';
@@ -18,7 +19,7 @@ import { type Manifest, type StoredObject, suitsRequest } from './object.ts';
 import { freshness, initialAgeMs } from './policy/freshness.ts';
 import { type ResponseFacts, responseFacts } from './policy/response.ts';
 import { contentRange, fieldsOfWhole, isSliceable, type Probe } from './policy/slicing.ts';
-import { type Storability, storability } from './policy/storability.ts';
+import type { Storability } from './policy/storability.ts';
 import { freshenedFields } from './policy/update.ts';
 import { variantSelector } from './policy/vary.ts';
 import type { SpillRoom } from './spill-room.ts';
@@ -30,6 +31,7 @@ import { keepingFor, storedHead, storedResponse } from './stored-response.ts';
 export interface ReceiverOptions {
   readonly store: Store;
   readonly fills: FillTable;
+  readonly admission: Admission;
   readonly slices: Slices;
   readonly hitForMiss: HitForMiss;
   readonly counters: FillCounters;
@@ -57,12 +59,11 @@ export class Receiver {
     const fields = fieldsOfWhole(withoutFields(response.fields, isTierField), range.size);
     const facts = responseFacts(200, fields, response.receivedAt);
     const cache = lookup.site.cacheFor(lookup.request.target, facts);
-    const authorized = hasField(lookup.request.fields, 'authorization');
+    const { admission } = this.#options;
     if (!isSliceable(facts, range.size, cache)) return undefined;
-    if (storability({ method: 'GET', authorized }, facts, undefined, cache) !== 'storable') {
-      return undefined;
-    }
+    if (admission.storability(lookup, facts, undefined) !== 'storable') return undefined;
     this.vouch(fill, response);
+    admission.learn(fill, facts);
     const manifest = newManifest(fill, fields, facts, response, range.size, cache.sliceBytes);
     const result = this.#sliced(fill, lookup, manifest, response);
     if (range.start === (probe.index ?? NaN) * cache.sliceBytes) {
@@ -76,7 +77,7 @@ export class Receiver {
    * @param hasRanges whether the parent may know ranges, as far as it has shown
    */
   whole(fill: Fill, lookup: Lookup, response: UpstreamResponse, hasRanges: boolean): FillResult {
-    const { store, fills, hitForMiss, counters, spillRoom } = this.#options;
+    const { store, fills, admission, hitForMiss, counters, spillRoom } = this.#options;
     this.vouch(fill, response);
     const { status, requestedAt, receivedAt } = response;
     const fields = withoutFields(response.fields, isTierField);
@@ -84,9 +85,8 @@ export class Receiver {
     const size = contentLength(fields);
     const cache = lookup.site.cacheFor(lookup.request.target, facts);
     const sliceable = isSliceable(facts, size, cache);
-    const authorized = hasField(lookup.request.fields, 'authorization');
-    const limited = sliceable ? undefined : size;
-    const verdict = storability({ method: 'GET', authorized }, facts, limited, cache);
+    const verdict = admission.storability(lookup, facts, sliceable ? undefined : size);
+    admission.learn(fill, facts);
     const storable = verdict === 'storable';
     if (storable) hitForMiss.clear(lookup);
     else {
@@ -132,7 +132,7 @@ export class Receiver {
     stored: StoredObject,
     response: UpstreamResponse,
   ): FillResult {
-    const { store, fills } = this.#options;
+    const { store, fills, admission } = this.#options;
     response.discard();
     this.vouch(fill, response);
     const { requestedAt, receivedAt } = response;
@@ -151,9 +151,9 @@ export class Receiver {
       softPurgedAt: undefined,
     };
     const cache = lookup.site.cacheFor(lookup.request.target, facts);
-    const authorized = hasField(lookup.request.fields, 'authorization');
-    const request = { method: 'GET', authorized };
-    const verdict = storability(request, facts, stored.body.size, cache);
+    const verdict = admission.storability(lookup, facts, stored.body.size);
+    // It may have had tags that it has no longer.
+    for (const known of [stored.facts, facts]) admission.learn(fill, known);
     const shared = verdict === 'storable';
     let isStored: boolean | Promise<boolean> = false;
     // What only this one client was shown tells nothing of what others get.

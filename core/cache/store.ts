@@ -1,4 +1,3 @@
-import type { PurgeMode } from '#core/contract/event.ts';
 import type { Body } from './body.ts';
 import type { HeldObject, StoredBody, StoredObject } from './object.ts';
 
@@ -11,7 +10,7 @@ export interface Volume {
 /** A purge as a store needs to know it: its place in the journal decides whom it concerns. */
 export interface PurgeMark {
   readonly sequence: number;
-  readonly mode: PurgeMode;
+  readonly mode: 'hard' | 'soft';
   /** When it was ordered, ms since the epoch. */
   readonly at: number;
 }
@@ -95,6 +94,8 @@ export interface Store<B extends StoredBody = StoredBody> {
    * after a crash either, and is not counted any more.
    */
   settled(): Promise<void>;
+  /** Up to where all who store here heed the journal, written down; `Infinity`: only this thread does. */
+  readonly fence: number;
   /** `asOf` of all that is stored counts as 0 from now on: it is of a journal that is not followed any more. */
   forgetFences(): void;
   /** Drops objects that `isPurged` names, a bounded batch at a time, without counting as use. */

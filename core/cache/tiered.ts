@@ -124,14 +124,20 @@ export class TieredStore implements Store {
     await this.#lasting.settled();
   }
 
+  /** Who does not sweep the lasting store cannot tell what is in there. */
+  get fence(): number {
+    return this.#tendsLasting ? this.#lasting.fence : 0;
+  }
+
   forgetFences(): void {
     this.#memory.forgetFences();
     this.#lasting.forgetFences();
   }
 
   async sweep(isPurged: (object: StoredObject) => boolean): Promise<void> {
-    const lasting = this.#tendsLasting ? this.#lasting.sweep(isPurged) : undefined;
-    await Promise.all([this.#memory.sweep(isPurged), lasting]);
+    if (this.#tendsLasting) await this.#lasting.sweep(isPurged);
+    // Last, for what is found in the other meanwhile is taken up into memory.
+    await this.#memory.sweep(isPurged);
   }
 
   /** What is in both counts once, as far as can be told: the greater of the two. */

@@ -1,26 +1,8 @@
 import { z } from 'zod';
 import { journalIdSchema, nameSchema, sequenceSchema, timestampSchema } from './names.ts';
 import { nodeSchema } from './node.ts';
+import { banSchema, purgeOrderSchema } from './purge.ts';
 import { siteSchema } from './site.ts';
-
-/** hard: never serve again; soft: stale from now on. */
-export const purgeModeSchema = z.enum(['hard', 'soft']);
-
-/** What a purge concerns. URLs are absolute and belong to the site; both schemes of each are meant. */
-export const purgeTargetSchema = z.discriminatedUnion('kind', [
-  z.strictObject({
-    kind: z.literal('urls'),
-    site: nameSchema,
-    urls: z.array(z.string().max(16_384)).min(1).max(10_000),
-  }),
-  z.strictObject({ kind: z.literal('site'), site: nameSchema }),
-]);
-
-export const purgeOrderSchema = z.strictObject({
-  id: z.string().min(1).max(64),
-  mode: purgeModeSchema,
-  target: purgeTargetSchema,
-});
 
 const secretSchema = z.string().min(16);
 
@@ -50,6 +32,8 @@ export const journalEventSchema = z.discriminatedUnion('type', [
   z.strictObject({ ...envelope, type: z.literal('node.delete'), name: nameSchema }),
   z.strictObject({ ...envelope, type: z.literal('network.put'), network: networkSchema }),
   z.strictObject({ ...envelope, type: z.literal('purge'), purge: purgeOrderSchema }),
+  /** Ends the bans of a purge. */
+  z.strictObject({ ...envelope, type: z.literal('ban.lift'), id: z.string().min(1).max(64) }),
 ]);
 
 /** The whole configuration as of one sequence number: what a node runs on, and its last good config on disk. */
@@ -59,13 +43,12 @@ export const configSchema = z.strictObject({
   network: networkSchema,
   sites: z.array(siteSchema),
   nodes: z.array(nodeSchema),
+  /** Oldest first. */
+  bans: z.array(banSchema).default([]),
 });
 
 type Distribute<T, K extends PropertyKey> = T extends unknown ? Omit<T, K> : never;
 
-export type PurgeMode = z.output<typeof purgeModeSchema>;
-export type PurgeTarget = z.output<typeof purgeTargetSchema>;
-export type PurgeOrder = z.output<typeof purgeOrderSchema>;
 export type Network = z.output<typeof networkSchema>;
 export type JournalEvent = z.output<typeof journalEventSchema>;
 /** An event before the journal has given it a place and a time. */

@@ -4,9 +4,9 @@ import { sequenceSchema } from './names.ts';
 /** What one purge hit on one node. */
 export const purgeReportSchema = z.strictObject({
   sequence: sequenceSchema,
-  /** Stored objects it removed or made stale, as far as known at once; site purges count all objects of the site. */
-  objects: z.int().min(0),
-  bytes: z.int().min(0),
+  /** Stored objects it removed or made stale; of a site, all that it has. `null`: named by prefix, host or tag, which is not searched for. */
+  objects: z.int().min(0).nullable(),
+  bytes: z.int().min(0).nullable(),
   /** Fills under way whose content may no longer be stored. */
   fills: z.int().min(0),
 });
@@ -66,3 +66,7 @@ export type Load = z.output<typeof loadSchema>;
 export type ParentReport = z.output<typeof parentReportSchema>;
 export type Heartbeat = z.output<typeof heartbeatSchema>;
 export type Lease = z.output<typeof leaseSchema>;
+
+/** The sum of two counts of which either may not have been counted. */
+export const addCounts = (a: number | null, b: number | null): number | null =>
+  a === null || b === null ? null : a + b;

@@ -113,6 +113,8 @@ export const cacheSettingsSchema = z.strictObject({
   waitTimeoutMs: z.int().min(1).max(3_600_000).default(30_000),
   /** Refreshes behind that are under way at once, per thread; beyond it what is stored is served unrefreshed. */
   maxRefreshes: z.int().min(0).max(1_000_000).default(100),
+  /** How often parents are asked per second, by each node, for what a purge has made stale; beyond it what is stale is served where it may be. */
+  refillsPerSecond: z.int().min(1).max(1_000_000).default(100),
   /** The last part of its freshness in which an object in demand is refreshed behind; 0: never. */
   refreshAhead: z.number().min(0).max(0.9).default(0),
   /** The most of its freshness that an object gives up, so that not all expire at once; 0: nothing. */

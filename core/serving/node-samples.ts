@@ -42,6 +42,7 @@ const FILL_METRICS: Readonly<Record<keyof FillCounters, MetricName>> = {
   waitersTimedOut: 'canopy_waiters_timed_out_total',
   staleWhileSlow: 'canopy_stale_while_slow_total',
   refreshesSkipped: 'canopy_refreshes_skipped_total',
+  refillsLimited: 'canopy_refills_limited_total',
   notKept: 'canopy_fills_not_kept_total',
   fromSiblings: 'canopy_sibling_fetches_total',
 };

@@ -2,6 +2,7 @@ import { MessageChannel, Worker } from 'node:worker_threads';
 import type { Config, JournalEvent } from '#core/contract/event.ts';
 import { systemClock } from '#core/clock.ts';
 import {
+  addCounts,
   type Load,
   MAX_PARENT_REPORTS,
   type ParentReport,
@@ -83,7 +84,8 @@ export class Threads {
   ): Promise<PurgeReport | undefined> {
     const before = this.#config;
     this.#config = config;
-    this.#latest = before && event && { before, event };
+    // Memory alone has nothing of what is older than the thread.
+    this.#latest = this.#options.disk && before && event && { before, event };
     const reports = await Promise.all(
       [...this.#threads].map((thread) => this.#send(thread, config, event, reset)),
     );
@@ -206,28 +208,39 @@ export class Threads {
     from.worker.postMessage({ type: 'told', id } satisfies ToThread);
   }
 
-  /** What a dead thread held is gone with it, so it has heeded whatever it was sent. */
+  /** What a dead thread held is gone with it, so it has heeded whatever it was sent; not so what is on disk. */
   #replace(dead: Thread): void {
     this.#threads.delete(dead);
-    for (const applied of dead.pending.values()) applied(undefined);
     for (const measured of dead.measuring.values()) measured();
     // What it had open and stored is gone with it; what it counted is not.
     const now = { objects: 0, storedBytes: 0, connections: 0, tunnels: 0 };
     this.#past = addLoads(this.#past, { ...dead.load, ...now });
     this.#pastSamples.addAll(dead.samples.counted());
-    if (this.#closing) return;
-    this.#failed++;
-    const thread = this.#start(dead.slot);
-    const address = this.#address;
-    if (this.#config === undefined) return;
-    const latest = this.#latest;
-    void this.#send(thread, latest?.before ?? this.#config, undefined, false);
-    // The others may not have heeded it yet, so that what is on disk tells nothing of it.
-    if (latest !== undefined) void this.#send(thread, this.#config, latest.event, false);
-    if (address === undefined) return;
-    this.#listen(thread, address.host, address.port).catch((error: unknown) =>
-      this.#options.log.error({ err: error }, 'A new thread cannot listen'),
-    );
+    if (!this.#closing) this.#failed++;
+    const heeded = this.#closing ? undefined : this.#restart(dead.slot);
+    const isHeld = heeded !== undefined && this.#options.disk !== undefined;
+    const settle = (): void => {
+      for (const applied of dead.pending.values()) applied(undefined);
+    };
+    if (isHeld) void heeded.then(settle);
+    else settle();
+  }
+
+  /** Resolves when the new thread has heeded what it needs to serve. */
+  async #restart(slot: number): Promise<void> {
+    const thread = this.#start(slot);
+    const [address, config, latest] = [this.#address, this.#config, this.#latest];
+    if (config === undefined) return;
+    const configured = this.#send(thread, latest?.before ?? config, undefined, false);
+    // Perhaps nobody has heeded it, so that what is on disk tells nothing of it.
+    const told = latest && this.#send(thread, config, latest.event, false);
+    if (address !== undefined) {
+      this.#listen(thread, address.host, address.port).catch((error: unknown) =>
+        this.#options.log.error({ err: error }, 'A new thread cannot listen'),
+      );
+    }
+    await configured;
+    await told;
   }
 
   #send(
@@ -304,8 +317,8 @@ function addReports(
   if (a === undefined || b === undefined) return a ?? b;
   return {
     sequence: a.sequence,
-    objects: a.objects + b.objects,
-    bytes: a.bytes + b.bytes,
+    objects: addCounts(a.objects, b.objects),
+    bytes: addCounts(a.bytes, b.bytes),
     fills: a.fills + b.fills,
   };
 }

@@ -9,18 +9,21 @@ import { MemoryStore } from '#core/cache/memory.ts';
 import { UNKNOWN_COUNTRY } from '#core/cache/policy/keying.ts';
 import { type ServedSite, servedSite } from '#core/cache/served-site.ts';
 import { TieredStore } from '#core/cache/tiered.ts';
+import { Refresher } from '#core/cache/refresher.ts';
 import { SpillRoom } from '#core/cache/spill-room.ts';
 import type { Asked } from '#core/cache/siblings/messages.ts';
 import { Siblings } from '#core/cache/siblings/siblings.ts';
+import { Targets } from '#core/cache/targets.ts';
 import type { Clock } from '#core/clock.ts';
 import type { Config, JournalEvent } from '#core/contract/event.ts';
-import type { KeySettings } from '#core/contract/key-settings.ts';
 import type { Tier } from '#core/contract/node.ts';
+import { siteOfTarget } from '#core/contract/purge.ts';
 import type { Load, ParentReport, PurgeReport } from '#core/contract/report.ts';
+import type { Site } from '#core/contract/site.ts';
 import { SiteDirectory } from '#core/sites.ts';
 import { Counters } from '#core/telemetry/counters.ts';
 import { FillCounters } from '#core/telemetry/fill-counters.ts';
-import type { ForwardedBy } from '#core/tree/forward.ts';
+import { type ForwardedBy, forwardedFields } from '#core/tree/forward.ts';
 import { Tree } from '#core/tree/tree.ts';
 import { TrustedProxies } from './client-address.ts';
 import type { Activity } from './listener.ts';
@@ -65,6 +68,7 @@ export class TierNode {
   /** The other threads of the node. */
   readonly siblings: Siblings;
   readonly #tree: Tree;
+  readonly #refresher: Refresher;
   readonly #spillRoom: SpillRoom | undefined;
   readonly #fenceWaits = new Set<() => void>();
   #journal: string | undefined;
@@ -116,12 +120,18 @@ export class TierNode {
       ...(this.#spillRoom !== undefined && { spillRoom: this.#spillRoom }),
     });
     this.#by = { node: name, network: '' };
+    this.#refresher = new Refresher({
+      clock,
+      engine: this.engine,
+      siteOf: (site) => this.#sites.byName(site),
+      upstreamFields: (request) => forwardedFields(request, this.#by),
+    });
   }
 
   /** Takes over what the disk store knows of purges. */
   recall({ journal, sequence, epochs }: StoredFence): void {
     this.#journal = journal;
-    this.engine.fence.restore(sequence, epochs);
+    this.engine.fence.restore({ sequence, epochs });
   }
 
   /** Set before the node serves. */
@@ -153,8 +163,11 @@ export class TierNode {
     this.#journal = config.journal;
     if (reset) engine.distrustAll(config.sequence);
     if (event?.type === 'purge') {
-      const site = this.#sites.byName(event.purge.target.site);
+      const site = this.#sites.byName(siteOfTarget(event.purge.target) ?? '');
       report = engine.purge(event.purge, site, event.sequence, event.at);
+      if (event.purge.mode === 'refresh') {
+        this.#refresher.refresh(new Targets([event.purge.target], () => site), event.sequence);
+      }
     } else {
       this.#renewSites(config, event?.at ?? this.clock.now());
       this.#by = { node: this.name, network: networkPseudonym(config.network.tierKey) };
@@ -163,7 +176,13 @@ export class TierNode {
     if (event?.type === 'site.delete') {
       // A later site of the same name must not find what this one left.
       const target = { kind: 'site' as const, site: event.name };
-      engine.purge({ id: '', mode: 'hard', target }, undefined, event.sequence, event.at);
+      engine.purge({ mode: 'hard', target }, undefined, event.sequence, event.at);
+    }
+    if (config.bans.length > 0 || this.#config?.bans.length !== 0) {
+      engine.bans = new Targets(
+        config.bans.map(({ target }) => target),
+        (name) => this.#sites.byName(name),
+      );
     }
     this.#config = config;
     engine.fence.advance(config.sequence);
@@ -172,11 +191,12 @@ export class TierNode {
   }
 
   #renewSites(config: Config, at: number): void {
-    for (const { name, key } of config.sites) {
-      const before = this.#sites.byName(name)?.key;
-      if (before === undefined || foldsAlike(before, key)) continue;
-      // A purge of a URL finds what is stored under keys of today, so none of yesterday's may remain.
-      this.engine.fence.raiseSite(name, { sequence: config.sequence, mode: 'hard', at });
+    for (const site of config.sites) {
+      const before = this.#sites.byName(site.name);
+      if (before === undefined || keysAlike(before, site)) continue;
+      // A purge finds what is stored under keys of today, so none of yesterday's may remain.
+      const target = { kind: 'site' as const, site: site.name };
+      this.engine.purge({ mode: 'hard', target }, before, config.sequence, at);
     }
     this.#sites = new SiteDirectory(config.sites.map(servedSite));
     this.counters.sites.name(config.sites.map(({ name }) => name));
@@ -256,13 +276,17 @@ export class TierNode {
   }
 
   close(): Promise<void> {
+    this.#refresher.close();
     this.siblings.close();
     return this.#tree.close();
   }
 }
 
-const foldsAlike = (a: KeySettings, b: KeySettings): boolean =>
-  a.sortQuery === b.sortQuery && JSON.stringify(a.query) === JSON.stringify(b.query);
+const keysAlike = (a: Site, b: Site): boolean =>
+  a.origin.kind === b.origin.kind &&
+  a.key.sortQuery === b.key.sortQuery &&
+  JSON.stringify(a.key.query) === JSON.stringify(b.key.query);
+
 const NO_CONTENT: AsyncIterable<Buffer> = {
   async *[Symbol.asyncIterator]() {
     // A fill sends none.

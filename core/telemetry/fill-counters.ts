@@ -8,6 +8,8 @@ export class FillCounters {
   staleWhileSlow = 0;
   /** Refreshes not begun, because the site had as many under way as allowed. */
   refreshesSkipped = 0;
+  /** Requests given what a purge has made stale, because the site renews as much of it as allowed. */
+  refillsLimited = 0;
   /** Bodies not kept, because fills under way hold all the memory meant for them. */
   notKept = 0;
   /** Fetches that another thread of the node answered. */

@@ -57,6 +57,11 @@ export const METRICS = {
   canopy_waiters_timed_out_total: cache('counter', [], 'Requests that waited waitTimeoutMs'),
   canopy_stale_while_slow_total: cache('counter', [], 'Stale answers, for no parent was in time'),
   canopy_refreshes_skipped_total: cache('counter', [], 'Refreshes behind beyond maxRefreshes'),
+  canopy_refills_limited_total: cache(
+    'counter',
+    [],
+    'Requests given softly purged content beyond refillsPerSecond',
+  ),
   canopy_sibling_fetches_total: cache('counter', [], 'Fetches that another thread answered'),
   canopy_store_objects: cache('gauge', ['store'], 'Objects stored'),
   canopy_store_bytes: cache('gauge', ['store'], 'Bytes of the budget that they take'),

@@ -116,6 +116,18 @@ describe('openRedisState', () => {
     });
   });
 
+  test('takes over data of the version that knew no bans', async () => {
+    await flush();
+    const store = await openRedisState(server.url, silent);
+    await store.append([begin]);
+    await store.close();
+    await server.command('HSET', '{canopy}:head', 'version', '1');
+    const again = await openRedisState(server.url, silent);
+    onTestFinished(() => again.close());
+    expect(await again.config()).toMatchObject({ sequence: 1, bans: [] });
+    expect(await server.command('HGET', '{canopy}:head', 'version')).toBe('2');
+  });
+
   test('writes nothing to a replica, nor to a server without room', async () => {
     const replica = await started();
     const store = await openRedisState(replica.url, silent);

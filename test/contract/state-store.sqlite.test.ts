@@ -64,24 +64,6 @@ describe('openSqliteState', () => {
     expect(() => openSqliteState(dir)).toThrow(expect.objectContaining({ code: 'internal-error' }));
   });
 
-  test('takes over a state of version 1, whose journal had no identity', async () => {
-    await newDir();
-    const store = openSqliteState(dir);
-    const network = { tierKey: 'tier-key-of-the-network' };
-    await store.append([{ sequence: 1, at: 0, type: 'network.put', network }]);
-    await store.close();
-    const database = new DatabaseSync(join(dir, 'state.sqlite'));
-    database.exec('ALTER TABLE head DROP COLUMN journal; PRAGMA user_version = 1');
-    database.close();
-    const again = openSqliteState(dir);
-    const head = await again.head();
-    expect(head).toEqual({ journal: expect.stringMatching(/^[0-9a-f]{32}$/), sequence: 1 });
-    await again.close();
-    const reopened = openSqliteState(dir);
-    expect(await reopened.head()).toEqual(head);
-    await reopened.close();
-  });
-
   test('refuses a state of a later version', async () => {
     await newDir();
     await openSqliteState(dir).close();
@@ -89,5 +71,39 @@ describe('openSqliteState', () => {
     database.exec('PRAGMA user_version = 99');
     database.close();
     expect(() => openSqliteState(dir)).toThrow(/version 99/);
+  });
+
+  test.for([
+    [
+      1,
+      'whose journal had no identity',
+      'ALTER TABLE head DROP COLUMN journal; DROP TABLE records;',
+    ],
+    [2, 'which knew no records', 'DROP TABLE records;'],
+    [3, 'which knew no bans', ''],
+  ] as const)('brings a state of version %i, %s, up to date', async ([version, , steps]) => {
+    await newDir();
+    const store = openSqliteState(dir);
+    const network = { tierKey: 'tier-key-of-the-network' };
+    await store.append([{ sequence: 1, at: 0, type: 'network.put', network }]);
+    await store.close();
+    const database = new DatabaseSync(join(dir, 'state.sqlite'));
+    database.exec(`
+      DROP INDEX purges_by_key;
+      ALTER TABLE purges DROP COLUMN key;
+      DROP TABLE bans;
+      ${steps}
+      PRAGMA user_version = ${version};
+    `);
+    database.close();
+    const again = openSqliteState(dir);
+    const config = await again.config();
+    const journal = expect.stringMatching(/^[0-9a-f-]{32,}$/) as string;
+    expect(config).toMatchObject({ journal, sequence: 1, bans: [] });
+    expect(await again.purgeByKey('k')).toBeUndefined();
+    await again.close();
+    const reopened = openSqliteState(dir);
+    expect(await reopened.config()).toEqual(config);
+    await reopened.close();
   });
 });

@@ -4,6 +4,7 @@ import type { JournalEntry, JournalEvent } from '#core/contract/event.ts';
 import { nodeSchema } from '#core/contract/node.ts';
 import { siteSchema } from '#core/contract/site.ts';
 import { applyEvent } from '#core/node/config.ts';
+import { recordsContract } from './records.ts';
 
 const network = { tierKey: 'tier-key-of-the-network', publishKey: 'publish-key-of-origins' };
 const siteOf = (name: string, host = `${name}.example`) =>
@@ -26,9 +27,12 @@ const purgeEvent = (sequence: number, id: string): JournalEvent =>
     type: 'purge',
     purge: { id, mode: 'hard', target: { kind: 'site', site: 'one' } },
   });
+const banEvent = (sequence: number, id: string, site: string): JournalEvent =>
+  at(sequence, { type: 'purge', purge: { id, mode: 'ban', target: { kind: 'site', site } } });
 const purgeOf = (id: string, sequence: number, status: 'pending' | 'complete' = 'pending') => ({
   id,
   mode: 'hard' as const,
+  by: 'admin',
   targets: [{ kind: 'site' as const, site: 'one' }],
   sequences: [sequence],
   status,
@@ -61,6 +65,8 @@ export function stateStoreContract(
     store = await open();
   };
 
+  recordsContract(() => store, reopen);
+
   describe('journal and configuration', () => {
     test('an empty journal has no configuration and no events', async () => {
       expect(await store.config()).toBeUndefined();
@@ -77,8 +83,12 @@ export function stateStoreContract(
         at(6, { type: 'site.put', site: siteOf('one', 'other.example') }),
         at(7, { type: 'node.delete', name: 'edge-b' }),
         purgeEvent(8, 'p'),
-        at(9, { type: 'site.delete', name: 'two' }),
-        at(10, { type: 'network.put', network: { ...network, tierKey: 'another-tier-key' } }),
+        banEvent(9, 'p', 'two'),
+        banEvent(10, 'q', 'one'),
+        banEvent(11, 'r', 'one'),
+        at(12, { type: 'ban.lift', id: 'q' }),
+        at(13, { type: 'site.delete', name: 'two' }),
+        at(14, { type: 'network.put', network: { ...network, tierKey: 'another-tier-key' } }),
       ];
       for (const event of events) expect(await store.append([event])).toBe(true);
       const expected = events.reduce(applyEvent, {
@@ -87,6 +97,7 @@ export function stateStoreContract(
         network,
         sites: [],
         nodes: [],
+        bans: [],
       });
       expect(await store.config()).toEqual(expected);
       await reopen();
@@ -197,6 +208,19 @@ export function stateStoreContract(
       expect((await store.standings.read()).completedFence).toBe(2);
       expect((await store.purges(9)).map(({ id }) => id)).toEqual(['q', 'p']);
       expect((await store.purges(1)).map(({ id }) => id)).toEqual(['q']);
+      expect((await store.purges(9, 3)).map(({ id }) => id)).toEqual(['p']);
+    });
+
+    test('a purge is found by the key of its request, which no other can have', async () => {
+      const request = { key: 'k', digest: 'd' };
+      await store.append([begin, purgeEvent(2, 'p')], { purge: { ...purgeOf('p', 2), request } });
+      await store.append([purgeEvent(3, 'q')], { purge: purgeOf('q', 3) });
+      await store.append([purgeEvent(4, 'r')], { purge: purgeOf('r', 4) });
+      expect(await store.purgeByKey('k')).toMatchObject({ id: 'p', request });
+      expect(await store.purgeByKey('other')).toBeUndefined();
+      const again = store.append([purgeEvent(5, 's')], { purge: { ...purgeOf('s', 5), request } });
+      await expect(again).rejects.toThrow(expect.objectContaining({ name: 'CanopyError' }));
+      expect(await store.events(4, 9)).toEqual([]);
     });
 
     test('trimming forgets old completed purges, but never the latest nor a pending one', async () => {
@@ -207,11 +231,17 @@ export function stateStoreContract(
         [4, 'complete'],
       ] as const) {
         const id = `p${sequence}`;
-        await store.append([purgeEvent(sequence, id)], { purge: purgeOf(id, sequence, status) });
+        const request = { key: id, digest: 'd' };
+        const purge = { ...purgeOf(id, sequence, status), request };
+        await store.append([purgeEvent(sequence, id)], { purge });
       }
       await store.trimJournal(0);
       await reopen();
       expect((await store.purges(9)).map(({ id }) => id)).toEqual(['p4', 'p3']);
+      expect(await store.purgeByKey('p2')).toBeUndefined();
+      expect(await store.purgeByKey('p3')).toMatchObject({ id: 'p3' });
+      const purge = { ...purgeOf('p5', 5), request: { key: 'p2', digest: 'd' } };
+      expect(await store.append([purgeEvent(5, 'p5')], { purge })).toBe(true);
       expect((await store.standings.read()).completedFence).toBe(4);
     });
   });
@@ -244,22 +274,32 @@ export function stateStoreContract(
         credential,
       });
       await store.append([purgeEvent(4, 'p')], { purge: purgeOf('p', 4, 'complete') });
-      await store.append([purgeEvent(5, 'q')], { purge: purgeOf('q', 5) });
+      const request = { key: 'k', digest: 'd' };
+      await store.append([banEvent(5, 'q', 'one')], { purge: { ...purgeOf('q', 5), request } });
       await store.addToken({ ...token, digest: Uint8Array.of(4) });
+      for (const value of [1, 2]) await store.records.put({ kind: 'audit', id: 'a', value });
       const content = await store.content();
       expect(content).toMatchObject({
-        config: { sequence: 5, sites: [{ name: 'one' }], nodes: [{ name: 'edge-a' }] },
+        config: {
+          sequence: 5,
+          sites: [{ name: 'one' }],
+          nodes: [{ name: 'edge-a' }],
+          bans: [{ id: 'q' }],
+        },
         credentials: [credential],
         tokens: [token],
         purges: [{ id: 'p' }, { id: 'q' }],
+        records: [{ kind: 'audit', id: 'a', revision: 2, value: 2 }],
       });
       if (content === undefined) return;
 
       await reset();
       await reopen();
       await store.append([begin, at(2, { type: 'site.put', site: siteOf('other') })]);
-      await store.append([purgeEvent(3, 'r')], { purge: purgeOf('r', 3) });
+      const replaced = { ...purgeOf('r', 3), request: { key: 'other', digest: 'd' } };
+      await store.append([banEvent(3, 'r', 'other')], { purge: replaced });
       await store.addToken({ ...token, name: 'other', digest: Uint8Array.of(5) });
+      await store.records.put({ kind: 'release', id: 'r', value: 1 });
       await store.replace(content);
       await reopen();
       expect(await store.content()).toEqual(content);
@@ -269,6 +309,8 @@ export function stateStoreContract(
       expect((await store.standings.read()).completedFence).toBe(4);
       expect(await store.credentialByDigest(credential.digest)).toMatchObject({ node: 'edge-a' });
       expect(await store.tokenByDigest(Uint8Array.of(5))).toBeUndefined();
+      expect(await store.purgeByKey('k')).toMatchObject({ id: 'q' });
+      expect(await store.purgeByKey('other')).toBeUndefined();
       expect(await store.append([purgeEvent(6, 's')], { purge: purgeOf('s', 6) })).toBe(true);
     });
   });

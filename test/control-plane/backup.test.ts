@@ -15,7 +15,7 @@ async function network() {
   await cp.addSite('one', '*');
   const credential = await cp.addNode('edge');
   const token = await cp.addToken('deploy', ['read']);
-  await cp.purge({ site: 'one' });
+  await cp.purge({ tags: ['x'], mode: 'ban' });
   return { cp, credential, token };
 }
 
@@ -30,6 +30,7 @@ describe('a backup', () => {
     const store = openSqliteState(cp.dir);
     onTestFinished(() => store.close());
     expect(readBackup(text)).toEqual(await store.content());
+    expect(readBackup(text).config.bans).toMatchObject([{ target: { tags: ['x'] } }]);
     const again = writeBackup(readBackup(text), cp.clock.now());
     expect(readBackup(again)).toEqual(readBackup(text));
   });
@@ -47,8 +48,8 @@ describe('a backup', () => {
     ['changed', (text) => text.replace('"oslo"', '"rome"'), /checksum/],
     [
       'of a later version',
-      (text) => text.replace('"canopyBackup":1', '"canopyBackup":2'),
-      /version 2/,
+      (text) => text.replace('"canopyBackup":2', '"canopyBackup":3'),
+      /version 3/,
     ],
     ['of something else', () => signed('{"canopyBackup":1}\n'), /line 1/],
     ['no text of lines', () => 'not a backup', /line/],

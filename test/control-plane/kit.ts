@@ -97,11 +97,13 @@ export class TestControlPlane {
     path: string,
     body?: unknown,
     token: string | null = 'admin-token',
+    headers: Readonly<Record<string, string>> = {},
   ): Promise<Answer> {
     const answer = await fetch(new URL(path, this.url), {
       method,
       dispatcher,
       headers: {
+        ...headers,
         ...(token === null ? {} : { authorization: `Bearer ${token}` }),
         ...(body === undefined ? {} : { 'content-type': 'application/json' }),
       },

@@ -168,10 +168,41 @@ test('a read goes to the first origin that works, with its conditions, and strea
   expect(good.seen).toMatchObject([{ headers: { range: 'bytes=0-3', 'if-range': '"x"' } }]);
 });
 
+/** An origin without these contents. */
+const lacking = (...missing: string[]): Promise<Origin> =>
+  startOrigin((incoming, response) => {
+    incoming.resume();
+    response.writeHead(200, { 'content-type': 'application/json' });
+    response.end(JSON.stringify({ missing }));
+  });
+
+test('what is missing at one of the origins is missing', async () => {
+  const cp = await startWith(await lacking('a', 'b'), await lacking('b', 'c'));
+  const answer = await cp.call('POST', '/v1/sites/shop/contents/missing', { digests: [] });
+  expect(answer).toMatchObject({ status: 200, body: { missing: ['a', 'b', 'c'] } });
+});
+
+test('what one origin refuses to tell is refused', async () => {
+  const refusing = await startOrigin((_incoming, response) => {
+    response.writeHead(422, { 'content-type': 'application/problem+json' });
+    response.end('{"code":"invalid-input"}');
+  });
+  const cp = await startWith(await startOrigin(created), refusing);
+  const answer = await cp.call('POST', '/v1/sites/shop/contents/missing', { digests: [1] });
+  expect(answer).toMatchObject({ status: 422, body: { code: 'invalid-input' } });
+});
+
 test.for([
   ['HEAD', '/v1/sites/shop/objects/a/', 200],
   ['DELETE', '/v1/sites/shop/objects/a', 204],
   ['GET', '/v1/sites/shop/objects?prefix=%2Fimg&limit=5', 200],
+  ['GET', '/v1/sites/shop/versions/a%2Fb', 200],
+  ['GET', '/v1/sites/shop/usage', 200],
+  ['GET', '/v1/sites/shop/contents/0123', 200],
+  ['PUT', '/v1/sites/shop/contents/0123', 201],
+  ['POST', '/v1/sites/shop/publications', 200],
+  ['PUT', '/v1/sites/shop/holds/release-1', 204],
+  ['DELETE', '/v1/sites/shop/holds/release-1', 204],
 ] as const)('%s %s is passed on', async ([method, path, status]) => {
   const origin = await startOrigin((_incoming, response) => void response.writeHead(status).end());
   const cp = await startWith(origin);

@@ -1,14 +1,15 @@
 import { expect, test } from 'vitest';
 import { siteSchema } from '#core/contract/site.ts';
-import { SiteDirectory } from '#core/sites.ts';
 import { planPurge, readPurgeRequest } from '#control-plane/purge/plan.ts';
 
-const directory = new SiteDirectory([
+const sites = [
   siteSchema.parse({ name: 'shop', hosts: ['www.example.org'], origin: { kind: 'push' } }),
   siteSchema.parse({ name: 'blog', hosts: ['blog.example.org'], origin: { kind: 'push' } }),
-]);
+];
 
-const plan = (...urls: readonly string[]) => planPurge(readPurgeRequest({ urls }), directory);
+const planOf = (body: object, reach: readonly string[] | null = null) =>
+  planPurge(readPurgeRequest(body), { sites }, reach);
+const plan = (...urls: readonly string[]) => planOf({ urls });
 const HOST = 'http://www.example.org';
 
 test.each([
@@ -42,4 +43,66 @@ test.each([
 
 test('a host of no site is refused', () => {
   expect(() => plan('http://example.net/')).toThrow('expected a URL whose host belongs to a site');
+});
+
+test.each([
+  ['a path', 'www.example.org/a', 'www.example.org/a'],
+  ['a path with a slash', 'www.example.org/a/', 'www.example.org/a'],
+  ['a path with a star', 'http://www.example.org/a/*', 'www.example.org/a'],
+  ['another spelling', 'https://WWW.Example.org:443/%61/./b%2f', 'www.example.org/a/b%2F'],
+  ['a host', 'www.example.org', 'www.example.org'],
+  ['a host with a star', 'www.example.org/*', 'www.example.org'],
+  ['an empty segment', 'www.example.org/a//', 'www.example.org/a/'],
+])('a prefix is %s', (_, given, expected) => {
+  expect(planOf({ prefixes: [given] })).toEqual([
+    { kind: 'prefixes', site: 'shop', prefixes: [expected] },
+  ]);
+});
+
+test.each([
+  'www.example.org/a*',
+  'www.example.org/*/b',
+  'www.example.org/a?b',
+  '/a',
+  'ftp://www.example.org/a',
+  'example.net/a',
+  `www.example.org${'/a'.repeat(65)}`,
+])('what names no prefix of a site is refused: %s', (prefix) => {
+  expect(() => planOf({ prefixes: [prefix] })).toThrow('prefixes.0: expected');
+});
+
+test.each(['www.example.org/a', '*.example.org', 'example.net', 'a b'])(
+  'what names no host of a site is refused: %s',
+  (host) => {
+    expect(() => planOf({ hosts: [host] })).toThrow('hosts.0: expected');
+  },
+);
+
+test('hosts are sorted by site', () => {
+  expect(planOf({ hosts: ['WWW.example.org:80', 'blog.example.org'] })).toEqual([
+    { kind: 'hosts', site: 'shop', hosts: ['www.example.org'] },
+    { kind: 'hosts', site: 'blog', hosts: ['blog.example.org'] },
+  ]);
+});
+
+const tagsOf = (site: string) => ({ kind: 'tags', site, tags: ['news'] });
+
+test.each([
+  ['of one site', { tags: ['news'], site: 'blog' }, null, [tagsOf('blog')]],
+  ['of every site', { tags: ['news', 'news'] }, null, [tagsOf('shop'), tagsOf('blog')]],
+  ['of every site in reach', { tags: ['news'] }, ['shop'], [tagsOf('shop')]],
+])('tags are %s', (_, body, reach, expected) => {
+  expect(planOf(body, reach)).toEqual(expected);
+});
+
+test.each([
+  [{ urls: [`${HOST}/a`] }, 'hard'],
+  [{ prefixes: ['www.example.org/a'] }, 'hard'],
+  [{ tags: ['news'] }, 'hard'],
+  [{ hosts: ['www.example.org'] }, 'soft'],
+  [{ site: 'shop' }, 'soft'],
+  [{ everything: true }, 'soft'],
+  [{ site: 'shop', mode: 'hard' }, 'hard'],
+])('what may hold a whole site is only made stale unless told otherwise: %j', (body, mode) => {
+  expect(readPurgeRequest(body).mode).toBe(mode);
 });

@@ -5,6 +5,7 @@ import type { NodeProgress, PurgeRecord } from '#control-plane/state/store.ts';
 const purge = (...nodes: NodeProgress[]): PurgeRecord => ({
   id: 'p',
   mode: 'hard',
+  by: 'admin',
   targets: [],
   sequences: [6, 7],
   status: 'pending',

@@ -53,6 +53,147 @@ describe('ordering', () => {
   });
 });
 
+describe('kinds', () => {
+  const orders: [order: object, targets: object[]][] = [
+    [
+      { prefixes: ['one.example/a/*', 'http://else.example/b'] },
+      [
+        { kind: 'prefixes', site: 'one', prefixes: ['one.example/a'] },
+        { kind: 'prefixes', site: 'rest', prefixes: ['else.example/b'] },
+      ],
+    ],
+    [{ tags: ['news'], site: 'one' }, [{ kind: 'tags', site: 'one', tags: ['news'] }]],
+    [
+      { tags: ['news'] },
+      [
+        { kind: 'tags', site: 'one', tags: ['news'] },
+        { kind: 'tags', site: 'rest', tags: ['news'] },
+      ],
+    ],
+    [{ hosts: ['one.example'] }, [{ kind: 'hosts', site: 'one', hosts: ['one.example'] }]],
+    [{ everything: true }, [{ kind: 'everything' }]],
+  ];
+  test.for(orders)('%j', async ([order, targets]) => {
+    const cp = await TestControlPlane.start();
+    await cp.addSite('one', 'one.example');
+    await cp.addSite('rest', '*');
+    expect(await cp.purge(order)).toMatchObject({ targets });
+  });
+
+  test('a token that is limited to sites purges no others', async () => {
+    const cp = await TestControlPlane.start();
+    await cp.addSite('one', 'one.example');
+    await cp.addSite('rest', '*');
+    const token = await cp.addToken('deploy', ['purge', 'read'], ['one']);
+    const order = (body: object) => cp.call('POST', '/v1/purges', body, token);
+    expect((await order({ everything: true })).status).toBe(403);
+    expect((await order({ tags: ['a'], site: 'rest' })).status).toBe(403);
+    expect((await order({ prefixes: ['else.example/a'] })).status).toBe(403);
+    const { body } = await order({ tags: ['a'] });
+    expect(body).toMatchObject({ by: 'deploy', targets: [{ site: 'one' }] });
+    await cp.purge({ everything: true });
+    const seen = await cp.call('GET', '/v1/purges', undefined, token);
+    expect(seen.body).toMatchObject([{ by: 'deploy', kind: 'tags', names: 1, first: 'a' }]);
+  });
+});
+
+describe('a ban', () => {
+  test('stands in the configuration until it is lifted, also over a restart', async () => {
+    const cp = await TestControlPlane.start();
+    await cp.addSite('one', '*');
+    const { id } = await cp.purge({ tags: ['news'], site: 'one', mode: 'ban' });
+    await cp.stop();
+    await cp.start();
+    const bans = [{ id, sequence: 3, target: { kind: 'tags', site: 'one', tags: ['news'] } }];
+    expect(await cp.get('/v1/bans')).toEqual(bans);
+    const token = await cp.addToken('other', ['purge', 'read'], ['two']);
+    expect((await cp.call('GET', '/v1/bans', undefined, token)).body).toEqual([]);
+    expect((await cp.call('DELETE', `/v1/bans/${id}`, undefined, token)).status).toBe(403);
+    expect((await cp.call('DELETE', `/v1/bans/${id}`)).body).toEqual({ sequence: 4 });
+    expect((await cp.call('DELETE', `/v1/bans/${id}`)).status).toBe(404);
+    expect(await cp.get('/v1/bans')).toEqual([]);
+    expect(await cp.get('/v1/journal?after=3')).toMatchObject([{ type: 'ban.lift', id }]);
+  });
+
+  test('of more than nodes compare with is refused', async () => {
+    const cp = await TestControlPlane.start();
+    await cp.addSite('one', '*');
+    const urls = Array.from({ length: 6_000 }, (_, i) => `http://a/${i}`);
+    expect((await cp.call('POST', '/v1/purges', { urls, mode: 'ban' })).status).toBe(202);
+    const refused = await cp.call('POST', '/v1/purges', { urls, mode: 'ban' });
+    expect(refused).toMatchObject({ status: 409, body: { code: 'conflict' } });
+    expect(await cp.sequence()).toBe(3);
+  });
+});
+
+const orderAs = (cp: TestControlPlane, key: string, body: object, token?: string) =>
+  cp.call('POST', '/v1/purges', body, token, { 'idempotency-key': key });
+
+describe('an order that is sent again', () => {
+  test('is the same purge, at once and after a restart', async () => {
+    const cp = await TestControlPlane.start();
+    await cp.addSite('one', '*');
+    const urls = ['http://a/1'];
+    const both = await Promise.all(['k-1', '"k-1"'].map((key) => orderAs(cp, key, { urls })));
+    expect(both.map(({ status }) => status)).toEqual([202, 202]);
+    expect(both[0]?.body).toEqual(both[1]?.body);
+    expect(both[0]?.body).not.toHaveProperty('request');
+    await cp.stop();
+    await cp.start();
+    const { body } = await orderAs(cp, 'k-1', { urls });
+    expect(body['id']).toBe(both[0]?.body['id']);
+    expect(await cp.sequence()).toBe(3);
+  });
+
+  test('with other words is refused; the key of another token is another', async () => {
+    const cp = await TestControlPlane.start();
+    await cp.addSite('one', '*');
+    const token = await cp.addToken('deploy', ['purge']);
+    const { body } = await orderAs(cp, 'k', { site: 'one' });
+    const other = await orderAs(cp, 'k', { site: 'one', mode: 'hard' });
+    expect(other).toMatchObject({ status: 422, body: { code: 'idempotency-mismatch' } });
+    expect((await orderAs(cp, 'k', { site: 'one' }, token)).body['id']).not.toBe(body['id']);
+    expect((await orderAs(cp, 'é', { site: 'one' })).status).toBe(400);
+  });
+
+  test('may be ordered anew where it was refused', async () => {
+    const cp = await TestControlPlane.start();
+    expect((await orderAs(cp, 'k', { site: 'one' })).status).toBe(404);
+    await cp.addSite('one', '*');
+    expect((await orderAs(cp, 'k', { site: 'one' })).status).toBe(202);
+  });
+});
+
+test('a token that purges too much is told when to come back', async () => {
+  const cp = await TestControlPlane.start();
+  await cp.addSite('one', '*');
+  const urls = Array.from({ length: 10_000 }, (_, i) => `http://a/${i}`);
+  const order = (token?: string) => cp.call('POST', '/v1/purges', { urls }, token);
+  for (let i = 0; i < 2; i++) expect((await order()).status).toBe(202);
+  const refused = await order();
+  expect(refused).toMatchObject({ status: 429, body: { code: 'too-many-requests' } });
+  expect(refused.headers.get('retry-after')).toBe('10');
+  expect((await order(await cp.addToken('other', ['purge']))).status).toBe(202);
+  cp.clock.advance('10s');
+  expect((await order()).status).toBe(202);
+});
+
+test('the history is read a page at a time', async () => {
+  const cp = await TestControlPlane.start();
+  await cp.addSite('one', '*');
+  for (const reason of ['a', 'b', 'c']) await cp.purge({ site: 'one', reason });
+  const seen: unknown[] = [];
+  let next: string | undefined = '/v1/purges?limit=2';
+  while (next !== undefined) {
+    const page = await cp.call('GET', next);
+    seen.push(
+      ...(page.body as unknown as PurgeRecord[]).map(({ by, reason }) => `${by} ${reason}`),
+    );
+    next = /^<(.+)>; rel="next"$/.exec(page.headers.get('link') ?? '')?.[1];
+  }
+  expect(seen).toEqual(['admin c', 'admin b', 'admin a']);
+});
+
 describe('completion', () => {
   test('takes every edge and mid-tier in service, and counts what each reports once', async () => {
     const cp = await TestControlPlane.start();
@@ -62,7 +203,8 @@ describe('completion', () => {
     const origin = await cp.addNode('origin', 'origin');
     await cp.addNode('never-seen');
     for (const credential of [edge, midTier, origin]) await cp.heartbeat(credential, 6);
-    const purge = await cp.purge({ site: 'one' });
+    const purge = await cp.purge({ site: 'one', mode: 'hard', reason: 'a leak' });
+    expect(purge).toMatchObject({ by: 'admin', reason: 'a leak' });
     expect(purge).toMatchObject({ status: 'pending', mode: 'hard', sequences: [7] });
     expect(statuses(purge)).toEqual({ edge: 'pending', mid: 'pending' });
     await cp.acknowledge(edge, 6);

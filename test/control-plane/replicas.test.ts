@@ -105,6 +105,19 @@ describe('purges', () => {
   });
 });
 
+const orderAs = (cp: TestControlPlane, key: string) =>
+  cp.call('POST', '/v1/purges', { site: 'one' }, undefined, { 'idempotency-key': key });
+
+test('the same order sent to both at once is one purge', async () => {
+  const { a, b } = await replicas();
+  for (const key of ['1', '2', '3', '4', '5']) {
+    const [atA, atB] = await Promise.all([a, b].map((cp) => orderAs(cp, key)));
+    expect([atA?.status, atB?.status]).toEqual([202, 202]);
+    expect(atA?.body['id']).toBe(atB?.body['id']);
+  }
+  expect(await a.get<object[]>('/v1/purges')).toHaveLength(5);
+});
+
 const put = (cp: TestControlPlane, name: string) =>
   cp.call('PUT', `/v1/sites/${name}`, { hosts: ['same.example'], origin: { kind: 'push' } });
 

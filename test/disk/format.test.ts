@@ -1,20 +1,12 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { type Conversions, convertIndex } from '#core/cache/disk/format.ts';
-import { IndexDb } from '#core/cache/disk/index-db.ts';
+import type { IndexDb } from '#core/cache/disk/index-db.ts';
+import { newIndex } from './support.ts';
 
-let dir: string;
 let index: IndexDb;
-beforeEach(async () => {
-  dir = await mkdtemp(join(tmpdir(), 'canopy-format-'));
-  index = new IndexDb(dir, 1e9);
-});
-afterEach(async () => {
-  await index.close();
-  await rm(dir, { recursive: true });
-});
+let remove: () => Promise<void>;
+beforeEach(async () => void ({ index, remove } = await newIndex()));
+afterEach(() => remove());
 
 const said = (text: string) => (db: IndexDb) =>
   db.set('said', ((db.get('said') as string | undefined) ?? '') + text);

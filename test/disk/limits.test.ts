@@ -134,14 +134,17 @@ test('remembers over a restart where things stand', async () => {
   first.store.raise({ kind: 'site', site: 'site' }, { sequence: 8, mode: 'hard', at: 1 });
   first.store.raise({ kind: 'site', site: 'site' }, { sequence: 5, mode: 'soft', at: 2 });
   first.store.raise({ kind: 'everything' }, { sequence: 6, mode: 'soft', at: 3 });
+  const tag = { kind: 'tag' as const, site: 'site', name: 'x'.repeat(1_024) };
+  first.store.raise(tag, { sequence: 9, mode: 'hard', at: 4 });
   await first.store.settled();
   await first.stop();
   const { dir } = first;
   const found = await opened({ dir, budgetBytes: 10_000_000, reserveBytes: 3_000_000 });
   expect(found.store.fence).toBe(7);
   expect(found.store.epochs).toEqual([
-    { scope: { kind: 'everything' }, hard: 0, soft: 6, softAt: 3 },
-    { scope: { kind: 'site', site: 'site' }, hard: 8, soft: 5, softAt: 2 },
+    { scope: { kind: 'everything' }, epoch: { hard: 0, soft: 6, softAt: 3 } },
+    { scope: { kind: 'site', site: 'site' }, epoch: { hard: 8, soft: 5, softAt: 2 } },
+    { scope: tag, epoch: { hard: 9, soft: 0, softAt: 0 } },
   ]);
   await found.store.advance(3);
   expect(found.store.fence).toBe(7);

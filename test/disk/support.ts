@@ -44,6 +44,20 @@ export async function openDisk(options: Partial<KeeperOptions> = {}): Promise<Op
   return { dir, keeper, store, clock, warnings, stop, close };
 }
 
+/** An index in a directory of its own. */
+export async function newIndex(): Promise<{
+  readonly index: IndexDb;
+  readonly remove: () => Promise<void>;
+}> {
+  const dir = await mkdtemp(join(tmpdir(), 'canopy-index-'));
+  const index = new IndexDb(dir, 1e9);
+  const remove = async (): Promise<void> => {
+    await index.close();
+    await rm(dir, { recursive: true });
+  };
+  return { index, remove };
+}
+
 /** Files and their bytes below `dir`. */
 export async function filesBelow(dir: string): Promise<Map<string, number>> {
   const names = await readdir(dir, { recursive: true }).catch(() => []);

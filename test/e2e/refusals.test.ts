@@ -41,7 +41,12 @@ describe('what cannot work is refused in one line, and nothing is left running',
       ['up', '--host', 'A B'],
       /hosts\.0: expected a lower-case hostname.*"A B"/,
     ],
-    ['purging nothing', ['purge'], /either URLs or --site/],
+    ['purging nothing', ['purge'], /Give one of URLs, --prefix/],
+    [
+      'purging in two modes',
+      ['purge', '--everything', '--soft', '--ban'],
+      /'--soft' cannot be used/,
+    ],
     ['no network', ['nodes'], /No control plane is known/],
     [
       'a node without credential',

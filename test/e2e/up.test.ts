@@ -108,6 +108,34 @@ describe('a network with an origin of its own', () => {
     expect(JSON.parse(purge.stdout)).toEqual({ id: expect.any(String) as string });
   });
 
+  test('purges are in the history, with who and why', async () => {
+    const host = new URL(url(0, '/')).hostname;
+    const purges = [
+      ['--prefix', `${host}/folder/*`],
+      ['--tag', 'news', '--tag', 'sport', '--soft'],
+      ['--everything', '--reason', 'a new design'],
+    ].map((kind) => up.command('purge', ...kind, '--wait'));
+    for (const purge of await Promise.all(purges)) {
+      expect(purge).toMatchObject({ code: 0, stderr: '' });
+    }
+    const { stdout } = await up.command('purges', '--limit', '3');
+    expect(stdout).toMatch(/ soft +everything +complete +admin +a new design$/m);
+    expect(stdout).toMatch(/ soft +tags: news and 1 more +complete +admin/m);
+    expect(stdout).toMatch(/ hard +prefixes: 127\.0\.0\.1\/folder +complete +admin/m);
+  });
+
+  test('what is banned is not stored until the ban is lifted', async () => {
+    const file = join(root, 'urls.txt');
+    await writeFile(file, `# of today\n${url(0, '/note.txt')}\n`);
+    const purge = await up.command('purge', '--file', file, '--ban', '--wait', '--json');
+    const { id } = JSON.parse(purge.stdout) as { id: string };
+    expect((await up.command('purges', '--bans')).stdout).toContain(id);
+    await curl(url(0, '/note.txt'));
+    expect((await curl(url(0, '/note.txt'))).cacheStatus).toMatch(/fwd=/);
+    expect(await up.command('purge', '--lift', id)).toMatchObject({ code: 0, stderr: '' });
+    expect((await up.command('purges', '--bans', '--json')).stdout).toBe('[]\n');
+  });
+
   test('nodes and sites are listed', async () => {
     const nodes = await up.command('nodes');
     for (const { name } of up.ready.edges) expect(nodes.stdout).toContain(name);

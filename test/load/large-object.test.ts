@@ -227,6 +227,7 @@ const configOf = (origin: string, midTierPort: number | undefined): Config => ({
   journal: 'j',
   sequence: 1,
   network: { tierKey: 'a key for this test only' },
+  bans: [],
   sites: [
     siteSchema.parse({
       name: 'site',

@@ -50,6 +50,7 @@ export const configOf = (originUrl: string, midTiers: readonly ThreadedNode[]): 
   journal: 'j',
   sequence: 1,
   network: { tierKey: 'a key for tests only' },
+  bans: [],
   sites: [
     siteSchema.parse({
       name: 'site',

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import type { Config, JournalEntry } from '#core/contract/event.ts';
 import { nodeSchema } from '#core/contract/node.ts';
+import type { Ban } from '#core/contract/purge.ts';
 import { siteSchema } from '#core/contract/site.ts';
 import { applyEvent } from '#core/node/config.ts';
 
@@ -9,12 +10,18 @@ const site = (name: string, host = 'a.example') =>
 const location = { name: 'oslo', latitude: 59.9, longitude: 10.7 };
 const node = nodeSchema.parse({ name: 'edge', tier: 'edge', location, url: 'http://[::1]:1' });
 const network = { tierKey: 'a-key-of-16-chars' };
+const ban = (id: string, name: string): Ban => ({
+  id,
+  sequence: 3,
+  target: { kind: 'site', site: name },
+});
 const config: Config = {
   journal: 'j',
   sequence: 4,
   network,
   sites: [site('b'), site('d')],
   nodes: [node],
+  bans: [ban('x', 'b'), ban('y', 'd')],
 };
 
 test.for<[what: string, entry: JournalEntry, change: Partial<Config>]>([
@@ -28,7 +35,11 @@ test.for<[what: string, entry: JournalEntry, change: Partial<Config>]>([
     { type: 'site.put', site: site('b', 'z.example') },
     { sites: [site('b', 'z.example'), site('d')] },
   ],
-  ['a site is deleted', { type: 'site.delete', name: 'b' }, { sites: [site('d')] }],
+  [
+    'a site is deleted, and what was banned of it',
+    { type: 'site.delete', name: 'b' },
+    { sites: [site('d')], bans: [ban('y', 'd')] },
+  ],
   ['deleting what is not there changes nothing', { type: 'site.delete', name: 'x' }, {}],
   [
     'a node is put',
@@ -46,6 +57,12 @@ test.for<[what: string, entry: JournalEntry, change: Partial<Config>]>([
     { type: 'purge', purge: { id: 'p', mode: 'hard', target: { kind: 'site', site: 'b' } } },
     {},
   ],
+  [
+    'a ban stands',
+    { type: 'purge', purge: { id: 'z', mode: 'ban', target: { kind: 'everything' } } },
+    { bans: [...config.bans, { id: 'z', sequence: 5, target: { kind: 'everything' } }] },
+  ],
+  ['until it is lifted', { type: 'ban.lift', id: 'x' }, { bans: [ban('y', 'd')] }],
 ])('applyEvent: %s', ([, entry, change]) => {
   const before = structuredClone(config);
   expect(applyEvent(config, { ...entry, sequence: 5, at: 1 })).toEqual({

@@ -12,6 +12,7 @@ const config = (sequence: number): Config => ({
   network: { tierKey: 'a-key-of-16-chars' },
   sites: [],
   nodes: [],
+  bans: [],
 });
 
 async function open() {

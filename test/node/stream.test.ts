@@ -58,6 +58,7 @@ const config: Config = {
   network: { tierKey: 'a-key-of-16-chars' },
   sites: [],
   nodes: [],
+  bans: [],
 };
 const frame = (event: string, id: number, data: object): string =>
   `id: ${id}\nevent: ${event}\ndata: ${JSON.stringify(data)}\n\n`;

@@ -67,7 +67,7 @@ async function edge(module: string) {
     await rm(dir, { recursive: true, force: true });
   });
   const network = { tierKey: 'a key for this test only' };
-  const config: Config = { journal: 'j', sequence: 1, network, sites: [site], nodes: [] };
+  const config: Config = { journal: 'j', sequence: 1, network, sites: [site], nodes: [], bans: [] };
   await threads.apply(config, undefined, false);
   return { threads, config, errors, url: await threads.listen('127.0.0.1', 0) };
 }

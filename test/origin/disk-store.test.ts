@@ -1,25 +1,14 @@
-import { createHash } from 'node:crypto';
-import { open, rm, truncate, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import { buffer } from 'node:stream/consumers';
-import { describe, expect, test } from 'vitest';
+import { mkdir, open, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { expect, onTestFinished, test } from 'vitest';
 import type { CanopyError } from '#core/errors.ts';
 import { BodyFiles } from '#origin/body-files.ts';
-import { bodiesDir, DiskStore } from '#origin/disk-store.ts';
-import type { OriginObject } from '#origin/object-store.ts';
-import { bodyNames, chunks, quiet, temporaryDir, textOf, uploadOf, wallClock } from './support.ts';
+import { bodiesDir, openDiskStore } from '#origin/disk-store.ts';
+import { bodyNames, quiet, temporaryDir, textOf, uploadOf, wallClock } from './support.ts';
 
-async function openStore(dir: string, bodies?: BodyFiles): Promise<DiskStore> {
-  return DiskStore.open({
-    dir,
-    clock: wallClock(),
-    log: quiet,
-    ...(bodies !== undefined && { bodies }),
-  });
-}
-
-const bodyFile = (dir: string, { generation }: OriginObject): string =>
-  join(bodiesDir(dir), generation.slice(-2), generation);
+const openStore = (dir: string, bodies = new BodyFiles(bodiesDir(dir))) =>
+  openDiskStore({ dir, clock: wallClock(), log: quiet, bodies });
 
 /** Every new body lies on a device that is always full. */
 class FullDisk extends BodyFiles {
@@ -28,195 +17,96 @@ class FullDisk extends BodyFiles {
   }
 }
 
-describe('DiskStore', () => {
-  test('keeps an object as it was put, also over a restart', async () => {
-    const dir = await temporaryDir();
-    const store = await openStore(dir);
-    const { object, created } = await store.put('shop', '/a', {
-      ...uploadOf('', { cacheControl: 'max-age=5' }),
-      content: chunks('hello, ', 'world'),
-    });
-    expect(created).toBe(true);
-    expect(object).toMatchObject({
-      site: 'shop',
-      path: '/a',
-      size: 12,
-      etag: `"${createHash('sha256').update('hello, world').digest('hex')}"`,
-      contentType: 'text/plain',
-      cacheControl: 'max-age=5',
-      lastModifiedMs: Date.UTC(2026, 0, 1),
-    });
-    await store.close();
-
-    const reopened = await openStore(dir);
-    expect(await reopened.find('shop', '/a')).toEqual(object);
-    expect(await textOf(reopened, object)).toBe('hello, world');
-    expect(reopened.totals).toEqual({ objects: 1, bytes: 12 });
-    await reopened.close();
-  });
-
-  test('takes any normalised path, however long or odd', async () => {
-    const store = await openStore(await temporaryDir());
-    const paths = ['/', '/a', '/a/', '//a', '/%2Fetc%2Fpasswd', '/%00', `/${'x'.repeat(8000)}`];
-    for (const path of paths) await store.put('shop', path, uploadOf(path));
-    for (const path of paths) {
-      expect(await textOf(store, await store.find('shop', path))).toBe(path);
-    }
-    expect(await store.find('blog', '/a')).toBeUndefined();
-    expect(store.totals.objects).toBe(paths.length);
-    await store.close();
-  });
-
-  test('replaces an object, frees the old body, and lets its reader finish', async () => {
-    const dir = await temporaryDir();
-    const store = await openStore(dir);
-    const first = await store.put('shop', '/a', uploadOf('old'.repeat(200_000)));
-    const reading = await store.read(first.object);
-    const second = await store.put('shop', '/a', uploadOf('new'));
-    expect(second.created).toBe(false);
-    expect(await bodyNames(dir)).toEqual([second.object.generation]);
-    expect(reading && (await buffer(reading)).toString()).toBe('old'.repeat(200_000));
-    expect(await store.read(first.object)).toBeUndefined();
-    expect(store.totals).toEqual({ objects: 1, bytes: 3 });
-    await store.close();
-  });
-
-  test('deletes an object and its body', async () => {
-    const dir = await temporaryDir();
-    const store = await openStore(dir);
-    await store.put('shop', '/a', uploadOf('x'));
-    expect(await store.delete('shop', '/a', () => undefined)).toBe(true);
-    expect(await store.delete('shop', '/a', () => undefined)).toBe(false);
-    expect(await store.find('shop', '/a')).toBeUndefined();
-    expect(await bodyNames(dir)).toEqual([]);
-    expect(store.totals).toEqual({ objects: 0, bytes: 0 });
-    await store.close();
-  });
-
-  test('reads parts', async () => {
-    const store = await openStore(await temporaryDir());
-    const { object } = await store.put('shop', '/a', uploadOf('0123456789'));
-    const part = await store.read(object, { start: 2, end: 4 });
-    expect(part && (await buffer(part)).toString()).toBe('234');
-    await store.close();
-  });
-
-  test('lists by prefix, in pages, in the order of paths', async () => {
-    const store = await openStore(await temporaryDir());
-    for (const path of ['/b', '/a/2', '/a/1', '/a', '/a~', '/a/%2F']) {
-      await store.put('shop', path, uploadOf('x'));
-    }
-    await store.put('blog', '/a/9', uploadOf('x'));
-    const list = async (prefix: string, after: string, limit: number) =>
-      (await store.list('shop', { prefix, after, limit })).map(({ path }) => path);
-    expect(await list('', '', 100)).toEqual(['/a', '/a/%2F', '/a/1', '/a/2', '/a~', '/b']);
-    expect(await list('/a/', '', 2)).toEqual(['/a/%2F', '/a/1']);
-    expect(await list('/a/', '/a/1', 2)).toEqual(['/a/2']);
-    expect(await list('/c', '', 2)).toEqual([]);
-    await store.close();
-  });
-
-  test.each<[failure: string, upload: ReturnType<typeof uploadOf>, message: RegExp]>([
-    ['is cut', uploadOf('', { content: cut() }), /gone/],
-    ['is shorter than announced', uploadOf('new', { size: 4 }), /Expected 4 bytes.*received 3/],
-    ['is longer than announced', uploadOf('new', { size: 2 }), /Expected 2 bytes.*received 3/],
-    ['is not admitted', uploadOf('new', { admit: refuse }), /refused/],
-  ])('changes nothing when an upload %s', async (_failure, upload, message) => {
-    const dir = await temporaryDir();
-    const store = await openStore(dir);
-    const { object } = await store.put('shop', '/a', uploadOf('old'));
-    await expect(store.put('shop', '/a', upload)).rejects.toThrow(message);
-    expect(await store.find('shop', '/a')).toEqual(object);
-    expect(await textOf(store, object)).toBe('old');
-    expect(await bodyNames(dir)).toEqual([object.generation]);
-    await store.close();
-  });
-
-  test('says that the disk is full, and keeps what was there', async () => {
-    const dir = await temporaryDir();
-    const before = await openStore(dir);
-    const { object } = await before.put('shop', '/a', uploadOf('old'));
-    await before.close();
-    const store = await openStore(dir, new FullDisk(bodiesDir(dir)));
-    await expect(store.put('shop', '/a', uploadOf('new'))).rejects.toMatchObject({
-      code: 'insufficient-storage',
-    } satisfies Partial<CanopyError>);
-    expect(await textOf(store, await store.find('shop', '/a'))).toBe('old');
-    expect(await bodyNames(dir)).toEqual([object.generation]);
-    await store.close();
-  });
-
-  test('of two uploads at once the one that ends last stays, whole', async () => {
-    const dir = await temporaryDir();
-    const store = await openStore(dir);
-    const firstMayEnd = Promise.withResolvers<void>();
-    async function* slow(): AsyncGenerator<Buffer, void, undefined> {
-      yield Buffer.from('slow ');
-      await firstMayEnd.promise;
-      yield Buffer.from('upload');
-    }
-    const first = store.put('shop', '/a', uploadOf('', { content: slow() }));
-    await store.put('shop', '/a', uploadOf('quick upload'));
-    expect(await textOf(store, await store.find('shop', '/a'))).toBe('quick upload');
-    firstMayEnd.resolve();
-    expect((await first).created).toBe(false);
-    expect(await textOf(store, await store.find('shop', '/a'))).toBe('slow upload');
-    expect(await bodyNames(dir)).toHaveLength(1);
-    await store.close();
-  });
-
-  test('sweeps away at its start what a crash has left behind', async () => {
-    const dir = await temporaryDir();
-    const before = await openStore(dir);
-    const { object } = await before.put('shop', '/a', uploadOf('kept'));
-    await before.close();
-    await writeFile(bodyFile(dir, { ...object, generation: 'earlier-run-00' }), 'half');
-    const store = await openStore(dir);
-    await store.swept;
-    expect(await bodyNames(dir)).toEqual([object.generation]);
-    expect(await textOf(store, object)).toBe('kept');
-    await store.close();
-  });
-
-  test.each<[damage: string, inflict: (file: string) => Promise<void>, message: RegExp]>([
-    ['shorter than it was', (file) => truncate(file, 2), /expected 3 bytes, found 2/],
-    ['missing', (file) => rm(file), /missing/],
-  ])('does not serve a body that is %s', async (_damage, inflict, message) => {
-    const dir = await temporaryDir();
-    const store = await openStore(dir);
-    const { object } = await store.put('shop', '/a', uploadOf('abc'));
-    await inflict(bodyFile(dir, object));
-    await expect(store.read(object)).rejects.toThrow(message);
-    await store.close();
-  });
-
-  test('lets one process at a time have a directory', async () => {
-    const dir = await temporaryDir();
-    const store = await openStore(dir);
-    await expect(openStore(dir)).rejects.toMatchObject({ code: 'conflict' });
-    await store.close();
-    await (await openStore(dir)).close();
-  });
-
-  test('refuses an index that is damaged or of a newer Canopy, and leaves it alone', async () => {
-    const dir = await temporaryDir();
-    await writeFile(join(dir, 'objects.sqlite'), 'this is no database, whatever it is named');
-    await expect(openStore(dir)).rejects.toThrow(/Cannot open .*objects\.sqlite.*not a database/);
-
-    const newer = await temporaryDir();
-    const { DatabaseSync } = await import('node:sqlite');
-    const database = new DatabaseSync(join(newer, 'objects.sqlite'));
-    database.exec('PRAGMA user_version = 99');
-    database.close();
-    await expect(openStore(newer)).rejects.toThrow(/written by a newer Canopy: schema 99/);
-  });
+test('says that the disk is full, and keeps what was there', async () => {
+  const dir = await temporaryDir();
+  const before = await openStore(dir);
+  await before.put('shop', '/a', uploadOf('old'));
+  await before.close();
+  const store = await openStore(dir, new FullDisk(bodiesDir(dir)));
+  await expect(store.put('shop', '/a', uploadOf('new'))).rejects.toMatchObject({
+    code: 'insufficient-storage',
+  } satisfies Partial<CanopyError>);
+  expect(await textOf(store, await store.find('shop', '/a'))).toBe('old');
+  expect(await bodyNames(dir)).toHaveLength(1);
+  await store.close();
 });
 
-async function* cut(): AsyncGenerator<Buffer, void, undefined> {
-  yield Buffer.from('ne');
-  throw new Error('the client is gone');
-}
+test('lets one process at a time have a directory', async () => {
+  const dir = await temporaryDir();
+  const store = await openStore(dir);
+  await expect(openStore(dir)).rejects.toMatchObject({ code: 'conflict' });
+  await store.close();
+  await (await openStore(dir)).close();
+});
 
-function refuse(): void {
-  throw new Error('refused');
-}
+test('refuses an index that is damaged or of a newer Canopy, and leaves it alone', async () => {
+  const dir = await temporaryDir();
+  await writeFile(join(dir, 'objects.sqlite'), 'this is no database, whatever it is named');
+  await expect(openStore(dir)).rejects.toThrow(/Cannot open .*objects\.sqlite.*not a database/);
+
+  const newer = await temporaryDir();
+  const database = new DatabaseSync(join(newer, 'objects.sqlite'));
+  database.exec('PRAGMA user_version = 99');
+  database.close();
+  await expect(openStore(newer)).rejects.toThrow(/written by a newer Canopy: schema 99/);
+});
+
+/** The tables as they were before contents had a table of their own. */
+const SECOND_SCHEMA = `
+  CREATE TABLE objects (
+    site TEXT NOT NULL, path TEXT NOT NULL, generation TEXT NOT NULL UNIQUE, etag TEXT NOT NULL,
+    size INTEGER NOT NULL, contentType TEXT NOT NULL, cacheControl TEXT,
+    lastModifiedMs INTEGER NOT NULL, PRIMARY KEY (site, path)
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE changes (
+    change INTEGER PRIMARY KEY AUTOINCREMENT, site TEXT NOT NULL, path TEXT NOT NULL,
+    atMs INTEGER NOT NULL, UNIQUE (site, path)
+  ) STRICT;
+  CREATE TABLE store (id TEXT NOT NULL) STRICT;
+  CREATE TABLE followed (
+    replica TEXT PRIMARY KEY, store TEXT NOT NULL, change INTEGER NOT NULL
+  ) STRICT;
+  INSERT INTO store VALUES ('store-of-before');
+  PRAGMA user_version = 2;`;
+
+test('takes over what an earlier Canopy kept', async () => {
+  const dir = await temporaryDir();
+  const sha256 = 'ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad';
+  for (const name of ['run-00', 'run-01']) {
+    const file = join(bodiesDir(dir), name.slice(-2), name);
+    await mkdir(dirname(file), { recursive: true });
+    await writeFile(file, 'abc');
+  }
+  const database = new DatabaseSync(join(dir, 'objects.sqlite'));
+  database.exec(SECOND_SCHEMA);
+  const put = database.prepare(`INSERT INTO objects VALUES ('shop', ?, ?, ?, 3, 'text/x', ?, 7)`);
+  const note = database.prepare(`INSERT INTO changes (site, path, atMs) VALUES ('shop', ?, 7)`);
+  for (const [path, name, cacheControl] of [
+    ['/a', 'run-00', 'max-age=5'],
+    ['/b', 'run-01', null],
+  ] as const) {
+    put.run(path, name, `"${sha256}"`, cacheControl);
+    note.run(path);
+  }
+  database.close();
+
+  const store = await openStore(dir);
+  onTestFinished(() => store.close());
+  const object = await store.find('shop', '/a');
+  expect(object).toEqual({
+    site: 'shop',
+    path: '/a',
+    digest: sha256,
+    etag: `"${sha256}"`,
+    size: 3,
+    contentType: 'text/x',
+    cacheControl: 'max-age=5',
+    lastModifiedMs: 7,
+  });
+  expect(await textOf(store, await store.find('shop', '/b'))).toBe('abc');
+  expect(store.id).toBe('store-of-before');
+  expect(await store.changes(0, 10)).toMatchObject([{ path: '/a', change: 1 }, { path: '/b' }]);
+  expect(store.usage('shop')).toEqual({ objects: 2, bytes: 3 });
+  await store.swept;
+  expect(await bodyNames(dir)).toHaveLength(1);
+});

@@ -2,9 +2,9 @@ import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { open } from 'node:fs/promises';
 import { text } from 'node:stream/consumers';
-import { describe, expect, test, vi } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { BodyFiles } from '#origin/body-files.ts';
-import { bodiesDir, DiskStore } from '#origin/disk-store.ts';
+import { bodiesDir, openDiskStore } from '#origin/disk-store.ts';
 import { bodyNames, PUBLISH_KEY, quiet, startTestOrigin, type TestOrigin } from './support.ts';
 
 describe('PUT', () => {
@@ -81,7 +81,7 @@ describe('PUT', () => {
       }
     }
     const { api, dir } = await startTestOrigin(({ dir: at, clock }) =>
-      DiskStore.open({ dir: at, clock, log: quiet, bodies: new FullDisk(bodiesDir(at)) }),
+      openDiskStore({ dir: at, clock, log: quiet, bodies: new FullDisk(bodiesDir(at)) }),
     );
     const { status, headers, json } = await api('PUT', '/a', 'x'.repeat(100_000));
     expect(status).toBe(507);
@@ -183,7 +183,7 @@ test('a client that goes away in the middle of a body frees its file', async () 
   const { port, store } = await startTestOrigin();
   const size = 64 * 1024 * 1024;
   await store.put('shop', '/large', { ...upload(), content: zeros(size) });
-  const reads = vi.spyOn(store, 'read');
+  const reads = spyOnFiles();
   const socket = connect(port, '127.0.0.1');
   socket.write(
     `GET /v1/sites/shop/objects/large HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${PUBLISH_KEY}\r\n\r\n`,
@@ -197,7 +197,7 @@ test('a client that goes away in the middle of a body frees its file', async () 
 test('a reader that is slow does not make the origin read ahead', async () => {
   const { port, store } = await startTestOrigin();
   await store.put('shop', '/large', { ...upload(), content: zeros(64 * 1024 * 1024) });
-  const reads = vi.spyOn(store, 'read');
+  const reads = spyOnFiles();
   const socket = connect(port, '127.0.0.1');
   socket.write(
     `GET /v1/sites/shop/objects/large HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${PUBLISH_KEY}\r\n\r\n`,
@@ -216,6 +216,13 @@ test('a reader that is slow does not make the origin read ahead', async () => {
   expect(before).toBeLessThan(32 * 1024 * 1024);
   socket.destroy();
 });
+
+/** The files that are read from now on to the end of the test. */
+function spyOnFiles() {
+  const spy = vi.spyOn(BodyFiles.prototype, 'read');
+  onTestFinished(() => spy.mockRestore());
+  return spy;
+}
 
 const upload = () => ({
   content: zeros(1),

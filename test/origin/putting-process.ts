@@ -1,11 +1,11 @@
 // Puts objects without end into the store in the directory given, telling each that is stored.
 import { pino } from 'pino';
 import { systemClock } from '#core/clock.ts';
-import { DiskStore } from '#origin/disk-store.ts';
+import { openDiskStore } from '#origin/disk-store.ts';
 
 const [, , dir = ''] = process.argv;
 const log = pino({ level: 'silent' });
-const store = await DiskStore.open({ dir, clock: systemClock, log });
+const store = await openDiskStore({ dir, clock: systemClock, log });
 
 async function* contentOf(round: number): AsyncGenerator<Buffer, void, undefined> {
   for (let chunk = 0; chunk < 8; chunk++) yield Buffer.alloc(20_000, `round ${round} `);

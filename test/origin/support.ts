@@ -6,7 +6,8 @@ import { buffer } from 'node:stream/consumers';
 import { pino } from 'pino';
 import { onTestFinished } from 'vitest';
 import { type Clock, systemClock } from '#core/clock.ts';
-import { bodiesDir, DiskStore } from '#origin/disk-store.ts';
+import { bodiesDir, openDiskStore } from '#origin/disk-store.ts';
+import type { IndexedStore } from '#origin/indexed-store.ts';
 import type { ObjectStore, OriginObject, Upload } from '#origin/object-store.ts';
 import { createOriginServer, type OriginServer } from '#origin/server.ts';
 
@@ -66,7 +67,7 @@ export interface TestOrigin {
   readonly url: string;
   readonly port: number;
   readonly dir: string;
-  readonly store: DiskStore;
+  readonly store: IndexedStore;
   readonly server: OriginServer;
   readonly clock: WallClock;
   /** As an edge or mid-tier of the network asks for content of the site `shop`. */
@@ -117,8 +118,8 @@ export async function send(
 
 /** An origin on a free port, closed after the test. */
 export async function startTestOrigin(
-  open: (options: { dir: string; clock: Clock }) => Promise<DiskStore> = (options) =>
-    DiskStore.open({ ...options, log: quiet }),
+  open: (options: { dir: string; clock: Clock }) => Promise<IndexedStore> = (options) =>
+    openDiskStore({ ...options, log: quiet }),
   reachesFence: (sequence: number) => Promise<boolean> = async () => true,
 ): Promise<TestOrigin> {
   const dir = await temporaryDir();

@@ -206,6 +206,26 @@ test.each<[string, Given, string]>([
     'revalidate: soft-purged',
   ],
   [
+    'refills spent: soft-purged content bridges',
+    { softPurgedSecondsAgo: 1, refillsSpent: true },
+    'serve: refill-limited (stale on error)',
+  ],
+  [
+    'refills spent: what may not bridge is fetched',
+    { stored: 'max-age=60, must-revalidate', softPurgedSecondsAgo: 1, refillsSpent: true },
+    'revalidate: soft-purged',
+  ],
+  [
+    'refills spent: nothing is bridged between tiers',
+    { softPurgedSecondsAgo: 1, refillsSpent: true, fromTier: true },
+    'revalidate: soft-purged',
+  ],
+  [
+    'refills spent: what is fresh is served',
+    { refillsSpent: true },
+    'serve: fresh (stale on error)',
+  ],
+  [
     'lease ended, the site serves on',
     { leaseEnded: true },
     'serve: fresh-lease-ended (stale on error)',
@@ -214,6 +234,21 @@ test.each<[string, Given, string]>([
     'lease ended, the site revalidates',
     { leaseEnded: true, onLeaseEnd: 'revalidate' },
     'revalidate: lease-ended (stale on error)',
+  ],
+  [
+    'lease ended, the site revalidates what is stale as well',
+    {
+      stored: 'max-age=60, stale-while-revalidate=30',
+      heldSeconds: 70,
+      leaseEnded: true,
+      onLeaseEnd: 'revalidate',
+    },
+    'revalidate: lease-ended (stale on error)',
+  ],
+  [
+    'lease ended, the site serves on what is stale as well',
+    { stored: 'max-age=60, stale-while-revalidate=30', heldSeconds: 70, leaseEnded: true },
+    'refresh-behind: stale-while-revalidate (stale on error)',
   ],
 ])('%s', (_, given, expected) => {
   expect(decision(given)).toBe(expected);

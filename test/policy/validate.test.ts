@@ -151,7 +151,7 @@ test.each<[keyof typeof SCHEMAS, unknown, string]>([
       type: 'purge',
       purge: { id: 'p', mode: 'loud', target: { kind: 'site', site: 'a' } },
     },
-    'purge.mode: expected "hard" or "soft", received "loud"',
+    'purge.mode: expected "hard" or "soft" or "refresh" or "ban", received "loud"',
   ],
   [
     'heartbeat',

@@ -93,6 +93,24 @@ scenario(
   },
 );
 
+scenario(
+  'what a mid-tier that lags had begun to fetch is no answer to an edge that has heard of the purge',
+  { edges: ['oslo', 'rome'] },
+  async ({ origin, edge, midTier, purge, gate, clock }) => {
+    const slow = gate();
+    origin.answers('/a', { ...fresh, body: 'old', waitsFor: slow }, { ...fresh, body: 'new' });
+    const early = edge('rome').get('/a');
+    await slow.reached();
+    midTier().lags();
+    purge(['/a']);
+    const asked = edge('oslo').get('/a');
+    await untilAsked(midTier().node, () => clock.advance('100ms'));
+    await asked.sees({ body: 'new' });
+    slow.open();
+    await early.sees({ body: 'old' });
+  },
+);
+
 scenario('a mid-tier that catches up in time answers from its cache', async (world) => {
   const { origin, edge, midTier, purge } = world;
   origin.answers('/a', { ...fresh, body: 'a' });

@@ -122,7 +122,7 @@ scenario(
     purge(['/a?y&x']);
     changeSite({});
     origin.answers('/a?x&y', version('new'));
-    await edge().get('/a?y&x').sees({ edge: 'purged', midTier: 'purged', body: 'new' });
+    await edge().get('/a?y&x').sees({ edge: 'uri-miss', midTier: 'uri-miss', body: 'new' });
   },
 );
 

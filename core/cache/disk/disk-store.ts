@@ -1,7 +1,9 @@
 import { join } from 'node:path';
 import type { MessagePort } from 'node:worker_threads';
 import { Body } from '#core/cache/body.ts';
+import type { ScopeEpoch } from '#core/cache/epochs.ts';
 import type { StoredBody, StoredObject } from '#core/cache/object.ts';
+import type { Scope } from '#core/cache/scopes.ts';
 import type {
   Draft,
   Keeping,
@@ -12,13 +14,7 @@ import type {
   Writer,
 } from '#core/cache/store.ts';
 import { commitOf, DiskWriter, type Start } from './disk-writer.ts';
-import {
-  type Scope,
-  storedEpochs,
-  type StoredEpoch,
-  type StoredFence,
-  storedFence,
-} from './durable-fence.ts';
+import { storedEpochs, type StoredFence, storedFence } from './durable-fence.ts';
 import { FileBody } from './file-body.ts';
 import { fileNumber, Files } from './files.ts';
 import { indexFailure } from './health.ts';
@@ -148,12 +144,14 @@ export class DiskStore implements Store {
    * what stands here after a restart is never ahead of the purges, and the journal is replayed from it.
    */
   get fence(): number {
-    this.#index.refresh();
-    return storedFence(this.#index);
+    return this.#attempt(() => {
+      this.#index.refresh();
+      return storedFence(this.#index);
+    }, 0);
   }
 
-  /** The purges of whole scopes, which are up to who looks up: see `Fence.verdict`. */
-  get epochs(): readonly StoredEpoch[] {
+  /** The purges of whole scopes, which are up to who looks up: see `Fence.restore`. */
+  get epochs(): readonly ScopeEpoch[] {
     this.#index.refresh();
     return storedEpochs(this.#index);
   }
@@ -185,15 +183,17 @@ export class DiskStore implements Store {
   async sweep(isPurged: (object: StoredObject) => boolean): Promise<void> {
     let last = -1;
     for (;;) {
-      this.#refresh();
-      const ids = this.#index.after(last, SWEEP_BATCH);
-      if (ids.length === 0) return;
-      last = ids.at(-1) ?? last;
-      for (const id of ids) {
-        const record = this.#index.at(id)?.record;
-        if (record === undefined) continue;
-        const { era } = this.#shared;
-        for (const { key, selector, asOf } of this.#objects(record).filter(isPurged)) {
+      const { era } = this.#shared;
+      const records: readonly (KeyRecord | undefined)[] = this.#attempt(() => {
+        this.#refresh();
+        const ids = this.#index.after(last, SWEEP_BATCH);
+        last = ids.at(-1) ?? last;
+        return ids.map((id) => this.#index.at(id)?.record);
+      }, []);
+      if (records.length === 0) return;
+      for (const record of records) {
+        const objects = record === undefined ? NONE : this.#objects(record);
+        for (const { key, selector, asOf } of objects.filter(isPurged)) {
           this.#order({ key, which: { kind: 'selector', selector, asOf, era }, reason: 'purged' });
         }
       }
@@ -202,8 +202,10 @@ export class DiskStore implements Store {
   }
 
   volume(site?: string): Volume {
-    this.#refresh();
-    return this.#index.volume(site);
+    return this.#attempt(() => {
+      this.#refresh();
+      return this.#index.volume(site);
+    }, NOTHING);
   }
 
   /** Of all threads together, so that one of them is asked. */
@@ -251,14 +253,20 @@ export class DiskStore implements Store {
   /** What is stored under a key and is not about to be dropped. */
   #find(key: string, hash: string): KeyRecord | undefined {
     if (this.#shared.isHidden(shortHash(hash))) return undefined;
-    try {
+    return this.#attempt(() => {
       this.#refresh();
       const record = this.#index.find(hash)?.record;
       return record?.key === key ? record : undefined;
+    }, undefined);
+  }
+
+  /** Where the index cannot be read, nothing is stored. */
+  #attempt<T>(read: () => T, otherwise: T): T {
+    try {
+      return read();
     } catch (error) {
-      // Where the index cannot be read, nothing is stored.
       this.#keeper.failed(indexFailure(error));
-      return undefined;
+      return otherwise;
     }
   }
 

@@ -202,7 +202,7 @@ export function commitOf(
   { ticket, era }: Start,
   roomBytes: number,
 ): Parameters<KeeperLink['commit']>[0] {
-  const { key, site, ...head } = object;
+  const { key, site, checked: _, ...head } = object;
   const variant = era === 0 ? head : { ...head, era };
   return { key, site, variant, at, body, ticket, maxVariants, reserved, expiresAt, roomBytes };
 }

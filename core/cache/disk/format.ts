@@ -1,14 +1,15 @@
 import { open, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { renameEpochs } from './durable-fence.ts';
 import { codeOf } from './health.ts';
 import type { IndexDb } from './index-db.ts';
 
 /** Of all that is in the directory, raised with every change that an older Canopy could not read. */
-export const FORMAT = 1;
+export const FORMAT = 2;
 
 /** Brings an index of a format, the key, to the next one. */
 export type Conversions = Readonly<Record<number, (index: IndexDb) => void>>;
-const CONVERSIONS: Conversions = {};
+const CONVERSIONS: Conversions = { 1: renameEpochs };
 
 /**
  * Brings an index to this format, in one step that either happens or not.

@@ -6,13 +6,7 @@ import type { Cancel, Clock } from '#core/clock.ts';
 import { Files } from './files.ts';
 import { commitObject } from './commit.ts';
 import { Counts } from './counts.ts';
-import {
-  advanceFence,
-  followJournal,
-  raiseEpoch,
-  type StoredFence,
-  ToldFence,
-} from './durable-fence.ts';
+import { advanceFence, DurableEpochs, type StoredFence, ToldFence } from './durable-fence.ts';
 import { makeRoom, Sequence } from './eviction.ts';
 import { Grants } from './grants.ts';
 import { canWriteTo, type Health, HealthWatch, indexFailure } from './health.ts';
@@ -76,6 +70,7 @@ export class Keeper {
   readonly #run: number;
   readonly #shared: SharedState;
   readonly #sequence: Sequence;
+  readonly #epochs: DurableEpochs;
   readonly #limits: Limits;
   readonly #health: HealthWatch;
   readonly #grants = new Grants();
@@ -104,6 +99,7 @@ export class Keeper {
     this.#run = run;
     this.#shared = new SharedState(rememberedKeys(options.budgetBytes));
     this.#sequence = new Sequence(index);
+    this.#epochs = new DurableEpochs(index);
     this.#fence = new ToldFence(index);
     this.#shared.era = this.#fence.era;
     this.#limits = new Limits(options);
@@ -295,6 +291,7 @@ export class Keeper {
       );
       counts.write(this.#shared, ROW);
     } catch (error) {
+      this.#epochs.undone();
       this.#failed(error);
     } finally {
       this.#shared.isCommitting = false;
@@ -330,10 +327,10 @@ export class Keeper {
         return true;
       }
       case 'raise':
-        raiseEpoch(index, one.scope, one.purge);
+        this.#epochs.raise(one.scope, one.purge);
         return true;
       case 'follow':
-        followJournal(index, one.journal, one.at);
+        this.#epochs.follow(one.journal, one.at);
         return true;
       case 'advance':
         advanceFence(index, one.sequence);

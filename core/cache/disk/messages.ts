@@ -1,5 +1,6 @@
+import type { Scope } from '#core/cache/scopes.ts';
 import type { PurgeMark } from '#core/cache/store.ts';
-import type { Scope, StoredFence } from './durable-fence.ts';
+import type { StoredFence } from './durable-fence.ts';
 import type { BodyPlace, Variant } from './record.ts';
 
 /** An object to be stored, its content in `body` or in a file that is written. */

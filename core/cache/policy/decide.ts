@@ -30,6 +30,8 @@ export type Reason =
   | 'stale-while-revalidate'
   /** A parent has just failed, and the window of RFC 5861 §4 is open. */
   | 'stale-if-error'
+  /** Purged softly, and renewed when the site's budget for that allows. */
+  | 'refill-limited'
   /** The client takes it this stale, RFC 9111 §5.2.1.2. */
   | 'max-stale'
   /** Nothing is stored under the key. */
@@ -103,6 +105,8 @@ export interface DecisionInput {
   readonly hitForMiss: boolean;
   /** A refresh of this object failed so lately that the next is not due yet. */
   readonly refreshFailing: boolean;
+  /** What purges have made stale is renewed as often as the site allows already. */
+  readonly refillsSpent?: boolean;
   /** The part of its freshness that the object gives up; see `jitter`. */
   readonly jitter: number;
   /** Asked for often enough to be renewed ahead of its expiry, where the site wants that. */
@@ -146,6 +150,8 @@ function decideFromStored(input: DecisionInput): Decision {
   const { noCache } = stored.facts.directives;
   // A stored error is no better than the one that a parent has just given.
   const good = stored.facts.status < 500;
+  // It may have been purged for good, for all that this node has heard.
+  const mustValidate = input.leaseEnded && input.onLeaseEnd === 'revalidate';
   const valid = good && !noCache && !input.knownChanged;
   const staleOnError = mayTravel && valid && staleForMs < windows.ifErrorMs;
   const decision = (action: Action, reason: Reason): Decision => ({
@@ -167,13 +173,18 @@ function decideFromStored(input: DecisionInput): Decision {
         ? decision('refresh-behind', 'refresh-ahead')
         : decision('serve', 'fresh');
     }
-    return input.onLeaseEnd === 'serve'
-      ? decision('serve', 'fresh-lease-ended')
-      : decision('revalidate', 'lease-ended');
+    return mustValidate
+      ? decision('revalidate', 'lease-ended')
+      : decision('serve', 'fresh-lease-ended');
   }
   if (mayTravel) {
     if (input.refreshFailing && staleOnError) return decision('serve', 'stale-if-error');
-    if (staleForMs < windows.whileRevalidateMs) {
+    if (mustValidate) return decision('revalidate', 'lease-ended');
+    const mayBridge = staleForMs < windows.whileRevalidateMs;
+    if (input.refillsSpent && softPurged && (mayBridge || staleOnError)) {
+      return decision('serve', 'refill-limited');
+    }
+    if (mayBridge) {
       return decision('refresh-behind', 'stale-while-revalidate');
     }
     if (takesStale(clientDirectives, staleForMs, stored.facts)) {

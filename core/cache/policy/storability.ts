@@ -24,6 +24,8 @@ export type Storability =
   | 'too-large'
   /** More tags, or a longer one, than are kept: a purge of a tag could miss it. */
   | 'too-many-tags'
+  /** An operator has banned it. */
+  | 'banned'
   /** Fills under way take all the memory meant for them. */
   | 'no-room';
 

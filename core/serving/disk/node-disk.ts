@@ -7,7 +7,7 @@ import type { Budget } from '#core/cache/disk/limits.ts';
 import type { DiskPlace } from '#core/cache/disk/messages.ts';
 import { SharedState } from '#core/cache/disk/shared.ts';
 import type { Clock } from '#core/clock.ts';
-import { CanopyError } from '#core/errors.ts';
+import { CanopyError, messageOf } from '#core/errors.ts';
 import type { DiskThreadData, FromDiskThread, ToDiskThread } from './messages.ts';
 
 export interface NodeDiskOptions extends Budget {
@@ -67,7 +67,9 @@ export class NodeDisk {
     const worker = new Worker(new URL('./thread.ts', import.meta.url), {
       workerData: data satisfies DiskThreadData,
     });
-    worker.on('error', (error) => log.error(`The thread of the disk store failed: ${error}`));
+    worker.on('error', (error) =>
+      log.error(`The thread of the disk store failed: ${messageOf(error)}`),
+    );
     const opened = await firstWord(worker, log);
     if (opened.type === 'opened') return new NodeDisk(options, worker, opened);
     await worker.terminate();

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import type { Config, JournalEntry, JournalEvent, PurgeMode } from '#core/contract/event.ts';
+import type { Config, JournalEntry, JournalEvent } from '#core/contract/event.ts';
+import type { PurgeMode, PurgeTarget } from '#core/contract/purge.ts';
 import type { PurgeReport } from '#core/contract/report.ts';
 import { type SiteInput, siteSchema } from '#core/contract/site.ts';
 import { applyEvent } from '#core/node/config.ts';
@@ -31,9 +32,9 @@ export interface World {
   readonly edge: (name?: string) => ScenarioNode;
   readonly midTier: (name?: string) => ScenarioNode;
   readonly gate: () => Gate;
-  /** Purges URLs of the site, or all of it, on every node that hears; what each reports. */
+  /** Purges URLs of the site, a target, or all of the site, on every node that hears; what each reports. */
   readonly purge: (
-    what: readonly string[] | 'everything',
+    what: readonly string[] | PurgeTarget | 'everything',
     mode?: PurgeMode,
   ) => ReadonlyMap<string, PurgeReport | undefined>;
   /** Puts an event in the journal. */
@@ -98,11 +99,7 @@ async function run(cast: Cast, play: (world: World) => Promise<void>): Promise<v
       publish,
       changeSite,
       purge: (what, mode = 'hard') => {
-        const target =
-          what === 'everything'
-            ? { kind: 'site' as const, site: 'site' }
-            : { kind: 'urls' as const, site: 'site', urls: what.map((t) => `http://${HOST}${t}`) };
-        return publish({ type: 'purge', purge: { id: 'p', mode, target } });
+        return publish({ type: 'purge', purge: { id: 'p', mode, target: targetOf(what) } });
       },
     });
     for (const server of origins) server.assertNothingUnexpected();
@@ -110,6 +107,12 @@ async function run(cast: Cast, play: (world: World) => Promise<void>): Promise<v
   } finally {
     await Promise.all([...nodes.map((node) => node.end()), ...origins.map((o) => o.down())]);
   }
+}
+
+function targetOf(what: readonly string[] | PurgeTarget | 'everything'): PurgeTarget {
+  if (what === 'everything') return { kind: 'site', site: 'site' };
+  if ('kind' in what) return what;
+  return { kind: 'urls', site: 'site', urls: what.map((target) => `http://${HOST}${target}`) };
 }
 
 const firstConfig = (nodes: readonly ScenarioNode[]): Config => ({
@@ -125,6 +128,7 @@ const firstConfig = (nodes: readonly ScenarioNode[]): Config => ({
     capacity: 1,
     draining: false,
   })),
+  bans: [],
 });
 
 const siteOf = (

@@ -1,0 +1,107 @@
+import { randomUUID } from 'node:crypto';
+import type { JournalEvent } from '#core/contract/event.ts';
+import type { Ban } from '#core/contract/purge.ts';
+import type { Draft } from './records.ts';
+import { fieldOf } from './redis-records.ts';
+import { KEY_NAMES, type KeyName } from './redis-scripts.ts';
+import type { NodeCredential, PurgeRecord } from './store.ts';
+
+/** Of all that is kept, raised with every change that an older Canopy does not know. */
+export const VERSION = '2';
+
+export type Command = readonly [command: string, key: KeyName, ...rest: (string | number)[]];
+
+export const put = (name: KeyName, field: string, value: string | number): Command => [
+  'HSET',
+  name,
+  field,
+  value,
+];
+
+/** A command as the script takes it: its length, its name, the number of its key, its arguments. */
+export const packed = ([command, key, ...rest]: Command): (string | number)[] => [
+  rest.length + 2,
+  command,
+  KEY_NAMES.indexOf(key) + 1,
+  ...rest,
+];
+
+export function commandsOf(event: JournalEvent, by: string): readonly Command[] {
+  return [
+    ['XADD', 'journal', `${event.sequence}-0`, 'by', by, 'event', JSON.stringify(event)],
+    put('head', 'sequence', event.sequence),
+    ...changesOf(event),
+  ];
+}
+
+function changesOf(event: JournalEvent): readonly Command[] {
+  switch (event.type) {
+    case 'site.put':
+      return [put('sites', event.site.name, JSON.stringify(event.site))];
+    case 'site.delete':
+      return [['HDEL', 'sites', event.name]];
+    case 'node.put':
+      return [put('nodes', event.node.name, JSON.stringify(event.node))];
+    case 'node.delete':
+      return [['HDEL', 'nodes', event.name]];
+    case 'network.put':
+      return [
+        // The first of all names the journal; later ones find it named.
+        ['HSETNX', 'head', 'journal', randomUUID()],
+        ['HSETNX', 'head', 'version', VERSION],
+        put('head', 'network', JSON.stringify(event.network)),
+      ];
+    // What they do to bans depends on those that are there, see `banCommands`.
+    case 'purge':
+    case 'ban.lift':
+      return [];
+  }
+}
+
+export const credentialCommands = ({ node, digest }: NodeCredential): readonly Command[] => [
+  put('credentials', hex(digest), node),
+  put('credential_of', node, hex(digest)),
+];
+
+/** Whether it may change which bans there are. */
+export const concernsBans = (event: JournalEvent): boolean =>
+  event.type === 'purge'
+    ? event.purge.mode === 'ban'
+    : event.type === 'ban.lift' || event.type === 'site.delete';
+
+export function banCommands(before: readonly Ban[], after: readonly Ban[]): readonly Command[] {
+  const [known, kept] = [new Set(before), new Set(after)];
+  return [
+    ...before
+      .filter((ban) => !kept.has(ban))
+      .map(({ sequence }): Command => ['HDEL', 'bans', sequence]),
+    ...after.filter((ban) => !known.has(ban)).map(putBan),
+  ];
+}
+
+export const putBan = (ban: Ban): Command => put('bans', String(ban.sequence), JSON.stringify(ban));
+
+export const purgeCommands = (purge: PurgeRecord): readonly Command[] => [
+  put('purges', purge.id, JSON.stringify(purge)),
+  ...requestCommands(purge),
+  ['ZADD', 'purge_order', sequenceOf(purge), purge.id],
+  purge.status === 'pending'
+    ? ['ZADD', 'pending', sequenceOf(purge), purge.id]
+    : // Purges come in the order of their sequences.
+      put('head', 'completed', sequenceOf(purge)),
+];
+
+const requestCommands = ({ id, request }: PurgeRecord): readonly Command[] =>
+  request === undefined
+    ? []
+    : [put('requests', request.key, id), put('request_of', id, request.key)];
+
+export const recordCommands = (draft: Draft, revisions: number): readonly Command[] => [
+  put('records', fieldOf(draft), JSON.stringify(draft.value)),
+  ['HINCRBY', 'revisions', fieldOf(draft), revisions],
+  ['ZADD', 'record_order', 0, fieldOf(draft)],
+];
+
+export const sequenceOf = (purge: PurgeRecord): number => Math.max(...purge.sequences);
+
+export const hex = (digest: Uint8Array): string => Buffer.from(digest).toString('hex');
