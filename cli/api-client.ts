@@ -3,12 +3,19 @@ import { request } from 'undici';
 import { z } from 'zod';
 import type { NodeInput } from '#core/contract/node.ts';
 import type { PurgeMode } from '#core/contract/purge.ts';
+import {
+  type NetworkRouting,
+  type NetworkRoutingInput,
+  networkRoutingSchema,
+} from '#core/contract/routing.ts';
 import { type Site, siteSchema } from '#core/contract/site.ts';
 import { validate } from '#core/contract/validate.ts';
 import { CanopyError, ERRORS, type ErrorCode, messageOf } from '#core/errors.ts';
 import {
   type Ban,
   banSchema,
+  configSchema,
+  diffSchema,
   healthSchema,
   type ListedPurge,
   listedPurgeSchema,
@@ -16,17 +23,29 @@ import {
   type NodeStatus,
   nodeAnswerSchema,
   nodeStatusSchema,
+  numberSchema,
+  type Outcome,
+  outcomeSchema,
   problemSchema,
   type Purge,
   purgeSchema,
+  type RouteExplanation,
+  routeExplanationSchema,
+  type RouteSimulation,
+  routeSimulationSchema,
+  type Rollout,
+  rolloutSchema,
   type RotationPhase,
   siteAnswerSchema,
   type StoredObject,
   storedObjectSchema,
+  versionsSchema,
 } from './api-types.ts';
 
 /** The longest that the control plane holds back one answer on a purge. */
 const LONGEST_WAIT_MS = 60_000;
+/** How often somebody who watches is shown how far it is. */
+const SHOW_MS = 500;
 
 export interface ControlPlaneAddress {
   readonly url: string;
@@ -44,6 +63,28 @@ export type PurgeTargets =
 
 /** Without a mode, that which the control plane has for what is purged. */
 export type PurgeRequest = PurgeTargets & { readonly mode?: PurgeMode; readonly reason?: string };
+
+/** What the control plane is to simulate. */
+export interface RouteQuestion {
+  readonly site: string;
+  readonly without: readonly string[];
+  readonly clients: readonly { readonly client: string; readonly requestsPerSecond: number }[];
+}
+
+export interface ConfigRequest {
+  readonly sites: readonly unknown[];
+  readonly reason?: string;
+  /** Nodes that have it before all others. */
+  readonly canary?: readonly string[];
+  readonly onRefusal?: 'rollback' | 'keep';
+  readonly dryRun?: boolean;
+}
+
+export interface RollbackRequest {
+  readonly to: number;
+  readonly reason?: string;
+  readonly dryRun?: boolean;
+}
 
 interface Body {
   readonly content: string | Readable | Uint8Array;
@@ -71,12 +112,16 @@ export class ApiClient {
     return this.#send(siteSchema, 'GET', `/v1/sites/${encodeURIComponent(name)}`);
   }
 
-  putSite(name: string, site: unknown): Promise<z.output<typeof siteAnswerSchema>> {
-    return this.#send(siteAnswerSchema, 'PUT', `/v1/sites/${encodeURIComponent(name)}`, json(site));
+  putSite(
+    name: string,
+    site: unknown,
+    reason?: string,
+  ): Promise<z.output<typeof siteAnswerSchema>> {
+    return this.#send(siteAnswerSchema, 'PUT', sitePath(name, reason), json(site));
   }
 
-  deleteSite(name: string): Promise<unknown> {
-    return this.#send(z.unknown(), 'DELETE', `/v1/sites/${encodeURIComponent(name)}`);
+  deleteSite(name: string, reason?: string): Promise<unknown> {
+    return this.#send(z.unknown(), 'DELETE', sitePath(name, reason));
   }
 
   nodes(): Promise<NodeStatus[]> {
@@ -106,25 +151,89 @@ export class ApiClient {
     return (await this.#send(networkSchema, 'POST', '/v1/network/rotate-tier-key')).tierKeyRotation;
   }
 
+  routing(): Promise<NetworkRouting> {
+    return this.#send(networkRoutingSchema, 'GET', '/v1/routing');
+  }
+
+  putRouting(routing: NetworkRoutingInput): Promise<unknown> {
+    return this.#send(z.unknown(), 'PUT', '/v1/routing', json(routing));
+  }
+
+  explainRoute(site: string, client: string, family?: '4' | '6'): Promise<RouteExplanation> {
+    const query = new URLSearchParams({ site, client, ...(family !== undefined && { family }) });
+    return this.#send(routeExplanationSchema, 'GET', `/v1/explain/route?${query.toString()}`);
+  }
+
+  simulateRoute(question: RouteQuestion): Promise<RouteSimulation> {
+    return this.#send(routeSimulationSchema, 'POST', '/v1/simulate/route', json(question));
+  }
+
+  /** All sites as of a version; by default the one in effect. */
+  config(version?: number): Promise<z.output<typeof configSchema>> {
+    const query = version === undefined ? '' : `?version=${version}`;
+    return this.#send(configSchema, 'GET', `/v1/config${query}`);
+  }
+
+  /** @param base the version that it was made from: fails if there is another by now */
+  applyConfig(wanted: ConfigRequest, base?: number): Promise<Outcome> {
+    return this.#send(outcomeSchema, 'POST', '/v1/config', json(wanted, base));
+  }
+
+  rollbackConfig(wanted: RollbackRequest, base?: number): Promise<Outcome> {
+    return this.#send(outcomeSchema, 'POST', '/v1/config/rollback', json(wanted, base));
+  }
+
+  /** Gives the canary to every node, or takes it from its own. @returns its number */
+  async endCanary(verb: 'promote' | 'abort'): Promise<number> {
+    return (await this.#send(numberSchema, 'POST', `/v1/config/${verb}`)).number;
+  }
+
+  /** The latest versions, newest first. */
+  versions(limit: number): Promise<z.output<typeof versionsSchema>> {
+    return this.#send(versionsSchema, 'GET', `/v1/config/versions?limit=${limit}`);
+  }
+
+  /** How far a version is, once nothing is pending or after `waitMs`. */
+  rollout(version: number, waitMs = 0): Promise<Rollout> {
+    return this.#send(rolloutSchema, 'GET', `/v1/config/versions/${version}?waitMs=${waitMs}`);
+  }
+
+  /** @param to by default the version in effect */
+  configDiff(from: number, to?: number): Promise<z.output<typeof diffSchema>> {
+    const query = to === undefined ? `from=${from}` : `from=${from}&to=${to}`;
+    return this.#send(diffSchema, 'GET', `/v1/config/diff?${query}`);
+  }
+
   purge(order: PurgeRequest): Promise<Purge> {
     return this.#send(purgeSchema, 'POST', '/v1/purges', json(order));
   }
 
-  /** The purge as it stands once it is complete, or after `timeoutMs`. */
-  async waitForPurge(id: string, timeoutMs: number): Promise<Purge> {
+  /**
+   * The purge as it stands once it is complete, or after `timeoutMs`.
+   * @param onProgress called with it now and then
+   */
+  async waitForPurge(
+    id: string,
+    timeoutMs: number,
+    onProgress?: (purge: Purge) => void,
+  ): Promise<Purge> {
     const endMs = performance.now() + timeoutMs;
     for (;;) {
       const leftMs = Math.max(0, Math.round(endMs - performance.now()));
-      const waitMs = Math.min(leftMs, LONGEST_WAIT_MS);
+      const waitMs = Math.min(leftMs, onProgress === undefined ? LONGEST_WAIT_MS : SHOW_MS);
       const path = `/v1/purges/${encodeURIComponent(id)}?waitMs=${waitMs}`;
       const purge = await this.#send(purgeSchema, 'GET', path);
+      onProgress?.(purge);
       if (purge.status === 'complete' || leftMs === waitMs) return purge;
     }
   }
 
-  /** All of the state, as it is to be kept. */
-  async backup(): Promise<string> {
-    return (await this.#exchange('GET', '/v1/backup')).text;
+  /**
+   * All of the state, as it is to be kept.
+   * @param onProgress called with the bytes received, and how many there are
+   */
+  async backup(onProgress?: OnProgress): Promise<string> {
+    return (await this.#exchange('GET', '/v1/backup', undefined, onProgress)).text;
   }
 
   /** The latest `limit`, newest first. @param before those of an earlier sequence */
@@ -160,20 +269,41 @@ export class ApiClient {
     );
   }
 
-  async #exchange(method: string, path: string, body?: Body) {
+  async #exchange(method: string, path: string, body?: Body, onProgress?: OnProgress) {
     const { url, token } = this.#address;
-    const { statusCode, text } = await exchange(new URL(path, url), method, token, body);
+    const { statusCode, text } = await exchange(
+      new URL(path, url),
+      method,
+      token,
+      body,
+      onProgress,
+    );
     if (statusCode >= 400) throw problemOf(statusCode, text, url);
     return { text, url };
   }
 }
 
-const json = (value: unknown): Body => ({
+const sitePath = (name: string, reason?: string): string =>
+  `/v1/sites/${encodeURIComponent(name)}${reason === undefined ? '' : `?reason=${encodeURIComponent(reason)}`}`;
+
+/** @param version that the request is to be made from */
+const json = (value: unknown, version?: number): Body => ({
   content: JSON.stringify(value),
-  headers: { 'content-type': 'application/json' },
+  headers: {
+    'content-type': 'application/json',
+    ...(version !== undefined && { 'if-match': `"${version}"` }),
+  },
 });
 
-async function exchange(url: URL, method: string, token: string, body?: Body) {
+type OnProgress = (bytes: number, total: number) => void;
+
+async function exchange(
+  url: URL,
+  method: string,
+  token: string,
+  body?: Body,
+  onProgress: OnProgress = () => undefined,
+) {
   try {
     const answer = await request(url, {
       method: method as 'GET' | 'PUT' | 'POST' | 'DELETE',
@@ -182,7 +312,14 @@ async function exchange(url: URL, method: string, token: string, body?: Body) {
       // An upload takes as long as it takes; the answer comes after it.
       headersTimeout: 0,
     });
-    return { statusCode: answer.statusCode, text: await answer.body.text() };
+    const total = Number(answer.headers['content-length'] ?? 0);
+    const chunks: Uint8Array[] = [];
+    let bytes = 0;
+    for await (const chunk of answer.body as AsyncIterable<Uint8Array>) {
+      chunks.push(chunk);
+      onProgress((bytes += chunk.length), total);
+    }
+    return { statusCode: answer.statusCode, text: Buffer.concat(chunks).toString() };
   } catch (cause) {
     throw new CanopyError(
       'unavailable',

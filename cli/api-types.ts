@@ -66,6 +66,113 @@ export const listedPurgeSchema = z.looseObject({
 });
 
 export const banSchema = z.looseObject({ id: z.string(), target: purgeTargetSchema });
+const rankedSchema = z.looseObject({
+  node: z.string(),
+  roundTripMs: z.number().nullable(),
+  by: z.string(),
+});
+
+export const routeExplanationSchema = z.looseObject({
+  site: z.string(),
+  client: z.looseObject({
+    address: z.string(),
+    network: z.string(),
+    country: z.string().nullable(),
+    asn: z.number().nullable(),
+    placedBy: z.string(),
+    point: z.looseObject({ latitude: z.number(), longitude: z.number() }).nullable(),
+  }),
+  steps: z.array(
+    z.looseObject({
+      step: z.string(),
+      dropped: z.array(z.looseObject({ node: z.string(), reason: z.string() })),
+    }),
+  ),
+  isLastResort: z.boolean(),
+  chosen: z.array(rankedSchema),
+  ranked: z.array(rankedSchema),
+  scope: z.string(),
+});
+
+export const routeSimulationSchema = z.looseObject({
+  clients: z.int(),
+  moved: z.int(),
+  moves: z.array(
+    z.looseObject({
+      from: z.string().nullable(),
+      to: z.string().nullable(),
+      clients: z.int(),
+      requestsPerSecond: z.number(),
+    }),
+  ),
+  edges: z.array(
+    z.looseObject({
+      node: z.string(),
+      before: z.number(),
+      after: z.number(),
+      limit: z.number().nullable(),
+      overloads: z.boolean(),
+    }),
+  ),
+});
+
+const findingSchema = z.looseObject({
+  kind: z.string(),
+  severity: z.enum(['error', 'warning']),
+  message: z.string(),
+});
+
+const differenceSchema = z.looseObject({
+  path: z.string(),
+  before: z.unknown().optional(),
+  after: z.unknown().optional(),
+});
+
+const versionSchema = z.looseObject({
+  number: z.int(),
+  author: z.string(),
+  reason: z.string().nullable(),
+  createdAt: z.number(),
+  rollbackTo: z.int().nullable(),
+  canary: z.array(z.string()).nullable(),
+  status: z.enum(['canary', 'rolling-out', 'complete', 'halted', 'aborted']),
+  sites: z.array(z.string()),
+});
+
+export const numberSchema = z.looseObject({ number: z.int() });
+
+export const configSchema = z.looseObject({ version: z.int(), sites: z.array(siteSchema) });
+
+export const versionsSchema = z.looseObject({
+  items: z.array(versionSchema),
+  next: z.string().nullable(),
+});
+
+export const outcomeSchema = z.looseObject({
+  base: z.int(),
+  version: versionSchema.nullable(),
+  diff: z.array(differenceSchema),
+  findings: z.array(findingSchema),
+});
+
+export const diffSchema = z.looseObject({
+  from: z.int(),
+  to: z.int(),
+  diff: z.array(differenceSchema),
+});
+
+export const rolloutSchema = z.looseObject({
+  ...versionSchema.shape,
+  diff: z.array(differenceSchema),
+  nodes: z.array(
+    z.looseObject({
+      node: z.string(),
+      tier: tierSchema,
+      status: z.enum(['applied', 'refused', 'pending', 'lease-ended']),
+      reason: z.string().optional(),
+    }),
+  ),
+});
 
 export const storedObjectSchema = z.looseObject({
   path: z.string(),
@@ -81,7 +188,14 @@ export const problemSchema = z.looseObject({
 });
 
 export type RotationPhase = z.output<typeof networkSchema>['tierKeyRotation'];
+export type RouteExplanation = z.output<typeof routeExplanationSchema>;
+export type RouteSimulation = z.output<typeof routeSimulationSchema>;
 export type NodeStatus = z.output<typeof nodeStatusSchema>;
+export type Finding = z.output<typeof findingSchema>;
+export type Difference = z.output<typeof differenceSchema>;
+export type Version = z.output<typeof versionSchema>;
+export type Outcome = z.output<typeof outcomeSchema>;
+export type Rollout = z.output<typeof rolloutSchema>;
 export type Purge = z.output<typeof purgeSchema>;
 export type ListedPurge = z.output<typeof listedPurgeSchema>;
 export type Ban = z.output<typeof banSchema>;

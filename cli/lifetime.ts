@@ -1,15 +1,24 @@
 import { messageOf } from '#core/errors.ts';
+import { EXIT } from './exit-codes.ts';
 
 /** What is sent to the parent process once a child serves. */
 export interface ReadyMessage {
   readonly ready: true;
   readonly url: string;
   readonly adminUrl: string;
+  /** Of a router: the first address that it serves DNS on. */
+  readonly dns?: Address | undefined;
 }
 
-interface Server {
+interface Address {
+  readonly host: string;
+  readonly port: number;
+}
+
+export interface Server {
   readonly url: string;
   readonly adminUrl: string;
+  readonly dns?: readonly Address[];
   close(): Promise<void>;
 }
 
@@ -41,7 +50,7 @@ export function onStop({ first, again }: { first: () => void; again: () => void 
     if (askedAtMs === undefined) stop();
   });
   // The parent may have ended before the listener was there.
-  if (!process.connected) process.exit(1);
+  if (!process.connected) process.exit(EXIT.failed);
 }
 
 /**
@@ -53,21 +62,23 @@ export async function runUntilStopped(start: () => Promise<Server>): Promise<voi
   let close = nothingToClose;
   const stop = (): void => {
     close().then(
-      () => process.exit(0),
+      () => process.exit(EXIT.done),
       (error: unknown) => {
         console.error(`canopy: cannot close: ${messageOf(error)}`);
-        process.exit(1);
+        process.exit(EXIT.failed);
       },
     );
   };
-  onStop({ first: stop, again: () => process.exit(130) });
+  onStop({ first: stop, again: () => process.exit(EXIT.interrupted) });
   if (process.send !== undefined) {
-    process.on('disconnect', () => setTimeout(() => process.exit(1), ORPHAN_LIMIT_MS));
+    process.on('disconnect', () => setTimeout(() => process.exit(EXIT.failed), ORPHAN_LIMIT_MS));
   }
 
   const server = await start();
   close = () => server.close();
   const { url, adminUrl } = server;
   console.log(`serving on ${url}\nadmin on ${adminUrl}`);
-  process.send?.({ ready: true, url, adminUrl } satisfies ReadyMessage);
+  const { dns = [] } = server;
+  for (const { host, port } of dns) console.log(`DNS on ${host} port ${port}`);
+  process.send?.({ ready: true, url, adminUrl, dns: dns[0] } satisfies ReadyMessage);
 }

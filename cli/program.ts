@@ -1,15 +1,19 @@
 import { Command, CommanderError } from 'commander';
 import { version } from '#core/node/version.ts';
+import tab from '@bomb.sh/tab/commander';
 import { addBackup } from './commands/backup.ts';
+import { addConfig } from './commands/config.ts';
 import { addNodes } from './commands/nodes.ts';
 import { addProcesses } from './commands/processes.ts';
 import { addPurge } from './commands/purge.ts';
 import { addPurges } from './commands/purges.ts';
 import { addPut } from './commands/put.ts';
+import { addRoute } from './commands/route.ts';
 import { addSimulate } from './commands/simulate.ts';
 import { addSites } from './commands/sites.ts';
 import { addTierKey } from './commands/tier-key.ts';
 import { addUp } from './commands/up.ts';
+import { EXIT } from './exit-codes.ts';
 import { errorLine } from './output.ts';
 
 /** The `canopy` command with all that belongs to it. */
@@ -36,13 +40,17 @@ export function createProgram(): Command {
     addPurge,
     addPurges,
     addSites,
+    addConfig,
     addNodes,
     addTierKey,
+    addRoute,
     addSimulate,
     addBackup,
     addProcesses,
   ])
     add(program);
+  // Reads the commands that are there by now.
+  tab(program, { completionCommandName: 'completion' });
   return program;
 }
 
@@ -58,6 +66,6 @@ export async function run(argv: readonly string[]): Promise<void> {
     }
     console.error(errorLine(error));
     // What was half started, or the channel to a parent, would keep the process alive.
-    process.exit(1);
+    process.exit(EXIT.failed);
   }
 }

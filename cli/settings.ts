@@ -184,6 +184,101 @@ export const originSettings = {
   dir: dir('.canopy/origin'),
   listen: listen(8082),
   admin: admin(8092),
+  store: {
+    schema: z.enum(['disk', 's3']),
+    flag: '--store <kind>',
+    variable: 'CANOPY_STORE',
+    description: 'where content lies: disk (in the directory) or s3 (credentials as for AWS tools)',
+    default: 'disk',
+  },
+  s3Bucket: {
+    schema: z.string().min(1).optional(),
+    flag: '--s3-bucket <name>',
+    variable: 'CANOPY_S3_BUCKET',
+    description: 'the bucket, which must be there',
+  },
+  s3Prefix: {
+    schema: z
+      .string()
+      .regex(/^[^/].*[^/]$|^[^/]$/, 'a prefix without / at its ends')
+      .optional(),
+    flag: '--s3-prefix <prefix>',
+    variable: 'CANOPY_S3_PREFIX',
+    description: "what this origin's keys begin with, of no other origin; its name where left out",
+  },
+  s3Endpoint: {
+    schema: baseUrlSchema.optional(),
+    flag: '--s3-endpoint <url>',
+    variable: 'CANOPY_S3_ENDPOINT',
+    description: 'of a service other than AWS',
+  },
+  s3Region: {
+    schema: z.string().min(1).optional(),
+    flag: '--s3-region <region>',
+    variable: 'CANOPY_S3_REGION',
+    description: 'where the bucket is; what AWS_REGION says where left out',
+  },
+  s3Addressing: {
+    schema: z.enum(['auto', 'path', 'virtual']),
+    flag: '--s3-addressing <style>',
+    variable: 'CANOPY_S3_ADDRESSING',
+    description:
+      'the bucket in the path or in the hostname; auto: in the path if there is an endpoint',
+    default: 'auto',
+  },
+} as const satisfies Settings;
+
+/** `59.91,10.75`: degrees north and east. */
+const pointSchema = z
+  .string()
+  .regex(/^-?\d{1,2}(?:\.\d+)?,-?\d{1,3}(?:\.\d+)?$/, 'LATITUDE,LONGITUDE, such as 59.91,10.75')
+  .transform((text) => {
+    const [latitude = 0, longitude = 0] = text.split(',').map(Number);
+    return { latitude, longitude };
+  })
+  .refine(({ latitude, longitude }) => Math.abs(latitude) <= 90 && Math.abs(longitude) <= 180, {
+    message: 'a point on the globe',
+  });
+
+export const routerSettings = {
+  ...node,
+  dir: dir('.canopy/router'),
+  listen: listen(8084),
+  admin: admin(8094),
+  dns: {
+    schema: z.preprocess(
+      // The default is one text.
+      (given) => (typeof given === 'string' ? [given] : given),
+      z.array(listenSchema).min(1),
+    ),
+    flag: '--dns <host:port...>',
+    variable: 'CANOPY_DNS',
+    description: 'addresses to serve DNS on, by UDP and TCP',
+    default: '127.0.0.1:5353',
+    list: true,
+  },
+  geoDatabases: {
+    schema: z.array(z.string().min(1)).default([]),
+    flag: '--geo-database <file...>',
+    variable: 'CANOPY_GEO_DATABASE',
+    description:
+      "databases of cities, countries or ASNs in MaxMind's format, read anew as they change",
+    list: true,
+  },
+  elsewhere: {
+    schema: pointSchema.optional(),
+    flag: '--elsewhere <latitude,longitude>',
+    variable: 'CANOPY_ELSEWHERE',
+    description: 'where clients are whom no database knows',
+  },
+  answersPerSecond: {
+    schema: wholeNumber(0, 10_000_000),
+    flag: '--answers-per-second <n>',
+    variable: 'CANOPY_ANSWERS_PER_SECOND',
+    description: 'DNS answers by UDP to one network; 0: no limit',
+    default: 1000,
+  },
+  trustedProxies: edgeSettings.trustedProxies,
 } as const satisfies Settings;
 
 /** Where a control plane keeps its state. */

@@ -6,6 +6,10 @@ import { Access } from './api/access.ts';
 import { buildApp } from './api/app.ts';
 import { ApiCounters } from './api/counters.ts';
 import { NodeStreams } from './api/node-streams.ts';
+import { type Resolve, systemResolve } from './config/addresses.ts';
+import { ConfigHistory } from './config/history.ts';
+import { Rollouts } from './config/rollouts.ts';
+import { ConfigVersions } from './config/versions.ts';
 import { Journal } from './journal/journal.ts';
 import { TierKeyRotation } from './keys/rotation.ts';
 import { NodeLeases } from './journal/leases.ts';
@@ -32,6 +36,8 @@ export interface ControlPlaneOptions extends StatePlace {
   /** Secret of the token `admin`; replaces the one it had. */
   readonly adminToken?: string;
   readonly log?: Logger;
+  /** Finds addresses of origins, to see whether they are nodes; by default the system's resolver. */
+  readonly resolve?: Resolve;
 }
 
 export interface RunningControlPlane {
@@ -70,16 +76,23 @@ export async function startControlPlane(
     const purges = await Purges.open({ store, journal, leases, clock, log });
     const streams = new NodeStreams(journal, clock);
     const access = new Access(store, journal);
+    const history = new ConfigHistory(store.records);
+    const resolve = options.resolve ?? systemResolve;
+    const versions = new ConfigVersions({ history, journal, clock, resolve });
+    const rollouts = await Rollouts.open({ history, versions, journal, leases, clock, log });
     const tierKeyRotation = new TierKeyRotation({ journal, leases, clock, log });
     const services = {
       access,
       clock,
+      history,
       journal,
       leases,
       purges,
+      rollouts,
       store,
       streams,
       tierKeyRotation,
+      versions,
     };
     const requests = new ApiCounters();
     const app = buildApp(services, requests, log);
@@ -102,6 +115,7 @@ export async function startControlPlane(
       streams.endAll();
       purges.close();
       tierKeyRotation.close();
+      rollouts.close();
       await app.close();
       await store.close();
       await admin.close();

@@ -22,8 +22,9 @@ export async function handleRequest(edge: TierNode, exchange: Exchange): Promise
   let answer: Answer;
   try {
     const client = edge.trustedProxies.client(exchange.peerAddress, exchange.received.fields);
-    const request = withClient(readRequest(exchange.received), client); // accept
-    site = siteOf(edge, request);
+    const asked = withClient(readRequest(exchange.received), client); // accept
+    site = siteOf(edge, asked);
+    const request = underOwnHost(site, asked);
     guard(edge, request);
     const own = ownAnswer(request);
     if (own !== undefined) answer = own;
@@ -51,6 +52,12 @@ function siteOf({ sites }: TierNode, { host }: ClientRequest): ServedSite {
   const site = sites.byHost(host);
   if (site === undefined) throw new CanopyError('unknown-host', `No site has the host ${host}`);
   return site;
+}
+
+/** A client that a router sent here by a name of the network's asks for the site all the same. */
+function underOwnHost({ ownHost }: ServedSite, request: ClientRequest): ClientRequest {
+  const host = ownHost(request.host);
+  return host === request.host ? request : { ...request, host, authority: host };
 }
 
 function guard({ forwardedBy }: TierNode, { fields }: ClientRequest): void {

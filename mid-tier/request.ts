@@ -95,6 +95,7 @@ function keyed(
     client: exchange,
     fromTier: true,
     changed: tierField(request.fields, 'changed') !== undefined,
+    heldOnly: tierField(request.fields, 'held') !== undefined,
     askingFence: parseDeltaSeconds(tierField(request.fields, 'fence')) ?? 0,
   };
 }

@@ -1,18 +1,19 @@
-import { randomUUID } from 'node:crypto';
 import type { Readable } from 'node:stream';
 import type { Logger } from 'pino';
 import type { Clock } from '#core/clock.ts';
-import { CanopyError, messageOf } from '#core/errors.ts';
+import { CanopyError } from '#core/errors.ts';
 import type { ByteRange } from '#core/http/ranges.ts';
 import type { Bodies } from './bodies.ts';
 import { type Ask, type ChangeLog, Commits } from './commits.ts';
 import { checked, MeasuredContent } from './content-check.ts';
 import { Decisions } from './decisions.ts';
+import { HeldBodies } from './held-bodies.ts';
 import { sqliteCode } from './index-database.ts';
 import type { KeptContent, ObjectIndex } from './object-index.ts';
 import type {
   Admission,
   Change,
+  Checked,
   Collected,
   Content,
   Incoming,
@@ -47,6 +48,9 @@ export const UNREFERENCED_KEPT_MS = 86_400_000;
 /** Contents dropped in one commit. */
 const DROPPED_AT_ONCE = 1000;
 
+/** Damaged contents that are told at once. */
+const MOST_DAMAGED = 1000;
+
 export const UNLIMITED: SiteLimits = { maxObjects: null, maxBytes: null, keepVersions: 0 };
 
 /**
@@ -64,15 +68,10 @@ export class IndexedStore implements ObjectStore {
   readonly #limitsOf: (site: string) => SiteLimits;
   readonly #onDamaged: (content: Content) => void;
   readonly #onClose: (() => Promise<void>) | undefined;
-  /** Begins the name of every body of this run. */
-  readonly #run = randomUUID();
-  #bodiesNamed = 0;
-  /** Bodies that are written, or removed, or of which it is not known yet whether they are contents. */
-  readonly #inHand = new Set<string>();
+  readonly #held: HeldBodies;
   /** When contents without a reference were last said to be there, by site and digest. */
   readonly #promised = new Map<string, number>();
   readonly #startedAtMs: number;
-  readonly #removals = new Set<Promise<void>>();
   readonly #swept: Promise<void>;
 
   constructor(options: IndexedStoreOptions) {
@@ -81,15 +80,16 @@ export class IndexedStore implements ObjectStore {
     this.#log = log;
     this.#index = index;
     this.#bodies = bodies;
+    this.#held = new HeldBodies(bodies, (body) => index.hasBody(body), log);
     this.#limitsOf = limitsOf;
     this.#onDamaged = options.onDamaged ?? (() => undefined);
     this.#onClose = options.onClose;
     this.#startedAtMs = clock.now();
-    this.#commits = new Commits(index, changeLog, (body) => this.#removeLater(body));
+    this.#commits = new Commits(index, changeLog, (body) => this.#held.removeBehind(body));
     const isPromised = (content: Content): boolean =>
       this.#promised.has(keyOf(content.site, content.digest));
     this.#decisions = new Decisions({ index, limitsOf, isPromised });
-    this.#swept = this.#sweep();
+    this.#swept = this.#held.sweep();
   }
 
   get id(): string {
@@ -164,12 +164,15 @@ export class IndexedStore implements ObjectStore {
     const written = upload.written ?? this.#now();
     const how = { contentType, cacheControl, admit, written };
     const admitSize = this.#sizeLimit(site, upload, written, this.#index.get(site, path)?.size);
-    const { object, created } = await this.#takeIn(site, upload, admitSize, (ask, { digest }) =>
-      this.#withinQuota(site, written, () => {
+    const { object, created } = await this.#takeIn(
+      site,
+      upload,
+      { written, admitSize },
+      (ask, { digest }) => {
         const replaced = this.#decisions.place(ask, { site, digest }, path, how);
         if (replaced === 'later') this.#decisions.dropUnreferenced(ask, site, digest);
         return { object: this.#index.get(site, path), created: replaced === undefined };
-      }),
+      },
     );
     if (object === undefined) throw new CanopyError('not-found', `${path} was deleted later`);
     return { object, created };
@@ -179,8 +182,9 @@ export class IndexedStore implements ObjectStore {
     site: string,
     incoming: Incoming,
   ): Promise<{ readonly content: Content; readonly created: boolean }> {
-    const admitSize = this.#sizeLimit(site, incoming, this.#now());
-    return this.#takeIn(site, incoming, admitSize, (_ask, content, created) => {
+    const written = this.#now();
+    const admitSize = this.#sizeLimit(site, incoming, written);
+    return this.#takeIn(site, incoming, { written, admitSize }, (_ask, content, created) => {
       this.#promise(site, content.digest);
       return { content, created };
     });
@@ -233,6 +237,24 @@ export class IndexedStore implements ObjectStore {
     return deleted !== undefined;
   }
 
+  async checkNext(checkedBeforeMs: number): Promise<Checked | undefined> {
+    const content = this.#index.nextToCheck(checkedBeforeMs);
+    if (content === undefined) return undefined;
+    const { site, digest, size, body } = content;
+    // Replaced while it is read, it is no concern of anybody.
+    const isSound = await this.#readThrough(content);
+    if (isSound) this.#index.markChecked(body, this.#clock.now());
+    return { site, digest, size, isSound };
+  }
+
+  damaged(): readonly Content[] {
+    return this.#index.damaged(MOST_DAMAGED);
+  }
+
+  get damagedContents(): number {
+    return this.#index.damagedCount;
+  }
+
   async collect(): Promise<Collected> {
     const beforeMs = this.#clock.now() - UNREFERENCED_KEPT_MS;
     for (const [key, atMs] of this.#promised) {
@@ -251,7 +273,7 @@ export class IndexedStore implements ObjectStore {
         }
       });
     }
-    await this.#sweep();
+    await this.#held.sweep();
     return collected;
   }
 
@@ -263,7 +285,7 @@ export class IndexedStore implements ObjectStore {
   async close(): Promise<void> {
     await this.#swept;
     await this.#commits.idle();
-    await Promise.all(this.#removals);
+    await this.#held.idle();
     this.#index.close();
     await this.#onClose?.();
   }
@@ -276,34 +298,30 @@ export class IndexedStore implements ObjectStore {
   async #takeIn<T>(
     site: string,
     incoming: Incoming,
-    admitSize: (size: number) => void,
+    how: { readonly written: Written; readonly admitSize: (size: number) => void },
     decide: (ask: Ask, content: Content, isNew: boolean) => T,
   ): Promise<T> {
-    const measured = new MeasuredContent(incoming, admitSize);
-    const body = this.#nextBody();
-    this.#inHand.add(body);
+    const measured = new MeasuredContent(incoming, how.admitSize);
+    const body = this.#held.next();
     let isNeeded = false;
     try {
       await this.#bodies.write(body, measured);
       const digest = measured.digest();
       const { size } = measured;
-      return await this.#commit((ask) => {
-        const atMs = this.#clock.now();
-        isNeeded = this.#decisions.keepContent(ask, site, digest, { body, size, atMs });
-        return decide(ask, { site, digest, size }, isNeeded);
-      });
+      return await this.#commit((ask) =>
+        this.#withinQuota(site, how.written, () => {
+          const atMs = this.#clock.now();
+          isNeeded = this.#decisions.keepContent(ask, site, digest, { body, size, atMs });
+          return decide(ask, { site, digest, size }, isNeeded);
+        }),
+      );
     } catch (error) {
       isNeeded = this.#commits.mayReferTo(body);
       throw storageError(error);
     } finally {
-      if (!isNeeded) await this.#remove(body);
-      else if (!this.#commits.mayReferTo(body)) this.#inHand.delete(body);
+      if (!isNeeded) await this.#held.remove(body);
+      else if (!this.#commits.mayReferTo(body)) this.#held.letGo(body);
     }
-  }
-
-  #nextBody(): string {
-    const number = this.#bodiesNamed++;
-    return `${this.#run}-${number.toString(16).padStart(2, '0')}`;
   }
 
   async #commit<T>(decide: (ask: Ask) => T): Promise<T> {
@@ -348,34 +366,22 @@ export class IndexedStore implements ObjectStore {
     this.#promised.set(keyOf(site, digest), this.#clock.now());
   }
 
+  /** @throws CanopyError what says nothing of the content */
+  async #readThrough(content: KeptContent): Promise<boolean> {
+    try {
+      const body = await this.read(content);
+      if (body !== undefined) for await (const _chunk of body);
+      return true;
+    } catch (error) {
+      if (error instanceof CanopyError && error.code === 'internal-error') return false;
+      throw error;
+    }
+  }
+
   #damage(content: KeptContent): void {
     if (!this.#index.markDamaged(content.body)) return;
     this.#log.error(`Content ${content.digest} of ${content.site} is damaged`);
     this.#onDamaged(content);
-  }
-
-  #removeLater(body: string): void {
-    this.#inHand.add(body);
-    const removal = this.#remove(body).finally(() => this.#removals.delete(removal));
-    this.#removals.add(removal);
-  }
-
-  /** A body that stays behind costs room, not correctness; the next sweep removes it. */
-  async #remove(body: string): Promise<void> {
-    try {
-      await this.#bodies.remove(body);
-    } catch (error) {
-      this.#log.warn(`Cannot remove body ${body}: ${messageOf(error)}`);
-    } finally {
-      this.#inHand.delete(body);
-    }
-  }
-
-  async #sweep(): Promise<void> {
-    const keep = (body: string): boolean => this.#inHand.has(body) || this.#index.hasBody(body);
-    const warn = (problem: unknown): void =>
-      this.#log.warn(`Cannot remove unreferenced bodies: ${messageOf(problem)}`);
-    await this.#bodies.sweep(keep, warn).catch(warn);
   }
 }
 

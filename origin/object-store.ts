@@ -117,6 +117,11 @@ export interface Collected {
   readonly bytes: number;
 }
 
+/** A content that has been read and compared with its digest. */
+export interface Checked extends Content {
+  readonly isSound: boolean;
+}
+
 /** The content of all sites, on whatever medium. */
 export interface ObjectStore {
   /** Names this store and its order of changes; a store made anew has another. */
@@ -180,6 +185,14 @@ export interface ObjectStore {
   usage(site: string): Usage;
   limits(site: string): SiteLimits;
   readonly totals: Usage;
+  /**
+   * Reads the content that was checked longest ago, and before the time given.
+   * @returns `undefined` if there is none
+   */
+  checkNext(checkedBeforeMs: number): Promise<Checked | undefined>;
+  /** Contents that are damaged, up to a thousand. */
+  damaged(): readonly Content[];
+  readonly damagedContents: number;
   /** Frees contents that nothing has referred to for a day, and whatever crashes have left behind. */
   collect(): Promise<Collected>;
   close(): Promise<void>;

@@ -2,29 +2,49 @@ import { join } from 'node:path';
 import { pino } from 'pino';
 import { systemClock } from '#core/clock.ts';
 import type { Network } from '#core/contract/event.ts';
+import type { Site } from '#core/contract/site.ts';
 import { CanopyError } from '#core/errors.ts';
 import { NodeLink } from '#core/node/link.ts';
 import type { NodeOptions, RunningNode } from '#core/node/process.ts';
 import { type NodeAdmin, openNodeAdmin } from '#core/serving/node-admin.ts';
 import { sampleActivity } from '#core/serving/node-samples.ts';
 import type { Samples } from '#core/telemetry/samples.ts';
-import { openDiskStore } from './disk-store.ts';
+import { type DiskStoreOptions, openDiskStore } from './disk-store.ts';
+import { UNLIMITED } from './indexed-store.ts';
+import type { Content, ObjectStore, SiteLimits } from './object-store.ts';
 import { Replicas } from './replicas.ts';
+import type { BucketOptions } from './s3/bucket.ts';
+import { openS3Store } from './s3/s3-store.ts';
+import { sampleContent } from './samples.ts';
 import { createOriginServer, type OriginServer } from './server.ts';
+import { Upkeep } from './upkeep.ts';
 
 /** How long transfers under way may take to finish once the origin is told to stop. */
 const CLOSE_GRACE_MS = 10_000;
 
+export interface OriginNodeOptions extends NodeOptions {
+  /** Where content lies; left out: in `dir`/content. */
+  readonly bucket?: BucketOptions | undefined;
+}
+
 /**
- * Runs an origin: its objects lie in `dir`/content. Serves once it has a configuration.
+ * Runs an origin. Serves once it has a configuration.
  * @throws CanopyError `conflict` if the port or the directory is taken
  */
-export async function startOrigin(options: NodeOptions): Promise<RunningNode> {
+export async function startOrigin(options: OriginNodeOptions): Promise<RunningNode> {
   const { name, controlPlaneUrls, credential, dir, host, port } = options;
   const clock = systemClock;
   const log = pino({ base: { node: name, tier: 'origin' } });
-  const store = await openDiskStore({ dir: join(dir, 'content'), clock, log });
+  let sites: ReadonlyMap<string, Site> = new Map();
+  const store = await openStore(options, {
+    clock,
+    log,
+    limitsOf: (site) => limitsOf(sites.get(site)),
+    onDamaged: () => upkeep.healSoon(),
+  });
   const replicas = new Replicas({ name, store, clock, log });
+  const heal = (content: Content): Promise<boolean> => replicas.heal(content);
+  const upkeep: Upkeep = new Upkeep({ store, clock, log, heal });
   let network: Network | undefined;
   let server: OriginServer | undefined;
   const link = new NodeLink({
@@ -35,6 +55,7 @@ export async function startOrigin(options: NodeOptions): Promise<RunningNode> {
     log,
     onConfig: async (config) => {
       network = config.network;
+      sites = new Map(config.sites.map((site) => [site.name, site]));
       replicas.configure(config);
       // Before the fence moves: whoever is ahead of it is sent to another replica.
       await replicas.inStep();
@@ -63,6 +84,7 @@ export async function startOrigin(options: NodeOptions): Promise<RunningNode> {
     await server?.close(CLOSE_GRACE_MS);
     await link.stop();
     await replicas.close();
+    await upkeep.close();
     await store.close();
     await admin?.close();
   };
@@ -75,8 +97,7 @@ export async function startOrigin(options: NodeOptions): Promise<RunningNode> {
       link,
       group: 'origin',
       sample: (samples) => {
-        samples.add('canopy_origin_objects', store.totals.objects);
-        samples.add('canopy_origin_bytes', store.totals.bytes);
+        sampleContent(store, upkeep, [...sites.keys()], samples);
         if (server !== undefined) sampleTraffic(server, samples);
       },
     });
@@ -101,7 +122,23 @@ export async function startOrigin(options: NodeOptions): Promise<RunningNode> {
     throw error;
   }
   admin.phase = 'serving';
+  upkeep.start();
   return { url: server.url, adminUrl: admin.url, close };
+}
+
+function openStore(
+  { name, dir, bucket }: OriginNodeOptions,
+  options: Pick<DiskStoreOptions, 'clock' | 'log' | 'limitsOf' | 'onDamaged'>,
+): Promise<ObjectStore> {
+  const at = { ...options, dir: join(dir, 'content') };
+  return bucket === undefined ? openDiskStore(at) : openS3Store({ ...at, name, s3: bucket });
+}
+
+/** Only of a site that keeps its content here; what another left behind is not limited. */
+function limitsOf(site: Site | undefined): SiteLimits {
+  if (site?.origin.kind !== 'push') return UNLIMITED;
+  const { quota, keepVersions } = site.origin;
+  return { ...quota, keepVersions };
 }
 
 function sampleTraffic({ traffic, activity }: OriginServer, samples: Samples): void {

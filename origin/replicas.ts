@@ -6,7 +6,7 @@ import type { Config } from '#core/contract/event.ts';
 import { validate } from '#core/contract/validate.ts';
 import { CanopyError, messageOf } from '#core/errors.ts';
 
-import { type Change, isLater, type ObjectStore } from './object-store.ts';
+import { type Change, type Content, isLater, type ObjectStore } from './object-store.ts';
 
 /** How often a replica looks what the others have that it lacks. */
 const LOOK_MS = 5_000;
@@ -100,6 +100,25 @@ export class Replicas {
     // One that has begun before may have been too early.
     await this.#looking;
     await this.#look();
+  }
+
+  /** Puts a content again from the first replica that has it. */
+  async heal({ site, digest, size }: Content): Promise<boolean> {
+    for (const replica of this.#replicas) {
+      const url = new URL(`/v1/sites/${site}/contents/${digest}`, replica.url);
+      try {
+        const { statusCode, body } = await this.#get(url);
+        if (statusCode !== 200) {
+          await body.dump();
+          continue;
+        }
+        await this.#options.store.putContent(site, { content: body, size, digest });
+        return true;
+      } catch (error) {
+        this.#options.log.warn(`Cannot heal ${digest} from ${replica.name}: ${messageOf(error)}`);
+      }
+    }
+    return false;
   }
 
   async close(): Promise<void> {

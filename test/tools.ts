@@ -25,6 +25,11 @@ const TOOLS: readonly Tool[] = [
     aptPackage: `swift-${name}`,
     why: 'OpenStack Swift is the S3-compatible service that an origin stores in',
   })),
+  { command: 'dig', aptPackage: 'bind9-dnsutils', why: 'asks the DNS server' },
+  { command: 'kdig', aptPackage: 'knot-dnsutils', why: 'asks it, too, by code of other people' },
+  { command: 'script', aptPackage: 'bsdutils', why: 'commands run on a terminal' },
+  { command: 'fish', aptPackage: 'fish', why: 'it completes commands' },
+  { command: 'zsh', aptPackage: 'zsh', why: 'it reads what completes commands' },
   { command: 'ffmpeg', aptPackage: 'ffmpeg', why: 'makes the video' },
 ];
 

@@ -6,6 +6,7 @@ import { CanopyError, messageOf } from '#core/errors.ts';
 import { writeSecretFile } from '../atomic-file.ts';
 import { connect, type ConnectionOptions, withConnection } from '../connection.ts';
 import { print } from '../output.ts';
+import { progressBar } from '../progress.ts';
 import { stateSettings } from '../settings.ts';
 
 interface RestoreOptions {
@@ -22,7 +23,11 @@ export function addBackup(program: Command): void {
       .description("save the control plane's state, secrets included, while it runs")
       .argument('<file>', 'written whole or not at all, readable by its owner only'),
   ).action(async (file: string, options: ConnectionOptions) => {
-    const backup = await (await connect(options)).backup();
+    const bar = progressBar('Backup', 'bytes');
+    const api = await connect(options);
+    const backup = await api
+      .backup((done, total) => bar?.update(done, total))
+      .finally(() => bar?.stop());
     try {
       await writeSecretFile(file, backup);
     } catch (cause) {

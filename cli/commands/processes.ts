@@ -4,9 +4,10 @@ import type { Command } from 'commander';
 import { CanopyError, messageOf } from '#core/errors.ts';
 import type { DiskOptions } from '#core/serving/process.ts';
 import type { NodeOptions } from '#core/node/process.ts';
+import type { BucketOptions } from '#origin/s3/bucket.ts';
 import { describeConfig, resolveConfig, type Settings, type Values } from '../config.ts';
 import { makeDir, readDocument } from '../document.ts';
-import { runUntilStopped } from '../lifetime.ts';
+import { runUntilStopped, type Server } from '../lifetime.ts';
 import { lockDir } from '../lock.ts';
 import { table } from '../output.ts';
 import {
@@ -14,6 +15,7 @@ import {
   edgeSettings,
   midTierSettings,
   originSettings,
+  routerSettings,
 } from '../settings.ts';
 
 /** Each command that runs one process. What it runs is loaded only when it is asked for. */
@@ -46,7 +48,25 @@ export function addProcesses(program: Command): void {
     originSettings,
     async (values) => {
       const { startOrigin } = await import('#origin/process.ts');
-      return startOrigin(await nodeOptions(values));
+      return startOrigin({ ...(await nodeOptions(values)), bucket: bucketOf(values) });
+    },
+  );
+  addProcess(
+    program,
+    'router',
+    'run a router: it sends each client to its best edge, by DNS and HTTP',
+    routerSettings,
+    async (values) => {
+      const { startRouter } = await import('#control-plane/routing/process.ts');
+      const { dns, geoDatabases, elsewhere, answersPerSecond, trustedProxies } = values;
+      return startRouter({
+        ...(await nodeOptions(values)),
+        dns,
+        geoDatabases: geoDatabases.map((file) => resolve(file)),
+        answersPerSecond,
+        trustedProxies,
+        ...(elsewhere !== undefined && { elsewhere }),
+      });
     },
   );
   addProcess(
@@ -79,7 +99,7 @@ function addProcess<S extends Settings>(
   name: string,
   description: string,
   settings: S,
-  start: (values: Values<S>) => Promise<{ url: string; adminUrl: string; close(): Promise<void> }>,
+  start: (values: Values<S>) => Promise<Server>,
 ): void {
   const command = program.command(name).description(description);
   for (const setting of Object.values(settings)) {
@@ -114,7 +134,8 @@ function flagsByKey(settings: Settings, command: Command): Readonly<Record<strin
   );
 }
 
-type NodeValues = Values<typeof originSettings>;
+type NodeValues = Omit<OriginValues, 'store' | `s3${string}`>;
+type OriginValues = Values<typeof originSettings>;
 type CacheValues = Omit<Values<typeof midTierSettings>, 'reserveBytes'>;
 
 async function nodeOptions(values: NodeValues): Promise<NodeOptions> {
@@ -130,6 +151,22 @@ async function nodeOptions(values: NodeValues): Promise<NodeOptions> {
     host: values.listen.host,
     port: values.listen.port,
     admin: values.admin,
+  };
+}
+
+/** Of an origin that stores in one. */
+function bucketOf(values: OriginValues): BucketOptions | undefined {
+  const { store, name, s3Bucket, s3Prefix, s3Endpoint, s3Region, s3Addressing } = values;
+  if (store === 'disk') return undefined;
+  if (s3Bucket === undefined) {
+    throw new CanopyError('invalid-input', '--store s3 needs --s3-bucket');
+  }
+  return {
+    bucket: s3Bucket,
+    prefix: `${s3Prefix ?? name}/`,
+    endpoint: s3Endpoint,
+    region: s3Region,
+    pathStyle: s3Addressing === 'auto' ? s3Endpoint !== undefined : s3Addressing === 'path',
   };
 }
 

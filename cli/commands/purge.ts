@@ -3,10 +3,12 @@ import { text as textOf } from 'node:stream/consumers';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { PurgeMode } from '#core/contract/purge.ts';
 import { CanopyError, messageOf } from '#core/errors.ts';
-import type { PurgeRequest, PurgeTargets } from '../api-client.ts';
+import type { ApiClient, PurgeRequest, PurgeTargets } from '../api-client.ts';
 import type { Purge } from '../api-types.ts';
 import { connect, type ConnectionOptions, withConnection } from '../connection.ts';
+import { EXIT } from '../exit-codes.ts';
 import { print, table } from '../output.ts';
+import { progressBar } from '../progress.ts';
 import { formatSize } from '../size.ts';
 
 interface PurgeOptions extends ConnectionOptions, Partial<Record<PurgeMode, true>> {
@@ -21,9 +23,6 @@ interface PurgeOptions extends ConnectionOptions, Partial<Record<PurgeMode, true
   readonly wait: boolean;
   readonly timeout: number;
 }
-
-/** The exit code of a purge that some node had not acknowledged when time was up. */
-export const INCOMPLETE = 2;
 
 const MODES: readonly [mode: PurgeMode, description: string][] = [
   ['hard', 'remove; the default for URLs, prefixes and tags'],
@@ -70,9 +69,23 @@ async function purge(urls: string[], options: PurgeOptions): Promise<void> {
     print(json, { id }, () => id);
     return;
   }
-  const settled = await api.waitForPurge(id, timeout * 1000);
+  const settled = await waitForPurge(api, id, timeout * 1000);
   print(json, settled, () => purgeReport(settled));
-  if (settled.status !== 'complete') process.exitCode = INCOMPLETE;
+  if (settled.status !== 'complete') process.exitCode = EXIT.incomplete;
+}
+
+/** The purge as it stands once it is complete, or after `timeoutMs`; shows how far it is meanwhile. */
+export async function waitForPurge(api: ApiClient, id: string, timeoutMs: number): Promise<Purge> {
+  const bar = progressBar('Purge', 'nodes');
+  try {
+    const show = ({ nodes }: Purge): void => {
+      const settled = nodes.filter(({ status }) => status !== 'pending');
+      bar?.update(settled.length, nodes.length);
+    };
+    return await api.waitForPurge(id, timeoutMs, bar && show);
+  } finally {
+    bar?.stop();
+  }
 }
 
 /** @throws CanopyError unless exactly one kind of thing to purge is named */

@@ -1,15 +1,17 @@
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
-import type { Readable } from 'node:stream';
+import { pipeline, type Readable, Transform } from 'node:stream';
 import { type Command, InvalidArgumentError } from 'commander';
 import { contentType } from 'mime-types';
 import { SiteDirectory } from '#core/sites.ts';
 import { CanopyError, messageOf } from '#core/errors.ts';
 import type { ApiClient } from '../api-client.ts';
 import { connect, type ConnectionOptions, withConnection } from '../connection.ts';
+import { EXIT } from '../exit-codes.ts';
 import { print } from '../output.ts';
+import { progressBar } from '../progress.ts';
 import { formatSize } from '../size.ts';
-import { purgeReport } from './purge.ts';
+import { purgeReport, waitForPurge } from './purge.ts';
 
 interface PutOptions extends ConnectionOptions {
   readonly contentType?: string;
@@ -39,20 +41,35 @@ async function put(file: string, target: string, options: PutOptions): Promise<v
   const site = await siteOf(api, url);
   const { content, length } = await open(file);
   const type = options.contentType ?? typeOf(file, url);
-  const stored = await api.putObject(site, url.pathname, {
-    content,
+  const bar = progressBar('Upload', 'bytes');
+  const sent = api.putObject(site, url.pathname, {
+    content: counted(content, (bytes) => bar?.update(bytes, length ?? bytes)),
     headers: {
       ...(length !== undefined && { 'content-length': `${length}` }),
       ...(type !== undefined && { 'content-type': type }),
       ...(options.cacheControl !== undefined && { 'cache-control': options.cacheControl }),
     },
   });
+  const stored = await sent.finally(() => bar?.stop());
   const purge = options.purge ? await purged(api, url) : undefined;
   print(options.json, { ...stored, ...(purge !== undefined && { purge }) }, () => {
     const line = `${url.href} is ${formatSize(stored.size)} of ${stored.contentType}, ETag ${stored.etag}`;
     return purge === undefined ? line : `${line}\n\n${purgeReport(purge)}`;
   });
-  if (purge?.status === 'pending') process.exitCode = 2;
+  if (purge?.status === 'pending') process.exitCode = EXIT.incomplete;
+}
+
+/** @param onBytes called with how much has gone by */
+function counted(content: Readable, onBytes: (bytes: number) => void): Readable {
+  let bytes = 0;
+  const counting = new Transform({
+    transform: (chunk: Buffer, _, done) => {
+      onBytes((bytes += chunk.length));
+      done(null, chunk);
+    },
+  });
+  // What fails is told to whoever reads on.
+  return pipeline(content, counting, () => undefined);
 }
 
 function mediaType(text: string): string {
@@ -68,7 +85,7 @@ function fieldValue(text: string): string {
 /** Waits for the purge, so that once the command ends nobody is served what was there before. */
 async function purged(api: ApiClient, url: URL) {
   const { id } = await api.purge({ mode: 'hard', urls: [url.href, ...directoryOf(url)] });
-  return api.waitForPurge(id, PURGE_LIMIT_MS);
+  return waitForPurge(api, id, PURGE_LIMIT_MS);
 }
 
 /** An index page is also what its directory is answered with. */

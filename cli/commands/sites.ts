@@ -5,6 +5,10 @@ import { connect, type ConnectionOptions, withConnection } from '../connection.t
 import { readDocument } from '../document.ts';
 import { print, table } from '../output.ts';
 
+interface ReasonOptions extends ConnectionOptions {
+  readonly reason?: string;
+}
+
 export function addSites(program: Command): void {
   const sites = program.command('sites').description('the sites that the network serves');
 
@@ -26,17 +30,24 @@ export function addSites(program: Command): void {
     sites
       .command('put')
       .argument('<file>', 'JSON or YAML with a `name`')
-      .description('create or replace a site'),
-  ).action(async (file: string, options: ConnectionOptions) => {
+      .description('create or replace a site')
+      .option('--reason <text>', 'why, for the history'),
+  ).action(async (file: string, options: ReasonOptions) => {
     const document = await readDocument(file);
-    const answer = await (await connect(options)).putSite(nameIn(document, file), document);
+    const answer = await (
+      await connect(options)
+    ).putSite(nameIn(document, file), document, options.reason);
     print(options.json, answer, () => `${answer.site.name} is at sequence ${answer.sequence}`);
   });
 
   withConnection(
-    sites.command('delete').argument('<name>').description('stop serving a site'),
-  ).action(async (name: string, options: ConnectionOptions) => {
-    await (await connect(options)).deleteSite(name);
+    sites
+      .command('delete')
+      .argument('<name>')
+      .description('stop serving a site')
+      .option('--reason <text>', 'why, for the history'),
+  ).action(async (name: string, options: ReasonOptions) => {
+    await (await connect(options)).deleteSite(name, options.reason);
     print(options.json, { deleted: name }, () => `${name} is deleted`);
   });
 }

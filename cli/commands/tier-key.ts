@@ -3,8 +3,9 @@ import type { Command } from 'commander';
 import type { ApiClient } from '../api-client.ts';
 import type { RotationPhase } from '../api-types.ts';
 import { connect, type ConnectionOptions, withConnection } from '../connection.ts';
+import { EXIT } from '../exit-codes.ts';
 import { print } from '../output.ts';
-import { INCOMPLETE, seconds } from './purge.ts';
+import { seconds } from './purge.ts';
 
 interface RotateOptions extends ConnectionOptions {
   readonly wait: boolean;
@@ -34,7 +35,7 @@ export function addTierKey(program: Command): void {
     const begun = await api.rotateTierKey();
     const phase = options.wait ? await lastPhase(api, options.timeout * 1000) : begun;
     print(options.json, { tierKeyRotation: phase }, () => PHASES[phase]);
-    if (options.wait && phase !== 'none') process.exitCode = INCOMPLETE;
+    if (options.wait && phase !== 'none') process.exitCode = EXIT.incomplete;
   });
 }
 

@@ -4,6 +4,7 @@ import { systemClock } from '#core/clock.ts';
 import { CanopyError } from '#core/errors.ts';
 import { baseUrlSchema } from '#core/contract/names.ts';
 import { makeDir, readDocument } from '../document.ts';
+import { EXIT } from '../exit-codes.ts';
 import { onStop } from '../lifetime.ts';
 import { sizeArgument } from '../size.ts';
 import { Children } from '../up/children.ts';
@@ -33,6 +34,7 @@ interface UpOptions {
   readonly readyFile?: string;
   readonly redis?: string;
   readonly controlPlanes: number;
+  readonly routers: number;
 }
 
 export function addUp(program: Command): void {
@@ -78,6 +80,12 @@ export function addUp(program: Command): void {
       'replicas of the control plane; more than one need --redis',
       numberBetween(1, 9),
       1,
+    )
+    .option(
+      '--routers <n>',
+      'routers: each answers by DNS and HTTP where the nearest edge is',
+      numberBetween(0, 9),
+      0,
     )
     .option('--dir <dir>', 'state, logs and secrets', '.canopy')
     .option('--ready-file <file>', 'where to write addresses and token once everything serves')
@@ -137,7 +145,13 @@ async function up(options: UpOptions): Promise<void> {
     await Promise.race([start().then(() => stopped), stopped]);
   } finally {
     // Edges first: a transfer under way still needs its parents.
-    for (const stage of [plan.edges, plan.midTiers, plan.origins, plan.controlPlanes]) {
+    for (const stage of [
+      plan.routers,
+      plan.edges,
+      plan.midTiers,
+      plan.origins,
+      plan.controlPlanes,
+    ]) {
       await children.stop(stage.map((process) => process.name));
     }
     if (options.readyFile !== undefined) removeReadyFile(options.readyFile);
@@ -153,7 +167,7 @@ function stopSignal(kill: () => Promise<void>): Promise<void> {
         console.error('canopy: stopping (once more to kill)');
         resolveSignal();
       },
-      again: () => void kill().finally(() => process.exit(130)),
+      again: () => void kill().finally(() => process.exit(EXIT.interrupted)),
     });
   });
 }

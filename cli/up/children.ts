@@ -12,7 +12,12 @@ const START_LIMIT_MS = 30_000;
 const STOP_LIMIT_MS = 10_000;
 const LOG_LINES_SHOWN = 10;
 
-const readySchema = z.object({ ready: z.literal(true), url: z.string(), adminUrl: z.string() });
+const readySchema = z.object({
+  ready: z.literal(true),
+  url: z.string(),
+  adminUrl: z.string(),
+  dns: z.object({ host: z.string(), port: z.int() }).optional(),
+});
 
 /** What to run: a `canopy` command, and secrets by environment. */
 export interface ChildCommand {
@@ -26,6 +31,8 @@ export interface RunningChild {
   readonly pid: number;
   readonly url: string;
   readonly adminUrl: string;
+  /** Of a router. */
+  readonly dns?: { readonly host: string; readonly port: number };
 }
 
 /** The child processes of one `canopy up`, each a `canopy` command of its own. */
@@ -79,8 +86,8 @@ export class Children {
     void ending(child).then((how) => {
       if (!this.#stopping) this.#report(`${name} (pid ${child.pid}) ${how}`);
     });
-    const { url, adminUrl } = answer;
-    return { name, pid: child.pid ?? 0, url, adminUrl };
+    const { url, adminUrl, dns } = answer;
+    return { name, pid: child.pid ?? 0, url, adminUrl, ...(dns !== undefined && { dns }) };
   }
 
   /** Stops the named children together: SIGTERM, and after a limit SIGKILL. Resolves once they are gone. */

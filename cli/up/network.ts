@@ -10,6 +10,9 @@ import type { Registry } from './registry.ts';
 import { uploadSample } from './sample.ts';
 import { SITE_NAME } from './site.ts';
 
+/** The zone of a network on one machine; `test` is for such (RFC 6761 §6.2). */
+export const UP_ZONE = 'canopy.test';
+
 export interface NetworkOptions {
   /** Absolute; state, logs and the directories of the nodes are in it. */
   readonly dir: string;
@@ -33,11 +36,16 @@ export interface RunningPlace {
   readonly pid: number;
 }
 
+export interface RunningRouter extends RunningPlace {
+  readonly dns: { readonly host: string; readonly port: number };
+}
+
 export interface RunningNetwork {
   readonly site: Site;
   readonly edges: readonly RunningPlace[];
   readonly midTiers: readonly RunningPlace[];
   readonly origins: readonly RunningPlace[];
+  readonly routers: readonly RunningRouter[];
   /** The first answers commands; nodes turn to any. */
   readonly controlPlanes: readonly [RunningChild, ...RunningChild[]];
   readonly token: string;
@@ -72,7 +80,7 @@ export async function startNetwork(
   const api = new ApiClient({ url: controlPlane.url, token: registry.adminToken });
 
   const { site } = await api.putSite(SITE_NAME, options.site);
-  const planned = [...plan.edges, ...plan.midTiers, ...plan.origins];
+  const planned = [...plan.edges, ...plan.midTiers, ...plan.origins, ...plan.routers];
   await registry.removeAllBut(api, new Set(planned.map((node) => node.name)));
 
   const credentials = new Map<string, string>();
@@ -80,8 +88,11 @@ export async function startNetwork(
     credentials.set(node.name, await registry.add(api, registration(node)));
   }
 
-  const startNode = async (node: PlannedNode): Promise<RunningPlace> => {
-    const { url, adminUrl, pid } = await children.start({
+  const startNode = async (
+    node: PlannedNode,
+    own: Readonly<Record<string, string | number>> = {},
+  ): Promise<RunningPlace & Pick<RunningChild, 'dns'>> => {
+    const { url, adminUrl, pid, dns } = await children.start({
       name: node.name,
       arguments: [
         node.tier,
@@ -90,35 +101,39 @@ export async function startNetwork(
           dir: join(options.dir, 'nodes', node.name),
           listen: `127.0.0.1:${node.port}`,
           admin: `127.0.0.1:${node.adminPort}`,
+          ...own,
         }),
         '--control-plane',
         ...controlPlanes.map((replica) => replica.url),
-        ...(node.tier === 'origin'
-          ? []
-          : flags({
-              workers: options.workers,
-              memory: options.memoryBytes,
-              disk: options.diskBytes,
-            })),
       ],
       environment: { CANOPY_CREDENTIAL: credentials.get(node.name) ?? '' },
     });
     await registry.add(api, registration(node, url));
-    return { name: node.name, tier: node.tier, location: node.location, url, adminUrl, pid };
+    const { name, tier, location } = node;
+    return { name, tier, location, url, adminUrl, pid, ...(dns !== undefined && { dns }) };
   };
+  const { workers, memoryBytes: memory, diskBytes: disk } = options;
+  const cache = { workers, memory, ...(disk !== undefined && { disk }) };
 
   // Parents first, so that no node finds its parents dead.
-  const origins = await Promise.all(plan.origins.map(startNode));
+  const origins = await Promise.all(plan.origins.map((node) => startNode(node)));
   if (origins.length > 0 && site.origin.kind === 'push' && !registry.sampleUploaded) {
     await uploadSample(api, SITE_NAME);
     await registry.markSampleUploaded();
   }
-  const midTiers = await Promise.all(plan.midTiers.map(startNode));
-  const edges = await Promise.all(plan.edges.map(startNode));
+  const midTiers = await Promise.all(plan.midTiers.map((node) => startNode(node, cache)));
+  const edges = await Promise.all(plan.edges.map((node) => startNode(node, cache)));
+  if (plan.routers.length > 0) await ensureZone(api);
+  const routers = await Promise.all(
+    plan.routers.map(async (node): Promise<RunningRouter> => {
+      const router = await startNode(node, { dns: `127.0.0.1:${node.dnsPort}` });
+      return { ...router, dns: router.dns ?? { host: '127.0.0.1', port: node.dnsPort } };
+    }),
+  );
 
   await waitUntilServing(
     {
-      nodes: [...origins, ...midTiers, ...edges],
+      nodes: [...origins, ...midTiers, ...edges, ...routers],
       edgeUrls: edges.map((edge) => edge.url),
       sequence: await api.sequence(),
       statuses: () => api.nodes(),
@@ -126,10 +141,15 @@ export async function startNetwork(
     },
     clock,
   );
-  return { site, edges, midTiers, origins, controlPlanes, token: registry.adminToken };
+  return { site, edges, midTiers, origins, routers, controlPlanes, token: registry.adminToken };
 }
 
-const flags = (values: Readonly<Record<string, string | number | undefined>>): string[] =>
-  Object.entries(values).flatMap(([name, value]) =>
-    value === undefined ? [] : [`--${name}`, `${value}`],
-  );
+/** Something to ask the routers for, unless the operator has zones already. */
+async function ensureZone(api: ApiClient): Promise<void> {
+  const routing = await api.routing();
+  if (routing.zones.length > 0) return;
+  await api.putRouting({ ...routing, zones: [{ name: UP_ZONE }] });
+}
+
+const flags = (values: Readonly<Record<string, string | number>>): string[] =>
+  Object.entries(values).flatMap(([name, value]) => [`--${name}`, `${value}`]);

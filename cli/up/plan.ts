@@ -11,6 +11,7 @@ export interface Shape {
   readonly origins: number;
   /** More than one share a Redis. */
   readonly controlPlanes: number;
+  readonly routers: number;
 }
 
 /** A process that `canopy up` starts. */
@@ -33,13 +34,19 @@ export interface Plan {
   readonly midTiers: readonly PlannedNode[];
   readonly origins: readonly PlannedNode[];
   readonly controlPlanes: readonly PlannedProcess[];
+  readonly routers: readonly PlannedRouter[];
+}
+
+export interface PlannedRouter extends PlannedNode {
+  readonly dnsPort: number;
 }
 
 /** Which processes a network has, and where each listens. */
-export function planNetwork({ edges, midTiers, origins, port, controlPlanes }: Shape): Plan {
+export function planNetwork(shape: Shape): Plan {
+  const { edges, midTiers, origins, port, controlPlanes, routers } = shape;
   const nodes = edges + midTiers + origins;
-  const processes = nodes + controlPlanes;
-  const last = port + 2 * processes - 1;
+  const processes = nodes + controlPlanes + routers;
+  const last = port + 2 * processes + routers - 1;
   if (port !== 0 && last > 65_535) {
     throw new CanopyError(
       'invalid-input',
@@ -63,6 +70,12 @@ export function planNetwork({ edges, midTiers, origins, port, controlPlanes }: S
       name: place === 0 ? 'control-plane' : `control-plane-${place + 1}`,
       ...portsAt(nodes + place),
     })),
+    routers: several(routers, MID_TIER_LOCATIONS, 'router', (place) =>
+      portsAt(nodes + controlPlanes + place),
+    ).map((router, place) => ({
+      ...router,
+      dnsPort: port === 0 ? 0 : port + 2 * processes + place,
+    })),
   };
 }
 
@@ -71,6 +84,7 @@ export const allProcesses = (plan: Plan): readonly PlannedProcess[] => [
   ...plan.midTiers,
   ...plan.origins,
   ...plan.controlPlanes,
+  ...plan.routers,
 ];
 
 /** The address that `node` is registered under: the real one if known, else a port that refuses connections. */

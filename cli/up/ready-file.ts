@@ -12,7 +12,7 @@ export async function writeReadyFile(file: string, network: RunningNetwork): Pro
     midTiers: network.midTiers.map(entry),
     origin: network.origins.map(entry)[0] ?? null,
     origins: network.origins.map(entry),
-    routers: [],
+    routers: network.routers.map((router) => ({ ...entry(router), dns: router.dns })),
     controlPlane: { ...entryOf(network.controlPlanes[0]), token: network.token },
     controlPlanes: network.controlPlanes.map(entryOf),
   };

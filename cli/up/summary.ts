@@ -1,10 +1,11 @@
 import { table } from '../output.ts';
-import type { RunningNetwork } from './network.ts';
+import { type RunningNetwork, UP_ZONE } from './network.ts';
+import { SITE_NAME } from './site.ts';
 
 /** What `up` says once everything serves: who is where, and what to try. */
 export function summary(network: RunningNetwork, dir: string): string {
-  const { edges, midTiers, origins, controlPlanes } = network;
-  const rows = [...edges, ...midTiers, ...origins].map((node) => [
+  const { edges, midTiers, origins, routers, controlPlanes } = network;
+  const rows = [...edges, ...midTiers, ...origins, ...routers].map((node) => [
     node.tier,
     node.name,
     node.location.name,
@@ -28,11 +29,19 @@ export function summary(network: RunningNetwork, dir: string): string {
       ],
     ),
     '',
-    ...curlLines(network).flatMap((line, index) => (index === 0 ? ['Try:', line] : [line])),
+    ...[...curlLines(network), ...digLines(network)].flatMap((line, index) =>
+      index === 0 ? ['Try:', line] : [line],
+    ),
     '',
     `State and logs are in ${dir}. Ctrl-C stops the network.`,
   ];
   return lines.join('\n');
+}
+
+function digLines({ routers: [router] }: RunningNetwork): readonly string[] {
+  if (router === undefined) return [];
+  const { host, port } = router.dns;
+  return [`  dig @${host} -p ${port} ${SITE_NAME}.${UP_ZONE} +subnet=81.2.69.0/24`];
 }
 
 /** A miss, a hit, and another edge that shares the mid-tier's copy. */

@@ -1,7 +1,9 @@
 import { fastify, type FastifyInstance, LogController } from 'fastify';
 import type { Logger } from 'pino';
 import { backupRoutes } from './backup.ts';
+import { configRoutes } from './config.ts';
 import type { ApiCounters } from './counters.ts';
+import { explainRoutes } from './explain.ts';
 import { journalRoutes } from './journal.ts';
 import { networkRoutes } from './network.ts';
 import { nodeLinkRoutes } from './node-link.ts';
@@ -9,8 +11,10 @@ import { nodeRoutes } from './nodes.ts';
 import { objectRoutes } from './objects.ts';
 import { notFound, refuseConnection, sendProblem } from './problem.ts';
 import { purgeRoutes } from './purges.ts';
+import { routingRoutes } from './routing.ts';
 import type { Services } from './services.ts';
 import { siteRoutes } from './sites.ts';
+import { standingRoutes } from './standings.ts';
 import { tokenRoutes } from './tokens.ts';
 
 const BODY_LIMIT_BYTES = 1024 * 1024;
@@ -40,10 +44,14 @@ export function buildApp(services: Services, counters: ApiCounters, log: Logger)
     journalRoutes,
     networkRoutes,
     siteRoutes,
+    configRoutes,
     nodeRoutes,
     tokenRoutes,
     purgeRoutes,
     backupRoutes,
+    routingRoutes,
+    explainRoutes,
+    standingRoutes,
   ]) {
     routes(app, services);
   }

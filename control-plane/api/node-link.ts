@@ -15,7 +15,7 @@ const resumeSchema = z.strictObject({ after: z.coerce.number().pipe(sequenceSche
 
 /** What nodes talk to; a credential tells which node it is. */
 export function nodeLinkRoutes(app: FastifyInstance, services: Services): void {
-  const { access, leases, purges, streams } = services;
+  const { access, leases, purges, rollouts, streams } = services;
   const onRequest = access.toNode();
 
   app.route({
@@ -44,7 +44,9 @@ export function nodeLinkRoutes(app: FastifyInstance, services: Services): void {
     bodyLimit: BODY_LIMIT_BYTES,
     handler: async (request, reply) => {
       const input = validate(acknowledgementSchema, request.body, 'acknowledgement');
-      await purges.acknowledge(nodeOf(request), input);
+      const node = nodeOf(request);
+      await rollouts.refused(node.name, input.refusals);
+      await purges.acknowledge(node, input);
       return reply.code(204).send();
     },
   });
@@ -67,6 +69,7 @@ export function nodeLinkRoutes(app: FastifyInstance, services: Services): void {
     handler: async (request) => {
       const node = nodeOf(request);
       const heartbeat = validate(heartbeatSchema, request.body, 'heartbeat');
+      await rollouts.refused(node.name, heartbeat.refusals);
       if (await leases.heartbeat(node, heartbeat)) return { leaseMs: leases.leaseMs };
       throw new CanopyError(
         'unavailable',

@@ -82,7 +82,7 @@ export class NodeStreams {
 
   async #send(
     response: ServerResponse,
-    { tier }: Node,
+    node: Node,
     after: number | undefined,
     signal: AbortSignal,
   ): Promise<void> {
@@ -97,7 +97,7 @@ export class NodeStreams {
       if (!response.write(text)) await once(response, 'drain', { signal });
     };
     let last = after ?? config.sequence;
-    if (after === undefined) await write(frame('snapshot', last, configFor(tier, config)));
+    if (after === undefined) await write(frame('snapshot', last, configFor(node, config)));
     for (;;) {
       await this.#journal.moved(last, signal);
       const events = await this.#journal.events(last, PAGE_EVENTS);
@@ -105,7 +105,7 @@ export class NodeStreams {
       if (events === undefined) return;
       for (const event of events) {
         signal.throwIfAborted();
-        await write(frame('event', event.sequence, eventFor(tier, event)));
+        await write(frame('event', event.sequence, eventFor(node, event)));
         last = event.sequence;
       }
     }

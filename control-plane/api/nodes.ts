@@ -116,6 +116,7 @@ function statusOf(
             version: heartbeat.version,
             load: heartbeat.load,
             parents: heartbeat.parents,
+            refusals: heartbeat.refusals,
             at: heartbeat.at,
           },
   };

@@ -1,4 +1,7 @@
 import type { Clock } from '#core/clock.ts';
+import type { ConfigHistory } from '../config/history.ts';
+import type { Rollouts } from '../config/rollouts.ts';
+import type { ConfigVersions } from '../config/versions.ts';
 import type { TierKeyRotation } from '../keys/rotation.ts';
 import type { Journal } from '../journal/journal.ts';
 import type { NodeLeases } from '../journal/leases.ts';
@@ -11,10 +14,13 @@ import type { NodeStreams } from './node-streams.ts';
 export interface Services {
   readonly access: Access;
   readonly clock: Clock;
+  readonly history: ConfigHistory;
   readonly journal: Journal;
   readonly leases: NodeLeases;
   readonly purges: Purges;
+  readonly rollouts: Rollouts;
   readonly store: StateStore;
   readonly streams: NodeStreams;
   readonly tierKeyRotation: TierKeyRotation;
+  readonly versions: ConfigVersions;
 }

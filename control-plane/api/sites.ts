@@ -1,20 +1,24 @@
-import type { FastifyInstance } from 'fastify';
-import { isDeepStrictEqual } from 'node:util';
-import type { Config } from '#core/contract/event.ts';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { z } from 'zod';
 import { type Site, siteSchema } from '#core/contract/site.ts';
 import { validate } from '#core/contract/validate.ts';
 import { CanopyError } from '#core/errors.ts';
-import type { Change } from '../journal/journal.ts';
+import { changeSites } from '#core/node/config.ts';
+import type { Finding } from '../config/findings.ts';
 import { mayReach } from './access.ts';
+import { authorOf, reasonSchema } from './config.ts';
 import { withName } from './named.ts';
 import type { Services } from './services.ts';
+
+/** Why, for the history. */
+const querySchema = z.strictObject({ reason: reasonSchema.optional() });
 
 interface Route {
   readonly Params: { readonly site: string };
 }
 
-export function siteRoutes(app: FastifyInstance, { access, journal }: Services): void {
-  const find = (name: string): Site => findSite(journal.config, name);
+export function siteRoutes(app: FastifyInstance, { access, journal, versions }: Services): void {
+  const find = (name: string): Site => findSite(journal.config.sites, name);
 
   app.route({
     method: 'GET',
@@ -37,13 +41,24 @@ export function siteRoutes(app: FastifyInstance, { access, journal }: Services):
     handler: async (request, reply) => {
       const input = withName('site', request.params.site, request.body);
       const site = validate(siteSchema, input, 'site');
+      const { reason } = validate(querySchema, request.query, 'query');
       let created = false;
-      await journal.change((config) => {
-        created = !config.sites.some(({ name }) => name === site.name);
-        return planSitePut(config, site);
+      const { findings, version } = await versions.propose({
+        author: authorOf(request),
+        reason,
+        plan: (sites) => {
+          created = !sites.some(({ name }) => name === site.name);
+          return changeSites(sites, { put: [site], delete: [] });
+        },
+        check: (found) => requireOwnHosts(request, found),
       });
       reply.code(created ? 201 : 200);
-      return { site, sequence: journal.config.sequence };
+      return {
+        site,
+        sequence: journal.config.sequence,
+        version: version?.number ?? null,
+        findings,
+      };
     },
   });
 
@@ -53,33 +68,29 @@ export function siteRoutes(app: FastifyInstance, { access, journal }: Services):
     onRequest: access.toSites('configure'),
     handler: async (request) => {
       const { site: name } = request.params;
-      await journal.change((config) => {
-        findSite(config, name);
-        return { entries: [{ type: 'site.delete', name }] };
+      const { reason } = validate(querySchema, request.query, 'query');
+      const { version } = await versions.propose({
+        author: authorOf(request),
+        reason,
+        plan: (sites) => {
+          findSite(sites, name);
+          return changeSites(sites, { put: [], delete: [name] });
+        },
       });
-      return { sequence: journal.config.sequence };
+      return { sequence: journal.config.sequence, version: version?.number ?? null };
     },
   });
 }
 
-/** @throws CanopyError `conflict` if another site claims one of the hosts */
-function planSitePut(config: Config, site: Site): Change {
-  const claimed = new Set(site.hosts);
-  for (const other of config.sites) {
-    const host = other.name === site.name ? undefined : other.hosts.find((h) => claimed.has(h));
-    if (host !== undefined) {
-      throw new CanopyError(
-        'conflict',
-        `Host "${host}" of site "${site.name}" is claimed by site "${other.name}"`,
-      );
-    }
-  }
-  const present = config.sites.find(({ name }) => name === site.name);
-  return { entries: isDeepStrictEqual(present, site) ? [] : [{ type: 'site.put', site }] };
+/** @throws CanopyError `forbidden` if a token of some sites only would take hosts from others */
+function requireOwnHosts({ token }: FastifyRequest, findings: readonly Finding[]): void {
+  const taken = findings.find(({ kind }) => kind === 'host-taken');
+  if (taken === undefined || token?.sites === null) return;
+  throw new CanopyError('forbidden', `${taken.message}; this concerns the whole network`);
 }
 
-function findSite(config: Config, name: string): Site {
-  const site = config.sites.find((candidate) => candidate.name === name);
+function findSite(sites: readonly Site[], name: string): Site {
+  const site = sites.find((candidate) => candidate.name === name);
   if (site === undefined) throw new CanopyError('not-found', `There is no site "${name}"`);
   return site;
 }

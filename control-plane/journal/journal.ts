@@ -69,10 +69,10 @@ export class Journal {
    * @param plan called anew when another control plane has written first
    * @returns the events written, none if the plan had no entries
    */
-  change(plan: (config: Config) => Change): Promise<readonly JournalEvent[]> {
+  change(plan: (config: Config) => Change | Promise<Change>): Promise<readonly JournalEvent[]> {
     return this.#inTurn(async () => {
       for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-        const events = await this.#write(plan(this.#config));
+        const events = await this.#write(await plan(this.#config));
         if (events !== undefined) return events;
         await this.#catchUp();
       }

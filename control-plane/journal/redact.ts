@@ -1,14 +1,32 @@
-import type { Config, JournalEvent, Network } from '#core/contract/event.ts';
-import type { Tier } from '#core/contract/node.ts';
+import type { Config, JournalEvent, Network, SiteChange } from '#core/contract/event.ts';
+import type { Node } from '#core/contract/node.ts';
+import { changeSites } from '#core/node/config.ts';
 
-/** Only origin nodes are told the key that allows writing to the origin. */
-export function configFor(tier: Tier, config: Config): Config {
-  return tier === 'origin' ? config : { ...config, network: withoutPublishKey(config.network) };
+type Told = Pick<Node, 'name' | 'tier'>;
+
+/** The configuration as one node has it: with the canary, if it is one of its nodes. */
+export function configFor(node: Told, { canary, ...config }: Config): Config {
+  const sites =
+    canary?.nodes.includes(node.name) === true
+      ? changeSites(config.sites, canary.change)
+      : config.sites;
+  return { ...config, sites, network: networkFor(node, config.network) };
 }
 
-export function eventFor(tier: Tier, event: JournalEvent): JournalEvent {
-  if (tier === 'origin' || event.type !== 'network.put') return event;
-  return { ...event, network: withoutPublishKey(event.network) };
+/** An event as one node is told it. */
+export function eventFor(node: Told, event: JournalEvent): JournalEvent {
+  switch (event.type) {
+    case 'network.put':
+      return { ...event, network: networkFor(node, event.network) };
+    case 'canary.begin':
+    case 'canary.end': {
+      const { sequence, at, canary } = event;
+      const change = canary.nodes.includes(node.name) ? canary.change : NO_CHANGE;
+      return { sequence, at, type: 'sites.change', change };
+    }
+    default:
+      return event;
+  }
 }
 
 /** An event as people may read it. */
@@ -18,7 +36,11 @@ export function withoutSecrets(event: JournalEvent): JournalEvent {
     : event;
 }
 
-function withoutPublishKey(network: Network): Network {
+const NO_CHANGE: SiteChange = { put: [], delete: [] };
+
+/** Only origin nodes are told the key that allows writing to the origin. */
+function networkFor({ tier }: Told, network: Network): Network {
+  if (tier === 'origin') return network;
   const { publishKey: _, ...rest } = network;
   return rest;
 }

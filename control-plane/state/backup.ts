@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
-import { networkSchema } from '#core/contract/event.ts';
+import { canarySchema, networkSchema } from '#core/contract/event.ts';
 import {
   journalIdSchema,
   nameSchema,
@@ -32,6 +32,7 @@ const headerSchema = z.strictObject({
   journal: journalIdSchema,
   sequence: sequenceSchema,
   network: networkSchema,
+  canary: canarySchema.exactOptional(),
 });
 
 /** What a line after the first may hold, by its only field. */
@@ -75,9 +76,9 @@ const checksumSchema = z.strictObject({ sha256: z.string() });
  */
 export function writeBackup(content: StateContent, now: number): string {
   const { config, credentials, tokens, purges, records } = content;
-  const { journal, sequence, network, sites, nodes, bans } = config;
+  const { sites, nodes, bans, ...head } = config;
   const lines = [
-    { canopyBackup: VERSION, createdAt: now, journal, sequence, network },
+    { canopyBackup: VERSION, createdAt: now, ...head },
     ...sites.map((site) => ({ site })),
     ...nodes.map((node) => ({ node })),
     ...bans.map((ban) => ({ ban })),
@@ -102,13 +103,11 @@ export function readBackup(text: string): StateContent {
   const { sha256 } = parse(checksumSchema, text.slice(lastLine), rest.length + 2);
   if (sha256 !== checksumOf(body))
     throw damaged('its checksum does not fit: it was cut or changed');
-  const { journal, sequence, network } = parse(headerSchema, first, 1);
+  const { canopyBackup: _, createdAt: __, ...head } = parse(headerSchema, first, 1);
   const lines = rest.map((content, index) => parse(lineSchema, content, index + 2));
   return {
     config: {
-      journal,
-      sequence,
-      network,
+      ...head,
       sites: lines.flatMap((entry) => ('site' in entry ? [entry.site] : [])),
       nodes: lines.flatMap((entry) => ('node' in entry ? [entry.node] : [])),
       bans: lines.flatMap((entry) => ('ban' in entry ? [entry.ban] : [])),

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { JournalEvent } from '#core/contract/event.ts';
 import type { Ban } from '#core/contract/purge.ts';
+import { siteChangeOf } from '#core/node/config.ts';
 import type { Draft } from './records.ts';
 import { fieldOf } from './redis-records.ts';
 import { KEY_NAMES, type KeyName } from './redis-scripts.ts';
@@ -35,11 +36,18 @@ export function commandsOf(event: JournalEvent, by: string): readonly Command[] 
 }
 
 function changesOf(event: JournalEvent): readonly Command[] {
+  const change = siteChangeOf(event);
+  if (change !== undefined) {
+    return [
+      ...change.put.map((site) => put('sites', site.name, JSON.stringify(site))),
+      ...change.delete.map((name): Command => ['HDEL', 'sites', name]),
+    ];
+  }
   switch (event.type) {
-    case 'site.put':
-      return [put('sites', event.site.name, JSON.stringify(event.site))];
-    case 'site.delete':
-      return [['HDEL', 'sites', event.name]];
+    case 'canary.begin':
+      return [put('head', 'canary', JSON.stringify(event.canary))];
+    case 'canary.end':
+      return [['HDEL', 'head', 'canary']];
     case 'node.put':
       return [put('nodes', event.node.name, JSON.stringify(event.node))];
     case 'node.delete':
@@ -51,9 +59,8 @@ function changesOf(event: JournalEvent): readonly Command[] {
         ['HSETNX', 'head', 'version', VERSION],
         put('head', 'network', JSON.stringify(event.network)),
       ];
-    // What they do to bans depends on those that are there, see `banCommands`.
-    case 'purge':
-    case 'ban.lift':
+    // What others do to bans depends on those that are there, see `banCommands`.
+    default:
       return [];
   }
 }
@@ -67,7 +74,7 @@ export const credentialCommands = ({ node, digest }: NodeCredential): readonly C
 export const concernsBans = (event: JournalEvent): boolean =>
   event.type === 'purge'
     ? event.purge.mode === 'ban'
-    : event.type === 'ban.lift' || event.type === 'site.delete';
+    : event.type === 'ban.lift' || (siteChangeOf(event)?.delete.length ?? 0) > 0;
 
 export function banCommands(before: readonly Ban[], after: readonly Ban[]): readonly Command[] {
   const [known, kept] = [new Set(before), new Set(after)];

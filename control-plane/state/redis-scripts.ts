@@ -4,7 +4,7 @@ const TAG = '{canopy}';
 /**
  * What is kept where. Names are those of the scripts' variables, too.
  * - `journal` stream, entry `SEQUENCE-0`: `by` (who wrote it), `event`
- * - `head` hash: `version`, `journal`, `sequence`, `network`, `completed` (fence), `grants` (how many so far)
+ * - `head` hash: `version`, `journal`, `sequence`, `network`, `canary`, `completed` (fence), `grants` (how many so far)
  * - `sites`, `nodes` hashes by name
  * - `credentials` hash, digest to node; `credential_of` hash, node to digest
  * - `tokens` hash by digest; `token_of` hash, name to digest

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
-import type { Config, JournalEvent, Network } from '#core/contract/event.ts';
+import type { Canary, Config, JournalEvent, Network } from '#core/contract/event.ts';
 import type { Node } from '#core/contract/node.ts';
 import type { Ban } from '#core/contract/purge.ts';
 import type { Site } from '#core/contract/site.ts';
@@ -228,14 +228,15 @@ class RedisState implements StateStore {
   }
 
   async replace({ config, credentials, tokens, purges, records }: StateContent): Promise<void> {
-    const { journal, sequence, network, sites, nodes, bans } = config;
+    const { journal, sequence, network, sites, nodes, bans, canary } = config;
     const commands: Command[] = [
       ...KEY_NAMES.filter((name) => !KEPT.has(name)).map((name): Command => ['DEL', name]),
-      ['HDEL', 'head', 'completed'],
+      ['HDEL', 'head', 'completed', 'canary'],
       put('head', 'version', VERSION),
       put('head', 'journal', journal),
       put('head', 'sequence', sequence),
       put('head', 'network', JSON.stringify(network)),
+      ...(canary === undefined ? [] : [put('head', 'canary', JSON.stringify(canary))]),
       ...sites.map((site) => put('sites', site.name, JSON.stringify(site))),
       ...nodes.map((node) => put('nodes', node.name, JSON.stringify(node))),
       ...bans.map(putBan),
@@ -310,7 +311,7 @@ const bytes = (text: string): Uint8Array => new Uint8Array(Buffer.from(text, 'he
 /** @param hashes of `CONFIG_KEYS` */
 function toConfig([head = {}, sites = {}, nodes = {}, bans = {}]: readonly Hash[]):
   Config | undefined {
-  const { journal, sequence, network } = head;
+  const { journal, sequence, network, canary } = head;
   if (journal === undefined || network === undefined) return undefined;
   const byName = (hash: Hash): unknown[] =>
     Object.keys(hash)
@@ -323,6 +324,7 @@ function toConfig([head = {}, sites = {}, nodes = {}, bans = {}]: readonly Hash[
     sites: byName(sites) as Site[],
     nodes: byName(nodes) as Node[],
     bans: toBans(bans),
+    ...(canary !== undefined && { canary: parse(canary) as Canary }),
   };
 }
 

@@ -2,11 +2,12 @@ import { randomUUID } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync, type SQLOutputValue } from 'node:sqlite';
-import type { Config, JournalEvent, Network } from '#core/contract/event.ts';
+import type { Canary, Config, JournalEvent, Network } from '#core/contract/event.ts';
 import type { Node } from '#core/contract/node.ts';
 import { type Ban, siteOfTarget } from '#core/contract/purge.ts';
 import type { Site } from '#core/contract/site.ts';
 import { CanopyError, messageOf } from '#core/errors.ts';
+import { siteChangeOf } from '#core/node/config.ts';
 import { MemoryStandings } from './memory-standings.ts';
 import { BUSY, type Row, resultCode, SqliteDatabase } from './sqlite-database.ts';
 import { RECORDS_SCHEMA, SqliteRecords } from './sqlite-records.ts';
@@ -47,6 +48,7 @@ const MIGRATIONS = [
   CREATE UNIQUE INDEX purges_by_key ON purges (key);
   CREATE TABLE bans (sequence INTEGER PRIMARY KEY, id TEXT NOT NULL, site TEXT, ban TEXT NOT NULL) STRICT;
   `,
+  'ALTER TABLE head ADD COLUMN canary TEXT',
 ];
 
 /**
@@ -121,8 +123,9 @@ class SqliteState implements StateStore {
   }
 
   #config(): Config | undefined {
-    const head = this.#database.get('SELECT journal, sequence, network FROM head');
+    const head = this.#database.get('SELECT journal, sequence, network, canary FROM head');
     if (head === undefined) return undefined;
+    const canary = head['canary'] ?? null;
     return {
       journal: String(head['journal']),
       sequence: Number(head['sequence']),
@@ -136,6 +139,7 @@ class SqliteState implements StateStore {
       bans: this.#database
         .all('SELECT ban FROM bans ORDER BY sequence')
         .map((r) => parse(r['ban']) as Ban),
+      ...(canary !== null && { canary: parse(canary) as Canary }),
     };
   }
 
@@ -254,12 +258,13 @@ class SqliteState implements StateStore {
   async replace({ config, credentials, tokens, purges, records }: StateContent): Promise<void> {
     this.#database.transaction(() => {
       for (const table of TABLES) this.#database.run(`DELETE FROM ${table}`);
-      const { journal, sequence, network, sites, nodes, bans } = config;
+      const { journal, sequence, network, sites, nodes, bans, canary } = config;
       this.#database.run(
-        'INSERT INTO head VALUES (1, ?, ?, ?)',
+        'INSERT INTO head (only, sequence, network, journal, canary) VALUES (1, ?, ?, ?, ?)',
         sequence,
         JSON.stringify(network),
         journal,
+        canary === undefined ? null : JSON.stringify(canary),
       );
       for (const site of sites) this.#database.run(PUT_SITE, site.name, JSON.stringify(site));
       for (const node of nodes) this.#database.run(PUT_NODE, node.name, JSON.stringify(node));
@@ -287,13 +292,20 @@ class SqliteState implements StateStore {
 
   #write(event: JournalEvent): void {
     this.#database.run('INSERT INTO journal VALUES (?, ?)', event.sequence, JSON.stringify(event));
+    const change = siteChangeOf(event);
+    for (const site of change?.put ?? []) {
+      this.#database.run(PUT_SITE, site.name, JSON.stringify(site));
+    }
+    for (const name of change?.delete ?? []) {
+      this.#database.run('DELETE FROM sites WHERE name = ?', name);
+      this.#database.run('DELETE FROM bans WHERE site = ?', name);
+    }
     switch (event.type) {
-      case 'site.put':
-        this.#database.run(PUT_SITE, event.site.name, JSON.stringify(event.site));
+      case 'canary.begin':
+        this.#database.run('UPDATE head SET canary = ?', JSON.stringify(event.canary));
         break;
-      case 'site.delete':
-        this.#database.run('DELETE FROM sites WHERE name = ?', event.name);
-        this.#database.run('DELETE FROM bans WHERE site = ?', event.name);
+      case 'canary.end':
+        this.#database.run('UPDATE head SET canary = NULL');
         break;
       case 'node.put':
         this.#database.run(PUT_NODE, event.node.name, JSON.stringify(event.node));
@@ -316,6 +328,8 @@ class SqliteState implements StateStore {
       }
       case 'ban.lift':
         this.#database.run('DELETE FROM bans WHERE id = ?', event.id);
+        break;
+      default:
         break;
     }
     this.#database.run('UPDATE head SET sequence = ?', event.sequence);
@@ -367,7 +381,7 @@ const PUT_SITE = 'INSERT OR REPLACE INTO sites VALUES (?, ?)';
 const PUT_NODE =
   'INSERT INTO nodes VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET node = excluded.node';
 /** The journal is named when it is begun. */
-const PUT_NETWORK = `INSERT INTO head VALUES (1, ?, ?, ?)
+const PUT_NETWORK = `INSERT INTO head (only, sequence, network, journal) VALUES (1, ?, ?, ?)
   ON CONFLICT (only) DO UPDATE SET sequence = excluded.sequence, network = excluded.network`;
 
 // The store wrote these values itself, checked: they are not checked again.

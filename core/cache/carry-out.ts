@@ -18,7 +18,7 @@ import {
 } from './object.ts';
 import { type Action, currentAgeMs, type Decision, type StoredState } from './policy/decide.ts';
 import { freshness } from './policy/freshness.ts';
-import { outdatedByHead } from './policy/head.ts';
+import { headVerdict } from './policy/head.ts';
 import { invalidated } from './policy/invalidation.ts';
 import type { Storability } from './policy/storability.ts';
 import { variantSelector } from './policy/vary.ts';
@@ -59,6 +59,8 @@ export function carryOut(carried: Carried): Answer | Promise<Answer> {
 function serve(carried: Carried): Answer | Promise<Answer> {
   const object = storedOf(carried);
   if (object === undefined) throw new Error('A decision to serve needs a stored object');
+  // Slices are at the home.
+  if (isManifest(object) && isHeldAtHome(carried)) return fromHome(carried);
   // Looked up and checked in this same turn of the event loop.
   return answerStored(carried, object, outcomeOf(carried, {}), carried.engine.fence.sequence);
 }
@@ -228,7 +230,7 @@ async function answerSliced(
   const { engine, lookup, exchange } = carried;
   try {
     const now = engine.now();
-    const { source, ...answer } = await answerFromSlices(
+    const { source, tries, ...answer } = await answerFromSlices(
       engine.slices,
       manifest,
       lookup,
@@ -239,7 +241,7 @@ async function answerSliced(
       ...answer,
       fields: [...answer.fields, ...added],
       sliced: manifest.sliced,
-      outcome: isHit(outcome) && source !== 'stored' ? partial(outcome, source) : outcome,
+      outcome: isHit(outcome) && source !== 'stored' ? partial(outcome, source, tries) : outcome,
       asOf,
     };
   } catch (error) {
@@ -256,13 +258,18 @@ async function answerSliced(
 }
 
 /** RFC 9211 §2.2: the object was there, but not all that was asked of it. */
-const partial = (outcome: Outcome, source: 'joined' | 'fetched'): Outcome => ({
+const partial = (
+  outcome: Outcome,
+  source: 'joined' | 'fetched',
+  tries: Outcome['tries'],
+): Outcome => ({
   ...outcome,
   action: 'fill',
   reason: 'partial',
   forwardStatus: source === 'fetched' ? 206 : undefined,
   stored: source === 'fetched',
   collapsed: source === 'joined',
+  tries,
 });
 
 /** What a shared answer varies by. */
@@ -285,10 +292,10 @@ function suits(result: FillResult, fill: Fill, { lookup }: Carried): boolean {
 const SHARED: ReadonlySet<Storability> = new Set(['storable', 'no-room']);
 
 function endOf(result: Exclude<FillResult, { kind: 'arriving' }>): Partial<Outcome> {
-  if (result.kind === 'sliced' || result.kind === 'part') {
-    return { forwardStatus: result.status, stored: true };
+  if (result.kind !== 'stale-if-error') {
+    const { kind, status, tries } = result;
+    return { forwardStatus: status, stored: kind !== 'validated', tries };
   }
-  if (result.kind === 'validated') return { forwardStatus: 304 };
   return typeof result.failure === 'number'
     ? { forwardStatus: result.failure, detail: 'stale-if-error' }
     : { detail: 'stale-if-error', tries: triesOf(result.failure) };
@@ -347,8 +354,9 @@ async function pass(carried: Carried): Promise<Answer> {
 }
 
 /**
- * Whether a HEAD that was passed on has shown what is stored to be outdated. It renews nothing: where
- * it was passed on with something stored, it came with content, which others cannot answer for.
+ * Whether a HEAD that was passed on has shown what is stored to be outdated (RFC 9111 §4.3.5). It
+ * renews nothing: where it was passed on with something stored, it came with content, by which one
+ * client could have an answer made for it that others would then get.
  */
 function isOutdated(
   { engine, lookup }: Carried,
@@ -357,11 +365,43 @@ function isOutdated(
   if (lookup.request.method !== 'HEAD' || status !== 200) return false;
   const stored = engine.lookUp(lookup);
   if (typeof stored === 'string' || stored.receivedAt > requestedAt) return false;
-  return stored.facts.status === 200 && outdatedByHead(stored.fields, sizeOf(stored), fields);
+  return (
+    stored.facts.status === 200 && headVerdict(stored.fields, sizeOf(stored), fields) === 'other'
+  );
 }
 
-function refuse({ decision }: Carried): never {
+function refuse(carried: Carried): Promise<Answer> {
+  const { decision } = carried;
+  if (isHeldAtHome(carried)) return fromHome(carried);
   throw new CanopyError('only-if-cached', `Nothing stored may be served: ${decision.reason}`);
+}
+
+/** Whether another thread of the node may hold what alone is wanted. */
+const isHeldAtHome = ({ engine, lookup }: Carried): boolean =>
+  lookup.heldOnly === true && !engine.source.isHome(lookup);
+
+/** What the object's home thread holds. @throws CanopyError `only-if-cached` */
+async function fromHome(carried: Carried): Promise<Answer> {
+  const { engine, lookup } = carried;
+  const { site, key, keyedBy, request, askingFence } = lookup;
+  const response = await engine.source.fetch(lookup, {
+    site,
+    key,
+    keyedBy,
+    method: request.method,
+    target: request.target,
+    fields: lookup.upstreamFields(),
+    host: request.host,
+    content: undefined,
+    fence: Math.max(askingFence, engine.fence.sequence),
+    changed: lookup.changed,
+    signal: undefined,
+  });
+  return {
+    ...answerFromUpstream(response),
+    outcome: outcomeOf(carried, { action: 'serve', detail: 'stale-if-error' }),
+    asOf: askingFence,
+  };
 }
 
 const storedOf = ({ found }: Carried): StoredObject | undefined =>

@@ -52,6 +52,8 @@ export interface Lookup {
   readonly askingFence: number;
   /** The asking node knows the object to have changed. */
   readonly changed: boolean;
+  /** The asking node wants what is held here, stale or not, and no parent asked. */
+  readonly heldOnly?: boolean | undefined;
   /** Another thread of this node asks, and takes this one for the object's home. */
   readonly fromSibling?: boolean;
 }
@@ -95,10 +97,11 @@ export interface EngineOptions {
 /** The cache of one thread: what is stored, what is being fetched, and what was purged. */
 export class CacheEngine {
   readonly fence = new Fence();
+  /** Whom fills ask. */
+  readonly source: FillSource;
   readonly filler: Filler;
   readonly slices: Slices;
   readonly #options: EngineOptions;
-  readonly #source: FillSource;
   readonly #fills = new FillTable();
   readonly #hitForMiss: HitForMiss;
   readonly #refreshFailing: Backoffs;
@@ -123,12 +126,12 @@ export class CacheEngine {
     this.#demand = new Marks(options.clock);
     this.#ahead = new Marks(options.clock);
     const { store, tree } = options;
-    const source: FillSource = options.source ?? {
+    this.source = options.source ?? {
       fetch: (_, request) => tree.fetch(request),
       isHome: () => true,
       threads: 1,
     };
-    this.#source = source;
+    const { source } = this;
     this.slices = new Slices({ clock: options.clock, store, source, tree, fence: this.fence });
     this.#changed = new Marks(options.clock);
     this.#budget = new FillBudget(options.fillBytes ?? Infinity);
@@ -206,7 +209,7 @@ export class CacheEngine {
   }
 
   decide(lookup: Lookup, found: Found): Decision {
-    const { site, key, request, fromTier, askingFence, changed } = lookup;
+    const { site, key, request, fromTier, heldOnly, askingFence, changed } = lookup;
     const fenceBehind = askingFence > this.fence.sequence;
     const isFound = typeof found !== 'string';
     const input: DecisionInput = {
@@ -215,6 +218,7 @@ export class CacheEngine {
       upgrades: request.upgrade !== undefined,
       clientDirectives: clientDirectives(lookup),
       fromTier,
+      heldOnly,
       stored: found,
       settings: isFound ? site.cacheFor(request.target, found.facts) : site.cache,
       onLeaseEnd: site.onLeaseEnd,
@@ -255,7 +259,7 @@ export class CacheEngine {
 
   /** Asks for some bytes of just the version that is stored. @throws CanopyError where no parent answers */
   fetchRange(object: StoredObject, range: ByteRange, lookup: Lookup): Promise<UpstreamResponse> {
-    return this.#source.fetch(lookup, rangeRequest(object, range, lookup, this.fence.sequence));
+    return this.source.fetch(lookup, rangeRequest(object, range, lookup, this.fence.sequence));
   }
 
   /** Has the other threads of the node `invalidate` the same. */

@@ -6,7 +6,8 @@ import type { StoredState } from './policy/decide.ts';
 import type { Storability } from './policy/storability.ts';
 import type { CanopyError } from '#core/errors.ts';
 import type { Try } from '#core/tree/tries.ts';
-import type { Fields } from '#core/http/fields.ts';
+import { type Fields, fieldValue } from '#core/http/fields.ts';
+import type { UpstreamResponse } from '#core/tree/attempt.ts';
 
 /** A parent's answer whose content is on its way. */
 export interface Arriving extends Omit<StoredState, 'softPurgedAt'> {
@@ -22,37 +23,40 @@ export interface Arriving extends Omit<StoredState, 'softPurgedAt'> {
   readonly tries: readonly Try[] | undefined;
 }
 
+/** Of a parent whose own header section is not passed on. */
+export interface ParentSaid {
+  readonly status: number;
+  /** Its `Cache-Status`, if it has one. */
+  readonly cacheStatus: string | undefined;
+  /** Whom it took to get it. */
+  readonly tries: readonly Try[] | undefined;
+}
+
+export const parentSaid = ({ status, fields, tries }: UpstreamResponse): ParentSaid => ({
+  status,
+  cacheStatus: fieldValue(fields, 'cache-status'),
+  tries,
+});
+
 /** What a fill has come to, as soon as that is known. */
 export type FillResult =
   | Arriving
   /** A large object whose content comes, or is fetched, in slices. */
-  | {
-      readonly kind: 'sliced';
-      readonly object: Manifest;
-      /** What the parent answered. */
-      readonly status: number;
-      /** The parent's `Cache-Status`, if it has one. */
-      readonly cacheStatus: string | undefined;
-    }
+  | ({ readonly kind: 'sliced'; readonly object: Manifest } & ParentSaid)
   /** A part, stored as such. */
-  | {
+  | ({
       readonly kind: 'part';
       readonly object: PartialObject<Body>;
-      /** What the parent answered, for whoever asked for just that. */
-      readonly status: number;
+      /** As the parent sent them, for whoever asked for just that. */
       readonly fields: Fields;
-      /** The parent's `Cache-Status`, if it has one. */
-      readonly cacheStatus: string | undefined;
-    }
+    } & ParentSaid)
   /** A parent said that what is stored still holds. */
-  | {
+  | ({
       readonly kind: 'validated';
       readonly object: StoredObject;
       /** Whether it may be given to those who waited. */
       readonly shared: boolean;
-      /** The parent's `Cache-Status`, if it has one. */
-      readonly cacheStatus: string | undefined;
-    }
+    } & ParentSaid)
   /** Parents failed, and policy lets what is stored be served. */
   | {
       readonly kind: 'stale-if-error';

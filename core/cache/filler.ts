@@ -12,8 +12,9 @@ import type { Fence } from './fence.ts';
 import { Fill, type FillResult, type FillTable } from './fill.ts';
 import type { HitForMiss } from './hit-for-miss.ts';
 import type { Marks } from './marks.ts';
-import type { StoredObject } from './object.ts';
+import { isPartial, sizeOf, type StoredObject } from './object.ts';
 import { MAX_PART_BYTES, Parts } from './parts.ts';
+import { headVerdict } from './policy/head.ts';
 import { probeFor } from './policy/slicing.ts';
 import { validationFields } from './policy/validation.ts';
 import { unitedVary, variantSelector } from './policy/vary.ts';
@@ -50,6 +51,15 @@ export interface FillerOptions {
 export interface Joined {
   readonly fill: Fill;
   readonly collapsed: boolean;
+}
+
+/** What a fill asks for. */
+interface Fetch extends Pick<UpstreamRequest, 'orHeld'> {
+  /** What is to be validated. */
+  readonly stored?: StoredObject | undefined;
+  /** Further fields. */
+  readonly further?: Fields;
+  readonly method?: 'GET' | 'HEAD';
 }
 
 /** Fetches objects into the store: one fetch for all who want one at the same time. */
@@ -145,6 +155,7 @@ export class Filler {
     const { fills, admission, receiver, refreshFailing } = this.#options;
     const variant = stored ?? fill;
     const fallback = staleOnError ? stored : undefined;
+    const orHeld = fallback === undefined;
     const fail = (failure: number | CanopyError): FillResult | undefined => {
       refreshFailing.fail(variant);
       if (fallback === undefined) return undefined;
@@ -153,10 +164,15 @@ export class Filler {
       return { kind: 'stale-if-error', object: fallback, failure };
     };
     try {
+      const confirmed = stored && (await this.#byHead(fill, lookup, stored, orHeld));
+      if (confirmed !== undefined && stored !== undefined) {
+        refreshFailing.clear(variant);
+        return receiver.validated(fill, lookup, stored, confirmed);
+      }
       const completed =
         stored === undefined
           ? await this.#parts.complete(fill, lookup, (further) =>
-              this.#fetch(fill, lookup, undefined, further),
+              this.#fetch(fill, lookup, { further, orHeld }),
             )
           : undefined;
       const { method, fields } = lookup.request;
@@ -165,7 +181,8 @@ export class Filler {
           ? probeFor(method, fields, lookup.site.cache, MAX_PART_BYTES)
           : undefined;
       const range = probe === undefined ? [] : ['Range', probe.range];
-      let response = completed ?? (await this.#fetch(fill, lookup, stored, range));
+      let response =
+        completed ?? (await this.#fetch(fill, lookup, { stored, further: range, orHeld }));
       // A 200 to a request for a part comes of a server that knows no ranges, RFC 9110 §14.2.
       const hasRanges = probe === undefined || response.status !== 200;
       if (probe !== undefined && (response.status === 206 || response.status === 416)) {
@@ -178,7 +195,7 @@ export class Filler {
         }
         // Not large, or nothing that could be kept in parts.
         if (found === undefined) response.discard();
-        response = found ?? (await this.#fetch(fill, lookup, stored));
+        response = found ?? (await this.#fetch(fill, lookup, { stored, orHeld }));
       }
       const result = response.status >= 500 ? fail(response.status) : undefined;
       if (result !== undefined) {
@@ -201,6 +218,29 @@ export class Filler {
     }
   }
 
+  /**
+   * Asks by HEAD whether what is stored still holds, for a client that wants no content: a parent
+   * that knows no conditions then sends none either (RFC 9111 §4.3.5).
+   * @returns `undefined` where that was not to be learnt so
+   */
+  async #byHead(
+    fill: Fill,
+    lookup: Lookup,
+    stored: StoredObject,
+    orHeld: boolean,
+  ): Promise<UpstreamResponse | undefined> {
+    const { facts, fields } = stored;
+    const isApt = lookup.request.method === 'HEAD' && facts.status === 200 && !isPartial(stored);
+    if (!isApt || fill.behind || validationFields(facts, fields).length === 0) return undefined;
+    const response = await this.#fetch(fill, lookup, { stored, orHeld, method: 'HEAD' });
+    const holds =
+      response.status === 304 ||
+      (response.status === 200 && headVerdict(fields, sizeOf(stored), response.fields) === 'same');
+    if (holds) return response;
+    response.discard();
+    return undefined;
+  }
+
   async #takePart(
     fill: Fill,
     lookup: Lookup,
@@ -219,15 +259,14 @@ export class Filler {
   #fetch(
     fill: Fill,
     lookup: Lookup,
-    stored: StoredObject | undefined,
-    further: Fields = [],
+    { stored, further = [], method = 'GET', orHeld }: Fetch,
   ): Promise<UpstreamResponse> {
     const { site, key, keyedBy, request } = lookup;
     return this.#options.source.fetch(lookup, {
       site,
       key,
       keyedBy,
-      method: 'GET',
+      method,
       target: request.target,
       fields: [
         ...everybodysFields(lookup.upstreamFields()),
@@ -239,6 +278,7 @@ export class Filler {
       content: undefined,
       fence: fill.asOf,
       changed: lookup.changed || this.#options.changed.has(key),
+      orHeld,
       signal: undefined,
       onInterim: (status, fields) => lookup.client.inform(status, fields),
     });

@@ -56,6 +56,13 @@ export const isHeld = (object: StoredObject): object is HeldObject => object.bod
 export const contentOf = (body: StoredBody): readonly Buffer[] | AsyncIterable<Buffer> =>
   body instanceof Body ? body.chunks : body.read();
 
+/** @param start where the bytes that it holds begin @param size of the whole */
+export const partOf = <B extends StoredBody>(
+  object: StoredObject<B>,
+  start: number,
+  size: number,
+): PartialObject<B> => ({ ...object, part: { start, end: start + object.body.size - 1, size } });
+
 /** Whether there is enough of an object to answer a request. */
 export const suffices = (object: StoredObject, { method, fields }: ClientRequest): boolean =>
   !isPartial(object) || liesWithin(object, method, fields);

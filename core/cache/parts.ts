@@ -1,19 +1,12 @@
-import { type Fields, fieldValue, withoutFields } from '#core/http/fields.ts';
+import { type Fields, withoutFields } from '#core/http/fields.ts';
 import type { UpstreamResponse } from '#core/tree/attempt.ts';
-import type { Body } from './body.ts';
 import { resuming } from '#core/tree/resume.ts';
 import { isTierField } from '#core/tree/tier-fields.ts';
 import type { Admission } from './admission.ts';
 import type { Lookup } from './engine.ts';
 import type { Fence } from './fence.ts';
-import type { Fill, FillResult } from './fill.ts';
-import {
-  contentOf,
-  type HeldObject,
-  isPartial,
-  type PartialObject,
-  suitsRequest,
-} from './object.ts';
+import { type Fill, type FillResult, parentSaid } from './fill.ts';
+import { contentOf, isPartial, partOf, type PartialObject, suitsRequest } from './object.ts';
 import { initialAgeMs } from './policy/freshness.ts';
 import { completedFields, restOf } from './policy/partial.ts';
 import { responseFacts } from './policy/response.ts';
@@ -70,8 +63,10 @@ export class Parts {
       rest.range.start > 0
         ? joined(contentOf(stored.body), content)
         : joined(content, contentOf(stored.body));
-    // Should the rest break off, it is continued as any other answer.
-    return resuming({ ...response, status: 200, fields, body }, fetch);
+    // Should the rest break off, it is continued while that brings more; what has come is kept.
+    return resuming({ ...response, status: 200, fields, body }, (further, { never }) =>
+      never.size === 0 ? fetch(further) : Promise.reject(new Error('Nothing more comes')),
+    );
   }
 
   /**
@@ -100,13 +95,12 @@ export class Parts {
     if (chunks === undefined) return undefined;
     const ageMs = initialAgeMs(facts, requestedAt, receivedAt);
     const about = { fields: whole, facts, initialAgeMs: ageMs, receivedAt };
-    const object = partial(storedResponse(fill, about, chunks), range.start, range.size);
+    const object = partOf(storedResponse(fill, about, chunks), range.start, range.size);
     if (fill.purge?.mode !== 'hard') {
       const cache = lookup.site.cacheFor(lookup.request.target, facts);
       await this.#options.store.put(object, keepingFor(object, cache, response));
     }
-    const cacheStatus = fieldValue(fields, 'cache-status');
-    return { kind: 'part', object, status, fields, cacheStatus };
+    return { kind: 'part', object, fields, ...parentSaid(response) };
   }
 
   /**
@@ -126,12 +120,6 @@ export class Parts {
       );
   }
 }
-
-/** @param start where its bytes begin @param size of the whole */
-const partial = (object: HeldObject, start: number, size: number): PartialObject<Body> => ({
-  ...object,
-  part: { start, end: start + object.body.size - 1, size },
-});
 
 /** @returns `undefined` where nothing has come, or more than was announced */
 async function received(

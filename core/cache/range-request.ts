@@ -27,5 +27,6 @@ export const rangeRequest = (
   content: undefined,
   fence: Math.max(fence, lookup.askingFence),
   changed: lookup.changed,
+  orHeld: true,
   signal: undefined,
 });

@@ -9,13 +9,14 @@ import { isTierField, TIER_FIELDS } from '#core/tree/tier-fields.ts';
 import type { Admission } from './admission.ts';
 import { sharedFields } from './answer.ts';
 import type { Lookup } from './engine.ts';
-import type { Arriving, Fill, FillResult, FillTable } from './fill.ts';
+import { type Arriving, type Fill, type FillResult, type FillTable, parentSaid } from './fill.ts';
 import { type FillBudget, Reservation } from './fill-budget.ts';
 import { FillingBody } from './filling-body.ts';
 import { FillWriter } from './fill-writer.ts';
 import type { HitForMiss } from './hit-for-miss.ts';
 import { keptFields } from './kept-fields.ts';
-import { type Manifest, type StoredObject, suitsRequest } from './object.ts';
+import { isPartial, type Manifest, partOf, type StoredObject, suitsRequest } from './object.ts';
+import { restOf } from './policy/partial.ts';
 import { freshness, initialAgeMs } from './policy/freshness.ts';
 import { type ResponseFacts, responseFacts } from './policy/response.ts';
 import { contentRange, fieldsOfWhole, isSliceable, type Probe } from './policy/slicing.ts';
@@ -125,7 +126,7 @@ export class Receiver {
     return arriving;
   }
 
-  /** The 304 of a parent: what is stored still holds, RFC 9111 §4.3.4. */
+  /** A 304, or a 200 to HEAD, by which what is stored still holds: RFC 9111 §4.3.4, §4.3.5. */
   validated(
     fill: Fill,
     lookup: Lookup,
@@ -165,8 +166,7 @@ export class Receiver {
     // Until it is found renewed, who asks for it is told here that it holds.
     if (typeof isStored === 'boolean') fills.remove(fill);
     else void isStored.finally(() => fills.remove(fill));
-    const cacheStatus = fieldValue(response.fields, 'cache-status');
-    return { kind: 'validated', object, shared, cacheStatus };
+    return { kind: 'validated', object, shared, ...parentSaid(response) };
   }
 
   /** A parent of ours says up to which fence its answer holds; that may be later than our start. */
@@ -203,8 +203,7 @@ export class Receiver {
       void this.#options.store.put(object, keepingFor(object, cache, response));
     }
     this.#options.fills.remove(fill);
-    const { status, fields } = response;
-    return { kind: 'sliced', object, status, cacheStatus: fieldValue(fields, 'cache-status') };
+    return { kind: 'sliced', object, ...parentSaid(response) };
   }
 
   /** Moves the content from the parent to those who read it, and to the store at its end or as it comes. */
@@ -237,6 +236,7 @@ export class Receiver {
       await isStored;
     } catch (error) {
       writer?.abandon();
+      if (body.kept) await this.#storeBeginning(coming);
       body.fail(error instanceof Error ? error : new Error(String(error)));
     } finally {
       reservation.giveBack();
@@ -256,6 +256,21 @@ export class Receiver {
       const inMemory = { ...keeping, memoryOnly: true };
       await this.#options.store.put(storedResponse(fill, arriving, body.chunks), inMemory);
     }
+  }
+
+  /**
+   * Keeps what has come of an answer that broke off, where the rest of the same version can be asked
+   * for (RFC 9111 §3.3): as a part, and never in place of a whole.
+   */
+  async #storeBeginning({ fill, arriving, keeping }: Coming): Promise<void> {
+    const { size, status, body } = arriving;
+    const isPart = status === 200 && size !== undefined && body.size > 0 && body.size < size;
+    if (!isPart || fill.purge?.mode === 'hard') return;
+    const { store } = this.#options;
+    const beginning = partOf(storedResponse(fill, arriving, body.chunks), 0, size);
+    if (restOf(beginning) === undefined) return;
+    const held = store.lookup(fill.key).find(({ selector }) => selector === beginning.selector);
+    if (held === undefined || isPartial(held)) await store.put(beginning, keeping);
   }
 }
 

@@ -1,3 +1,5 @@
+import { ownHostOf, withRoutedHosts } from '#core/contract/routed-hosts.ts';
+import type { Zone } from '#core/contract/routing.ts';
 import type { Site } from '#core/contract/site.ts';
 import { type Keying, keyingOf } from './policy/keying.ts';
 import { type SettingsFor, settingsFor } from './policy/rules.ts';
@@ -7,10 +9,14 @@ export interface ServedSite extends Site {
   readonly keying: Keying;
   /** `cache` with the `rules` that match an answer. */
   readonly cacheFor: SettingsFor;
+  /** The site's own host that one of the routers' names stands for; every other stands for itself. */
+  readonly ownHost: (host: string) => string;
 }
 
-export const servedSite = (site: Site): ServedSite => ({
-  ...site,
+/** @param zones of the routers, in which every site has names */
+export const servedSite = (site: Site, zones: readonly Zone[] = []): ServedSite => ({
+  ...withRoutedHosts(site, zones),
+  ownHost: ownHostOf(site, zones),
   keying: keyingOf(site.key),
   cacheFor: settingsFor(site.cache, site.rules),
 });

@@ -2,7 +2,24 @@ import { z } from 'zod';
 import { journalIdSchema, nameSchema, sequenceSchema, timestampSchema } from './names.ts';
 import { nodeSchema } from './node.ts';
 import { banSchema, purgeOrderSchema } from './purge.ts';
+import { networkRoutingSchema } from './routing.ts';
 import { siteSchema } from './site.ts';
+
+/** Sites of one network, so that one change of all of them fits an event. */
+export const MAX_SITES = 10_000;
+
+/** What becomes of some sites, all at once. */
+export const siteChangeSchema = z.strictObject({
+  put: z.array(siteSchema).max(MAX_SITES),
+  /** Names. */
+  delete: z.array(nameSchema).max(MAX_SITES),
+});
+
+/** A change of sites that some nodes have before all others. */
+export const canarySchema = z.strictObject({
+  nodes: z.array(nameSchema).min(1).max(10_000),
+  change: siteChangeSchema,
+});
 
 const secretSchema = z.string().min(16);
 
@@ -16,6 +33,8 @@ export const networkSchema = z.strictObject({
   previousTierKey: secretSchema.optional(),
   /** Allows writing to the origin; only origin nodes are told. */
   publishKey: secretSchema.optional(),
+  /** Left out: there are no zones and no overrides. */
+  routing: networkRoutingSchema.exactOptional(),
 });
 
 const envelope = {
@@ -28,6 +47,11 @@ const envelope = {
 export const journalEventSchema = z.discriminatedUnion('type', [
   z.strictObject({ ...envelope, type: z.literal('site.put'), site: siteSchema }),
   z.strictObject({ ...envelope, type: z.literal('site.delete'), name: nameSchema }),
+  z.strictObject({ ...envelope, type: z.literal('sites.change'), change: siteChangeSchema }),
+  /** Nodes are told it as `sites.change`: their own change, or none. */
+  z.strictObject({ ...envelope, type: z.literal('canary.begin'), canary: canarySchema }),
+  /** Its change now undoes, on the same nodes, what they had before all others. */
+  z.strictObject({ ...envelope, type: z.literal('canary.end'), canary: canarySchema }),
   z.strictObject({ ...envelope, type: z.literal('node.put'), node: nodeSchema }),
   z.strictObject({ ...envelope, type: z.literal('node.delete'), name: nameSchema }),
   z.strictObject({ ...envelope, type: z.literal('network.put'), network: networkSchema }),
@@ -45,10 +69,14 @@ export const configSchema = z.strictObject({
   nodes: z.array(nodeSchema),
   /** Oldest first. */
   bans: z.array(banSchema).default([]),
+  /** Nodes are not told: theirs is in `sites` already. */
+  canary: canarySchema.exactOptional(),
 });
 
 type Distribute<T, K extends PropertyKey> = T extends unknown ? Omit<T, K> : never;
 
+export type SiteChange = z.output<typeof siteChangeSchema>;
+export type Canary = z.output<typeof canarySchema>;
 export type Network = z.output<typeof networkSchema>;
 export type JournalEvent = z.output<typeof journalEventSchema>;
 /** An event before the journal has given it a place and a time. */

@@ -11,10 +11,20 @@ export const purgeReportSchema = z.strictObject({
   fills: z.int().min(0),
 });
 
-/** "Every event up to `fence` is applied in all my threads." */
+/** "I cannot apply the event of this sequence, and keep what I had before." */
+export const refusalSchema = z.strictObject({
+  sequence: sequenceSchema,
+  reason: z.string().max(1_000),
+});
+
+const refusalsSchema = z.array(refusalSchema).max(100).default([]);
+
+/** "Every event up to `fence` is applied in all my threads, or refused." */
 export const acknowledgementSchema = z.strictObject({
   fence: sequenceSchema,
   purges: z.array(purgeReportSchema).max(10_000).default([]),
+  /** All that still hold. */
+  refusals: refusalsSchema,
 });
 
 /** Totals since the node started, and what it has now. A node of an older version leaves out what has a default. */
@@ -55,12 +65,15 @@ export const heartbeatSchema = z.strictObject({
   load: loadSchema,
   /** The node's own view; each node decides for itself whom it asks. */
   parents: z.array(parentReportSchema).max(MAX_PARENT_REPORTS).default([]),
+  /** All that still hold. */
+  refusals: refusalsSchema,
 });
 
 /** The control plane's answer to a heartbeat: the node is in service for so long, reckoned by the node from when it sent it. */
 export const leaseSchema = z.strictObject({ leaseMs: z.int().min(1) });
 
 export type PurgeReport = z.output<typeof purgeReportSchema>;
+export type Refusal = z.output<typeof refusalSchema>;
 export type Acknowledgement = z.output<typeof acknowledgementSchema>;
 export type Load = z.output<typeof loadSchema>;
 export type ParentReport = z.output<typeof parentReportSchema>;

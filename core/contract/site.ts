@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { keySettingsSchema } from './key-settings.ts';
 import { baseUrlSchema, nameSchema, secondsSchema } from './names.ts';
 import { originConnectionShape } from './origin-connection.ts';
+import { siteRoutingSchema } from './routing.ts';
 import { ruleMatchSchema } from './rule-match.ts';
 
 /** A hostname, `*.` before a hostname for all its subdomains, or `*` for every host. Never with a port. */
@@ -52,6 +53,17 @@ export const originSchema = z.discriminatedUnion('kind', [
   z.strictObject({
     /** The network's own origin, filled by `canopy put`. */
     kind: z.literal('push'),
+    /** What the site may take up at the origin. `null`: as much as there is. */
+    quota: z
+      .strictObject({
+        /** Objects that can be asked for. */
+        maxObjects: z.int().min(0).nullable().default(null),
+        /** Bytes of all contents kept, each counted once. */
+        maxBytes: z.int().min(0).nullable().default(null),
+      })
+      .prefault({}),
+    /** Replaced or deleted versions that are kept of each path; they count as bytes. */
+    keepVersions: z.int().min(0).max(1000).default(0),
   }),
 ]);
 
@@ -185,6 +197,8 @@ export const siteSchema = z.strictObject({
   shieldGroup: nameSchema.nullable().default(null),
   /** What a node does once its lease has ended, so that it may have missed a purge: serve on and say so, or revalidate first. */
   onLeaseEnd: z.enum(['serve', 'revalidate']).default('serve'),
+  /** How its clients find an edge. */
+  routing: siteRoutingSchema.prefault({}),
 });
 
 export type Site = z.output<typeof siteSchema>;

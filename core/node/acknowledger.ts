@@ -8,9 +8,11 @@ const RETRY_MS = 500;
 /** Reports that one acknowledgement may carry. */
 const LARGEST_BATCH = 10_000;
 
+type Applied = Omit<Acknowledgement, 'refusals'>;
+
 /** Tells the control plane what is applied, one request at a time; what piles up meanwhile goes together. */
 export class Acknowledger {
-  readonly #post: (acknowledgement: Acknowledgement) => Promise<void>;
+  readonly #post: (applied: Applied) => Promise<void>;
   readonly #clock: Clock;
   readonly #log: Logger;
   #fence: number | undefined;
@@ -19,7 +21,7 @@ export class Acknowledger {
   #stopped = false;
 
   constructor(options: {
-    readonly post: (acknowledgement: Acknowledgement) => Promise<void>;
+    readonly post: (applied: Applied) => Promise<void>;
     readonly clock: Clock;
     readonly log: Logger;
   }) {

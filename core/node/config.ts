@@ -1,5 +1,6 @@
-import type { Config, JournalEvent } from '#core/contract/event.ts';
+import type { Config, JournalEvent, SiteChange } from '#core/contract/event.ts';
 import { type Ban, siteOfTarget } from '#core/contract/purge.ts';
+import type { Site } from '#core/contract/site.ts';
 
 /**
  * The configuration after `event`. Sites and nodes stay ordered by name, so that a configuration built
@@ -7,15 +8,19 @@ import { type Ban, siteOfTarget } from '#core/contract/purge.ts';
  */
 export function applyEvent(config: Config, event: JournalEvent): Config {
   const next: Config = { ...config, sequence: event.sequence, bans: bansAfter(config.bans, event) };
+  const change = siteChangeOf(event);
+  if (change !== undefined) return { ...next, sites: changeSites(config.sites, change) };
   switch (event.type) {
-    case 'site.put':
-      return { ...next, sites: withNamed(config.sites, event.site) };
-    case 'site.delete':
-      return { ...next, sites: withoutNamed(config.sites, event.name) };
+    case 'canary.begin':
+      return { ...next, canary: event.canary };
+    case 'canary.end': {
+      const { canary: _, ...rest } = next;
+      return rest;
+    }
     case 'node.put':
-      return { ...next, nodes: withNamed(config.nodes, event.node) };
+      return { ...next, nodes: changeNamed(config.nodes, [event.node], []) };
     case 'node.delete':
-      return { ...next, nodes: withoutNamed(config.nodes, event.name) };
+      return { ...next, nodes: changeNamed(config.nodes, [], [event.name]) };
     case 'network.put':
       return { ...next, network: event.network };
     default:
@@ -32,21 +37,41 @@ export function bansAfter(bans: readonly Ban[], event: JournalEvent): Ban[] {
     }
     case 'ban.lift':
       return bans.filter(({ id }) => id !== event.id);
-    case 'site.delete':
-      return bans.filter(({ target }) => siteOfTarget(target) !== event.name);
-    default:
-      return [...bans];
+    default: {
+      const deleted = siteChangeOf(event)?.delete ?? [];
+      return bans.filter(({ target }) => !deleted.includes(siteOfTarget(target) ?? ''));
+    }
   }
 }
+
+/** What an event does to the sites of every node, if anything. */
+export function siteChangeOf(event: JournalEvent): SiteChange | undefined {
+  switch (event.type) {
+    case 'site.put':
+      return { put: [event.site], delete: [] };
+    case 'site.delete':
+      return { put: [], delete: [event.name] };
+    case 'sites.change':
+      return event.change;
+    default:
+      return undefined;
+  }
+}
+
+export const changeSites = (sites: readonly Site[], change: SiteChange): Site[] =>
+  changeNamed(sites, change.put, change.delete);
 
 interface Named {
   readonly name: string;
 }
 
-function withNamed<T extends Named>(list: readonly T[], item: T): T[] {
-  return [...withoutNamed(list, item.name), item].toSorted((a, b) => (a.name < b.name ? -1 : 1));
-}
-
-function withoutNamed<T extends Named>(list: readonly T[], name: string): T[] {
-  return list.filter((item) => item.name !== name);
+function changeNamed<T extends Named>(
+  list: readonly T[],
+  put: readonly T[],
+  deleted: readonly string[],
+): T[] {
+  const gone = new Set([...put.map(({ name }) => name), ...deleted]);
+  return [...list.filter(({ name }) => !gone.has(name)), ...put].toSorted((a, b) =>
+    a.name < b.name ? -1 : 1,
+  );
 }

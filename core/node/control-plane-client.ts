@@ -39,12 +39,21 @@ export class ControlPlaneClient {
    * @returns the parsed JSON of a 2xx answer, `undefined` without content
    * @throws CanopyError if no replica takes it
    */
-  async post(path: string, body: unknown): Promise<unknown> {
+  post(path: string, body: unknown): Promise<unknown> {
+    return this.#ask('POST', path, JSON.stringify(body));
+  }
+
+  /** The same without content to send. */
+  get(path: string): Promise<unknown> {
+    return this.#ask('GET', path, null);
+  }
+
+  async #ask(method: 'GET' | 'POST', path: string, body: string | null): Promise<unknown> {
     let failure: unknown;
     for (const offset of this.#urls.keys()) {
       const url = this.#urls[(this.#current + offset) % this.#urls.length] ?? '';
       try {
-        return await this.#postTo(new URL(path, url), body);
+        return await this.#askOne(new URL(path, url), method, body);
       } catch (error) {
         failure = error;
       }
@@ -52,12 +61,15 @@ export class ControlPlaneClient {
     throw failure;
   }
 
-  async #postTo(url: URL, body: unknown): Promise<unknown> {
+  async #askOne(url: URL, method: 'GET' | 'POST', body: string | null): Promise<unknown> {
     const answer = await request(url, {
-      method: 'POST',
+      method,
       dispatcher: this.agent,
-      headers: { authorization: this.authorization, 'content-type': 'application/json' },
-      body: JSON.stringify(body),
+      headers: {
+        authorization: this.authorization,
+        ...(body !== null && { 'content-type': 'application/json' }),
+      },
+      body,
     });
     const text = await answer.body.text();
     if (answer.statusCode >= 300) throw refusal(url, answer.statusCode, text);

@@ -2,9 +2,9 @@ import { mkdir, open, readFile, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import type { Cancel, Clock } from '#core/clock.ts';
-import { type Config, configSchema } from '#core/contract/event.ts';
 import { validate } from '#core/contract/validate.ts';
 import { messageOf } from '#core/errors.ts';
+import { type LastGood, lastGoodSchema } from './reading.ts';
 
 /** A burst of events costs one write; what a crash loses of it the journal replays. */
 const DEBOUNCE_MS = 500;
@@ -15,7 +15,7 @@ export class LastGoodConfig {
   readonly #file: string;
   readonly #clock: Clock;
   readonly #log: Logger;
-  #unsaved: Config | undefined;
+  #unsaved: LastGood | undefined;
   #cancelTimer: Cancel | undefined;
   #writing: Promise<void> = Promise.resolve();
 
@@ -27,10 +27,10 @@ export class LastGoodConfig {
   }
 
   /** `undefined` if there is none. A damaged file is set aside as `config.json.damaged`. */
-  async read(): Promise<Config | undefined> {
+  async read(): Promise<LastGood | undefined> {
     try {
       const text = await readFile(this.#file, 'utf8');
-      return validate(configSchema, JSON.parse(text), 'last good config');
+      return validate(lastGoodSchema, JSON.parse(text), 'last good config');
     } catch (error) {
       if (isMissing(error)) return undefined;
       const aside = `${this.#file}.damaged`;
@@ -41,7 +41,7 @@ export class LastGoodConfig {
   }
 
   /** Keeps `config`, soon. Never throws: a node without disk still serves. */
-  save(config: Config): void {
+  save(config: LastGood): void {
     this.#unsaved = config;
     this.#cancelTimer ??= this.#clock.after(DEBOUNCE_MS, () => void this.flush());
   }

@@ -1,14 +1,8 @@
 import { mkdir } from 'node:fs/promises';
 import type { Logger } from 'pino';
 import { type Clock, delay } from '#core/clock.ts';
-import {
-  type Config,
-  configSchema,
-  type JournalEvent,
-  journalEventSchema,
-} from '#core/contract/event.ts';
-import type { Load, ParentReport, PurgeReport } from '#core/contract/report.ts';
-import { validate } from '#core/contract/validate.ts';
+import type { Config, JournalEvent } from '#core/contract/event.ts';
+import type { Load, ParentReport, PurgeReport, Refusal } from '#core/contract/report.ts';
 import { CanopyError, messageOf } from '#core/errors.ts';
 import { Acknowledger } from './acknowledger.ts';
 import { applyEvent } from './config.ts';
@@ -17,7 +11,18 @@ import { Heart } from './heart.ts';
 import { readJournalStream, type StreamMessage } from './journal-stream.ts';
 import { LastGoodConfig } from './last-good.ts';
 import { NodeLease } from './lease.ts';
+import {
+  type ConfigReading,
+  type LastGood,
+  readEvent,
+  readLastGood,
+  readSnapshot,
+} from './reading.ts';
+import { type CheckSite, refusalsOf, type Withheld } from './told-sites.ts';
 import { version } from './version.ts';
+
+/** Told to the control plane at once. */
+const MAX_REFUSALS = 100;
 
 const SHORTEST_BACKOFF_MS = 100;
 const LONGEST_BACKOFF_MS = 2_000;
@@ -53,6 +58,8 @@ export interface NodeLinkOptions {
   ) => Promise<PurgeReport | undefined>;
   /** Up to where what outlived the last process has heeded the journal; left out: nothing has outlived it. */
   readonly heeded?: { readonly journal: string | undefined; readonly sequence: number } | undefined;
+  /** Whether the node can serve by a site: throws where not. Left out: by any that fits the schema. */
+  readonly checkSite?: CheckSite;
   /** What the node has done since it started, for heartbeats. */
   readonly load: () => Load;
   /** The parents that are not well as the node sees them, for heartbeats; by default none. */
@@ -71,6 +78,7 @@ export class NodeLink {
   readonly #ready = Promise.withResolvers<void>();
   readonly #waiters = new Set<() => void>();
   #config: Config | undefined;
+  #withheld: readonly Withheld[] = [];
   #running: Promise<void> | undefined;
   #streaming = false;
   #heardOf = 0;
@@ -88,7 +96,10 @@ export class NodeLink {
     this.#acknowledger = new Acknowledger({
       clock,
       log,
-      post: async (body) => void (await this.#client.post('/v1/node/acknowledgements', body)),
+      post: async (body) => {
+        const acknowledgement = { ...body, refusals: this.refusals };
+        await this.#client.post('/v1/node/acknowledgements', acknowledgement);
+      },
     });
     this.#heart = new Heart({
       clock,
@@ -100,6 +111,7 @@ export class NodeLink {
         version,
         load: options.load(),
         parents: [...(options.parents?.() ?? [])],
+        refusals: this.refusals,
       }),
       post: (body) => this.#client.post('/v1/node/heartbeats', body),
     });
@@ -108,6 +120,11 @@ export class NodeLink {
   /** Sequence of the last event applied; 0 before there is a configuration. */
   get fence(): number {
     return this.#config?.sequence ?? 0;
+  }
+
+  /** The events that the node could not apply, and that still count. */
+  get refusals(): Refusal[] {
+    return refusalsOf(this.#withheld).slice(0, MAX_REFUSALS);
   }
 
   /** Sequence of the last event that the control plane has told of; 0 before it was reached. */
@@ -128,8 +145,9 @@ export class NodeLink {
   async start(): Promise<void> {
     await mkdir(this.#options.dir, { recursive: true });
     const lastGood = this.#asHeeded(await this.#lastGood.read());
-    if (lastGood !== undefined && (await this.#apply(lastGood, undefined, false))) {
-      void this.#goByLastGood();
+    if (lastGood !== undefined) {
+      const reading = readLastGood(lastGood, this.#checkSite);
+      if (await this.#apply(reading, undefined, false)) void this.#goByLastGood();
     }
     this.#running = this.#run();
     await this.#ready.promise;
@@ -178,10 +196,10 @@ export class NodeLink {
   }
 
   /** The journal is replayed from where all that is stored has heeded it. */
-  #asHeeded(config: Config | undefined): Config | undefined {
+  #asHeeded(lastGood: LastGood | undefined): LastGood | undefined {
     const { heeded } = this.#options;
-    if (config === undefined || heeded?.journal !== config.journal) return config;
-    return { ...config, sequence: Math.min(config.sequence, heeded.sequence) };
+    if (lastGood === undefined || heeded?.journal !== lastGood.journal) return lastGood;
+    return { ...lastGood, sequence: Math.min(lastGood.sequence, heeded.sequence) };
   }
 
   async #goByLastGood(): Promise<void> {
@@ -242,29 +260,41 @@ export class NodeLink {
     try {
       const input: unknown = JSON.parse(message.text);
       if (message.kind === 'snapshot') {
-        const config = validate(configSchema, input, 'snapshot');
-        this.#heardOf = Math.max(this.#heardOf, config.sequence);
-        return await this.#apply(config, undefined, true);
+        const reading = readSnapshot(input, this.#config, this.#checkSite);
+        this.#heardOf = Math.max(this.#heardOf, reading.config.sequence);
+        return await this.#apply(reading, undefined, true);
       }
-      const event = validate(journalEventSchema, input, 'journal event');
+      const { event, withheld } = readEvent(input, this.#withheld, this.#checkSite);
       this.#heardOf = Math.max(this.#heardOf, event.sequence);
       if (this.#config === undefined || event.sequence > this.fence + 1) {
         this.#complain(`Event ${event.sequence} came after ${this.fence}`);
         return false;
       }
       if (event.sequence <= this.fence) return true;
-      return await this.#apply(applyEvent(this.#config, event), event, false);
+      const config = applyEvent(this.#config, event);
+      // A purge names hosts by the sites that it was ordered for, which this node may not have.
+      const mayMiss = event.type === 'purge' && withheld.length > 0;
+      return await this.#apply({ config, withheld }, event, mayMiss);
     } catch (error) {
       this.#options.log.error(`Ignored what the control plane sent: ${messageOf(error)}`);
       return false;
     }
   }
 
-  async #apply(config: Config, event: JournalEvent | undefined, reset: boolean): Promise<boolean> {
+  get #checkSite(): CheckSite {
+    return this.#options.checkSite ?? (() => undefined);
+  }
+
+  async #apply(
+    { config, withheld }: ConfigReading,
+    event: JournalEvent | undefined,
+    reset: boolean,
+  ): Promise<boolean> {
     try {
       const report = await this.#options.onConfig(config, event, reset);
       this.#config = config;
-      this.#lastGood.save(config);
+      this.#keepWithheld(withheld);
+      this.#lastGood.save({ ...config, withheld: [...withheld] });
       // What comes from the disk need not be acknowledged: opening the stream says how far we are.
       if (event !== undefined || reset) this.#acknowledger.add(config.sequence, report);
       this.#wake();
@@ -272,6 +302,14 @@ export class NodeLink {
     } catch (error) {
       this.#options.log.error(`Could not apply ${config.sequence}: ${messageOf(error)}`);
       return false;
+    }
+  }
+
+  #keepWithheld(withheld: readonly Withheld[]): void {
+    const known = new Set(this.refusals.map(({ sequence }) => sequence));
+    this.#withheld = withheld;
+    for (const refusal of this.refusals) {
+      if (!known.has(refusal.sequence)) this.#options.log.error(refusal, 'Refused a configuration');
     }
   }
 

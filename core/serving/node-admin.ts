@@ -48,6 +48,7 @@ export async function openNodeAdmin(options: NodeAdminOptions): Promise<NodeAdmi
       stopping: opened.phase === 'stopping',
       'control-plane-lost': !link.isFollowing,
       'lease-ended': leaseMs() === 0,
+      'config-refused': link.refusals.length > 0,
       ...options.findings?.(),
     }),
     facts: () => ({

@@ -3,6 +3,7 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { pino } from 'pino';
 import type { PolicyName } from '#core/cache/eviction/policies.ts';
+import { servedSite } from '#core/cache/served-site.ts';
 import { systemClock } from '#core/clock.ts';
 import type { Tier } from '#core/contract/node.ts';
 import { NodeLease } from '#core/node/lease.ts';
@@ -100,6 +101,7 @@ export async function startServing(
       await disk?.advance(config.sequence);
       return report;
     },
+    checkSite: servedSite,
     load: () => threads.load(),
     parents: () => threads.parents(),
   });

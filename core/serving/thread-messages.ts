@@ -38,7 +38,12 @@ export type ToThread =
       readonly config: Config;
       readonly reset: boolean;
     }
-  | { readonly type: 'event'; readonly id: number; readonly event: JournalEvent }
+  | {
+      readonly type: 'event';
+      readonly id: number;
+      readonly event: JournalEvent;
+      readonly reset: boolean;
+    }
   /** Another thread has passed on a request that changed these. */
   | { readonly type: 'changed'; readonly id: number; readonly changed: Changed }
   /** All others have heeded what this thread said under `id`. */

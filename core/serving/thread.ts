@@ -3,6 +3,7 @@ import type { Changed } from '#core/cache/engine.ts';
 import { DiskStore } from '#core/cache/disk/disk-store.ts';
 import { systemClock } from '#core/clock.ts';
 import { CanopyError, messageOf } from '#core/errors.ts';
+import { countryOf } from '#core/geography/country-of.ts';
 import { applyEvent } from '#core/node/config.ts';
 import { NodeLease } from '#core/node/lease.ts';
 import { Samples } from '#core/telemetry/samples.ts';
@@ -34,7 +35,7 @@ export function runThread(handle: (node: TierNode, exchange: Exchange) => Promis
     });
   const disk = connection && new DiskStore(connection.place, connection.port);
   const shared = disk === undefined ? {} : { disk, tendsDisk: slot === 0 };
-  const node = new TierNode({ ...place, ...shared, clock, lease, tellThreads });
+  const node = new TierNode({ ...place, ...shared, clock, lease, countryOf, tellThreads });
   node.siblings.sit(slot);
   let listener: Listener | undefined;
 
@@ -80,8 +81,8 @@ export function runThread(handle: (node: TierNode, exchange: Exchange) => Promis
         break;
       }
       case 'event': {
-        const { id, event } = message;
-        const report = node.apply(applyEvent(node.config, event), event, false);
+        const { id, event, reset } = message;
+        const report = node.apply(applyEvent(node.config, event), event, reset);
         send({ type: 'applied', id, report });
         break;
       }

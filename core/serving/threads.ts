@@ -250,7 +250,9 @@ export class Threads {
     reset: boolean,
   ): Promise<PurgeReport | undefined> {
     return this.#ask(thread, (id) =>
-      event === undefined ? { type: 'config', id, config, reset } : { type: 'event', id, event },
+      event === undefined
+        ? { type: 'config', id, config, reset }
+        : { type: 'event', id, event, reset },
     );
   }
 

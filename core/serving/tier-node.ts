@@ -18,8 +18,10 @@ import type { Clock } from '#core/clock.ts';
 import type { Config, JournalEvent } from '#core/contract/event.ts';
 import type { Tier } from '#core/contract/node.ts';
 import { siteOfTarget } from '#core/contract/purge.ts';
+import { zonesOf } from '#core/contract/routed-hosts.ts';
 import type { Load, ParentReport, PurgeReport } from '#core/contract/report.ts';
 import type { Site } from '#core/contract/site.ts';
+import { siteChangeOf } from '#core/node/config.ts';
 import { SiteDirectory } from '#core/sites.ts';
 import { Counters } from '#core/telemetry/counters.ts';
 import { FillCounters } from '#core/telemetry/fill-counters.ts';
@@ -173,11 +175,7 @@ export class TierNode {
       this.#by = { node: this.name, network: networkPseudonym(config.network.tierKey) };
       this.#tree.retain(config);
     }
-    if (event?.type === 'site.delete') {
-      // A later site of the same name must not find what this one left.
-      const target = { kind: 'site' as const, site: event.name };
-      engine.purge({ mode: 'hard', target }, undefined, event.sequence, event.at);
-    }
+    if (event !== undefined) this.#purgeDeleted(event);
     if (config.bans.length > 0 || this.#config?.bans.length !== 0) {
       engine.bans = new Targets(
         config.bans.map(({ target }) => target),
@@ -190,6 +188,14 @@ export class TierNode {
     return report;
   }
 
+  /** A later site of the same name must not find what this one left. */
+  #purgeDeleted(event: JournalEvent): void {
+    for (const site of siteChangeOf(event)?.delete ?? []) {
+      const target = { kind: 'site' as const, site };
+      this.engine.purge({ mode: 'hard', target }, undefined, event.sequence, event.at);
+    }
+  }
+
   #renewSites(config: Config, at: number): void {
     for (const site of config.sites) {
       const before = this.#sites.byName(site.name);
@@ -198,7 +204,7 @@ export class TierNode {
       const target = { kind: 'site' as const, site: site.name };
       this.engine.purge({ mode: 'hard', target }, before, config.sequence, at);
     }
-    this.#sites = new SiteDirectory(config.sites.map(servedSite));
+    this.#sites = new SiteDirectory(config.sites.map((site) => servedSite(site, zonesOf(config))));
     this.counters.sites.name(config.sites.map(({ name }) => name));
   }
 

@@ -15,7 +15,7 @@ export interface Outcome {
   readonly stored: boolean;
   /** Further cause, such as an error code or why an answer is not stored. */
   readonly detail: string | undefined;
-  /** The parents asked for it, in order, as far as this thread asked itself. */
+  /** The parents that this node asked for it, in order. */
   readonly tries?: readonly Try[] | undefined;
 }
 

@@ -12,6 +12,8 @@ export type HealthReason =
   | 'thread-silent'
   /** The disk store takes nothing for now, or cannot be used; memory does. */
   | 'disk-failing'
+  /** It goes by an older version of some sites, for it cannot apply the one in the journal. */
+  | 'config-refused'
   /** The control plane cannot read its state. */
   | 'state-unavailable';
 

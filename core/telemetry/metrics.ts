@@ -1,5 +1,5 @@
-/** Which processes have a metric. `node`: edges, mid-tiers and origins; `cache`: edges and mid-tiers. */
-export type MetricGroup = 'process' | 'node' | 'cache' | 'origin' | 'control-plane';
+/** Which processes have a metric. `node`: all but control planes; `cache`: edges and mid-tiers. */
+export type MetricGroup = 'process' | 'node' | 'cache' | 'origin' | 'router' | 'control-plane';
 
 export interface Metric {
   readonly group: MetricGroup;
@@ -20,6 +20,7 @@ const process = of('process');
 const node = of('node');
 const cache = of('cache');
 const origin = of('origin');
+const router = of('router');
 const controlPlane = of('control-plane');
 
 /**
@@ -89,7 +90,34 @@ export const METRICS = {
   canopy_origin_requests_total: origin('counter', ['status'], 'Requests answered'),
   canopy_origin_sent_bytes_total: origin('counter', [], 'Content sent'),
   canopy_origin_objects: origin('gauge', [], 'Objects kept'),
-  canopy_origin_bytes: origin('gauge', [], 'Bytes of their content'),
+  canopy_origin_bytes: origin('gauge', [], 'Bytes of all contents kept'),
+  canopy_origin_site_objects: origin('gauge', ['site'], 'Objects kept of a site'),
+  canopy_origin_site_bytes: origin('gauge', ['site'], 'Bytes of the contents kept of a site'),
+  canopy_origin_site_max_bytes: origin('gauge', ['site'], 'Its quota, where it has one'),
+  canopy_origin_checked_total: origin('counter', [], 'Contents compared with their digest'),
+  canopy_origin_checked_bytes_total: origin('counter', [], 'Bytes of them'),
+  canopy_origin_damaged: origin('gauge', [], 'Contents that are not what their digest says'),
+  canopy_origin_healed_total: origin('counter', [], 'Damaged contents put again from a replica'),
+  canopy_origin_collected_total: origin('counter', [], 'Contents freed that nothing referred to'),
+  canopy_origin_collected_bytes_total: origin('counter', [], 'Bytes of them'),
+
+  canopy_dns_queries_total: router('counter', ['transport', 'type', 'rcode'], 'Queries answered'),
+  canopy_dns_ignored_total: router('counter', [], 'Messages that were no queries'),
+  canopy_dns_rate_limited_total: router(
+    'counter',
+    ['how'],
+    'Answers that the rate limit dropped, or sent truncated',
+  ),
+  canopy_dns_truncated_total: router('counter', [], 'Answers that did not fit, sent truncated'),
+  canopy_dns_tcp_connections: router('gauge', [], 'Open TCP connections for DNS'),
+  canopy_router_requests_total: router('counter', ['status'], 'HTTP requests answered'),
+  canopy_router_edges: router('gauge', ['condition'], 'Edges by how they are'),
+  canopy_router_shed: router('gauge', ['node'], 'Part of its clients that an edge sheds for load'),
+  canopy_router_standings_age_seconds: router(
+    'gauge',
+    [],
+    'Since the control plane last told how the edges are',
+  ),
 
   canopy_journal_sequence: controlPlane('gauge', [], 'Sequence of the last event'),
   canopy_journal_streams: controlPlane('gauge', [], 'Nodes that follow the journal'),

@@ -16,6 +16,7 @@ import {
 import { Agents, MAX_HEADER_BYTES } from './agents.ts';
 import { InvalidAnswer, isDirect, sendDirect } from './direct.ts';
 import type { Parent } from './parents.ts';
+import type { Watch } from './probes.ts';
 import type { Failure, Try } from './tries.ts';
 import { Tunnel } from './tunnel.ts';
 import { TimeoutError, Wait } from './wait.ts';
@@ -35,6 +36,8 @@ export interface Attempt {
   readonly signal: AbortSignal | undefined;
   /** Calls back should the parent be found to be down; left out where the request may not be sent again. */
   readonly onDown?: ((callback: () => void) => Cancel) | undefined;
+  /** Told of each wait for something from the parent. */
+  readonly watch?: Watch | undefined;
   /** Called once when the answer's body has ended: as it should, by a failure of the parent, or by us. */
   readonly onEnd: (end: 'complete' | 'given-up' | Failure) => void;
   /** The protocols to switch to, as `Upgrade` names them. */
@@ -64,7 +67,7 @@ export interface UpstreamResponse {
   readonly receivedAt: number;
   /** Where another thread of the node has sent it from slices, which these are. */
   readonly sliced?: Sliced | undefined;
-  /** Whom this thread asked for it, in order; left out where that was another thread. */
+  /** Whom this node asked for it, in order. */
   readonly tries?: readonly Try[] | undefined;
 }
 
@@ -129,6 +132,7 @@ export class Connections {
     const wait = new Wait(this.#clock, attempt.firstByteMs, abort);
     wait.start();
     const cancelDown = attempt.onDown?.(() => abort.abort(new ParentDown()));
+    const cancelWatch = attempt.watch?.waits();
     const content = attempt.content && Readable.from(wait.during(attempt.content));
     const requestedAt = this.#clock.now();
     let answered: Answered;
@@ -147,7 +151,9 @@ export class Connections {
     } finally {
       wait.end();
       cancelDown?.();
+      cancelWatch?.();
     }
+    attempt.watch?.heard();
     const { body, status, fields, switched } = answered;
     const isEmpty = attempt.method === 'HEAD' || status === 204 || status === 304;
     const onClosed = (): void => {
@@ -164,7 +170,7 @@ export class Connections {
       status,
       fields: dated(keptFields(status, fields), this.#clock.now()),
       tunnel: switched && new Tunnel(switched, this.#clock, settings.tunnelIdleTimeoutMs),
-      body: untilIdle(body, this.#clock, settings.idleTimeoutMs, abort, attempt.onDown),
+      body: untilIdle(body, this.#clock, abort, attempt),
       // Destroying without an error listener would surface as an uncaught abort.
       discard: () => void body.on('error', () => undefined).destroy(),
       requestedAt,
@@ -276,16 +282,20 @@ function errorCode(error: unknown): string {
 async function* untilIdle(
   body: AsyncIterable<Buffer>,
   clock: Clock,
-  idleTimeoutMs: number,
   abort: AbortController,
-  onDown: Attempt['onDown'],
+  { settings, onDown, watch }: Pick<Attempt, 'settings' | 'onDown' | 'watch'>,
 ): AsyncGenerator<Buffer, void, undefined> {
-  let limitMs = idleTimeoutMs;
+  let limitMs = settings.idleTimeoutMs;
   let disarm: Cancel | undefined;
   const arm = (): void => {
-    disarm = clock.after(limitMs, () =>
+    const cancelLimit = clock.after(limitMs, () =>
       abort.abort(new TimeoutError(`nothing received for ${limitMs} ms`)),
     );
+    const cancelWatch = watch?.waits();
+    disarm = () => {
+      cancelLimit();
+      cancelWatch?.();
+    };
   };
   arm();
   const cancelDown = onDown?.(() => {
@@ -298,6 +308,7 @@ async function* untilIdle(
     for await (const chunk of body) {
       disarm?.();
       disarm = undefined;
+      watch?.heard();
       yield chunk;
       arm();
     }

@@ -92,7 +92,11 @@ export function failed(
   const objects = failing.includes(object) ? failing : [...failing, object];
   const opens =
     of === 'parent' || breaker.openUntilMs !== undefined || objects.length >= OBJECTS_TO_OPEN;
-  if (!opens) return { ...breaker, failing: objects };
+  return opens ? opened(breaker, now, random) : { ...breaker, failing: objects };
+}
+
+/** @param random in [0, 1), so that nodes do not come back to a parent all at once */
+export function opened(breaker: Breaker, now: number, random: number): Breaker {
   const isCalm = breaker.openUntilMs === undefined && now - breaker.changedAtMs >= CALM_MS;
   const openings = isCalm ? 0 : breaker.openings;
   const backoffMs = Math.min(FIRST_BACKOFF_MS * 2 ** openings, LONGEST_BACKOFF_MS);

@@ -1,10 +1,12 @@
 import type { Cancel, Clock } from '#core/clock.ts';
 import type { Config } from '#core/contract/event.ts';
+import type { Node } from '#core/contract/node.ts';
 import type { HealthCheck, PullOrigin, Site } from '#core/contract/site.ts';
 import type { Fields } from '#core/http/fields.ts';
 import { Agents } from './agents.ts';
 import { customerFields } from './customer.ts';
 import { HEALTH_TARGET } from './health-target.ts';
+import { answersWell } from './answers-well.ts';
 import { type Asking, type Parent, stagesFor } from './parents.ts';
 
 /** One parent that is asked whether it is well. */
@@ -45,6 +47,13 @@ const NODE_CHECK: HealthCheck = {
   rise: 2,
   fall: 2,
 };
+
+/** How a router checks an edge. */
+export const checkOfEdge = ({ name, url }: Node): ParentCheck => ({
+  ...NODE_CHECK,
+  parent: { name, url, tier: 'edge' },
+  host: new URL(url).host,
+});
 
 /** What a node checks: the nodes that it may ask, and servers where a site wants that and no mid-tier does it. */
 export function checksFor(config: Config, asking: Asking): readonly ParentCheck[] {
@@ -150,28 +159,12 @@ export class ParentChecks {
     this.#schedule(id, watched, waitMs * (0.75 + this.#random() / 2));
   }
 
-  async #isWell(check: ParentCheck): Promise<boolean> {
-    const { parent, path, timeoutMs, status } = check;
-    const abort = new AbortController();
-    const cancel = this.#options.clock.after(timeoutMs, () => abort.abort());
-    try {
-      const agent = this.#agents.of(parent.connection, timeoutMs);
-      const { statusCode, body } = await agent.request({
-        origin: parent.url,
-        path,
-        method: 'GET',
-        headers: [...fieldsOf(check, this.#options.clock.now())],
-        signal: abort.signal,
-        headersTimeout: 0,
-        bodyTimeout: 0,
-      });
-      body.on('error', () => undefined).destroy();
-      return status.includes(statusCode);
-    } catch {
-      return false;
-    } finally {
-      cancel();
-    }
+  #isWell(check: ParentCheck): Promise<boolean> {
+    const { parent, timeoutMs } = check;
+    const { clock } = this.#options;
+    const fields = fieldsOf(check, clock.now());
+    const agent = this.#agents.of(parent.connection, timeoutMs);
+    return answersWell(clock, agent, { ...check, url: parent.url, fields });
   }
 
   #tell(): void {

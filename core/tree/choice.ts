@@ -38,6 +38,7 @@ const LOAD_FLOOR = 64;
 const PER_STAGE = 3;
 const MOST_NODES = 6;
 const MOST_OPEN = 3;
+const MOST_HOLDERS = 12;
 
 /**
  * The parents of an object in the order to try them.
@@ -61,6 +62,19 @@ export function choose(
   const nodes = usable.filter(({ parent }) => parent.tier === 'mid-tier').slice(0, MOST_NODES);
   const origins = usable.filter(({ parent }) => parent.tier !== 'mid-tier');
   return [...nodes, ...origins, ...open.slice(0, MOST_OPEN)];
+}
+
+/** Every mid-tier in the order of `choose`: any may hold what its parents cannot get any more. */
+export function holders(
+  stages: readonly Stage[],
+  key: string,
+  conditions: Conditions,
+): readonly Choice[] {
+  const ranked = stages.flatMap((stage) => rank(stage, key, conditions));
+  const nodes = ranked.filter(({ parent }) => parent.tier === 'mid-tier');
+  const isOpen = ({ place }: Choice): boolean => place === 'open';
+  const believed = nodes.filter((choice) => !isOpen(choice)).slice(0, MOST_HOLDERS);
+  return [...believed, ...nodes.filter(isOpen).slice(0, MOST_OPEN)];
 }
 
 /** A stage in the object's order, with those after the others that have more than their share to do. */

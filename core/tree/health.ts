@@ -8,6 +8,7 @@ import {
   failed,
   offTrial,
   onTrial,
+  opened,
   share,
   type Standing,
   standing,
@@ -84,9 +85,20 @@ export class ParentHealth {
     const before = record.breaker;
     const now = this.#clock.monotonicMs();
     record.breaker = failed(before, failure, object, startedAtMs, now, this.#random());
-    const opened = record.breaker.openUntilMs !== before.openUntilMs;
+    const hasOpened = record.breaker.openUntilMs !== before.openUntilMs;
     // What a parent refuses or breaks says nothing of requests that it has taken.
-    if (opened && failure === 'timeout') tell(record);
+    if (hasOpened && failure === 'timeout') tell(record);
+  }
+
+  /** It lets requests wait, and does not even say whether it is well. */
+  hangs(name: string): void {
+    const record = this.#record(name);
+    const now = this.#clock.monotonicMs();
+    const { openUntilMs } = record.breaker;
+    if (openUntilMs === undefined || now >= openUntilMs) {
+      record.breaker = opened(record.breaker, now, this.#random());
+    }
+    tell(record);
   }
 
   /** The node's checks have these down, and no others. */
@@ -105,6 +117,12 @@ export class ParentHealth {
     const { waiting } = this.#record(name);
     waiting.add(callback);
     return () => void waiting.delete(callback);
+  }
+
+  /** What the fastest twentieth of its answers took to their header section; `undefined`: none has come. */
+  fastestMs(name: string): number | undefined {
+    const latency = this.#records.get(name)?.latency;
+    return latency === undefined || latency.total === 0 ? undefined : latency.quantileMs(0.05);
   }
 
   /** What 95 of 100 answers took to their header section; `undefined` while too few have come. */

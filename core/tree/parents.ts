@@ -9,7 +9,7 @@ export interface Parent {
   readonly name: string;
   readonly url: string;
   /** A node of this network, which is sent the tier fields and speaks fences; else a customer's server. */
-  readonly tier: 'mid-tier' | 'origin' | 'customer';
+  readonly tier: 'edge' | 'mid-tier' | 'origin' | 'customer';
   /** Not one of the site's servers: one of them has redirected there. */
   readonly isElsewhere?: boolean | undefined;
   /** How a customer's server is talked to. */

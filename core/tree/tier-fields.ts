@@ -13,6 +13,8 @@ export const TIER_FIELDS = {
   fence: 'Canopy-Fence',
   /** Request: present where the asking node knows the object to have changed, so that a stored one has to be validated. */
   changed: 'Canopy-Changed',
+  /** Request: present where no parent has answered the asking node, so that what is held here will do, stale where that may stand in; nobody is to be asked for it. */
+  held: 'Canopy-Held',
   /** Request of the control plane to an origin: when its publisher wrote, ms since the Unix epoch; the same at all replicas. */
   writtenAt: 'Canopy-Written-At',
   /** Response: this answer is the parent's own failure, by its error code; the walk goes on. */

@@ -5,16 +5,19 @@ import { type Fields, hasField } from '#core/http/fields.ts';
 import { UpstreamCounters } from '#core/telemetry/upstream-counters.ts';
 import { Connections, type OnInterim, type UpstreamResponse } from './attempt.ts';
 import { Bulkheads } from './bulkheads.ts';
-import { type Choice, choose, type Conditions } from './choice.ts';
+import { type Choice, choose, type Conditions, holders } from './choice.ts';
 import { ParentHealth } from './health.ts';
+import { Held } from './held.ts';
 import { HotKeys } from './hot-keys.ts';
 import { customerFields, redirected } from './customer.ts';
 import { type Asking, type Parent, stagesFor } from './parents.ts';
+import { Probes } from './probes.ts';
 import { Replay } from './replay.ts';
 import { resuming } from './resume.ts';
 import { RetryBudget } from './retry-budget.ts';
 import { TIER_FIELDS } from './tier-fields.ts';
-import { type Errand, Walk, type WalkHost } from './walk.ts';
+import type { Try } from './tries.ts';
+import { type Errand, triesOf, Walk, type WalkHost } from './walk.ts';
 
 /** A request for whichever parent answers. */
 export interface UpstreamRequest {
@@ -35,6 +38,8 @@ export interface UpstreamRequest {
   readonly fence: number;
   /** Sent as `Canopy-Changed`: what parents have stored is to be validated. */
   readonly changed: boolean;
+  /** Should no parent answer, what any mid-tier holds will do, stale where that may stand in. */
+  readonly orHeld?: boolean | undefined;
   readonly signal: AbortSignal | undefined;
   /** The protocols that the client would switch to, as `Upgrade` names them. */
   readonly upgrade?: string | undefined;
@@ -59,6 +64,8 @@ const IDEMPOTENT_METHODS: ReadonlySet<string> = new Set([
   'PUT',
   'DELETE',
 ]);
+/** RFC 5861 §4: answers that what is stale may stand in for. */
+const STANDS_IN_FOR: ReadonlySet<number> = new Set([500, 502, 503, 504]);
 /** A mid-tier ends its walk before those whom it answers stop waiting: they give it twice a first byte. */
 const WALK_IN_FIRST_BYTES = 1.9;
 
@@ -69,6 +76,7 @@ export class Tree {
   readonly #host: WalkHost;
   readonly #conditions: Conditions;
   readonly #hotKeys = new HotKeys();
+  readonly #held: Held;
   /** By site. */
   readonly #budgets = new Map<string, RetryBudget>();
   #turn: 0 | 1 = 0;
@@ -89,9 +97,11 @@ export class Tree {
       clock,
       health,
       bulkheads,
+      probes: new Probes(clock, health),
       connections: new Connections(clock),
       onTry: (parent, how) => this.counters.tried(parent, how),
     };
+    this.#held = new Held(clock, this.#host);
   }
 
   /**
@@ -125,8 +135,8 @@ export class Tree {
     this.counters.name(parents);
   }
 
-  close(): Promise<void> {
-    return this.#host.connections.close();
+  async close(): Promise<void> {
+    await Promise.all([this.#host.connections.close(), this.#host.probes.close()]);
   }
 
   #choicesFor({ site, key }: UpstreamRequest): readonly Choice[] {
@@ -137,8 +147,38 @@ export class Tree {
     return choose(stages, key, this.#conditions, isHot ? this.#turn : undefined);
   }
 
-  /** Goes to redirects in the client's place, as far as the site lets it. */
+  /** What a parent answers, or what is held of it where none can get it. */
   async #answer(request: UpstreamRequest, choices: readonly Choice[]): Promise<UpstreamResponse> {
+    let response: UpstreamResponse;
+    try {
+      response = await this.#redirected(request, choices);
+    } catch (error) {
+      const tries = triesOf(error);
+      const held = tries && (await this.#heldOf(request, tries));
+      if (held === undefined) throw error;
+      return held;
+    }
+    if (!STANDS_IN_FOR.has(response.status)) return response;
+    const held = await this.#heldOf(request, response.tries ?? []);
+    if (held !== undefined) response.discard();
+    return held ?? response;
+  }
+
+  #heldOf(request: UpstreamRequest, tries: readonly Try[]): Promise<UpstreamResponse | undefined> {
+    const { site, key, orHeld } = request;
+    const { config, asking } = this.#options;
+    // A mid-tier has answered for itself; an edge asks all of them.
+    if (orHeld !== true || asking.tier !== 'edge') return Promise.resolve(undefined);
+    const nodes = holders(stagesFor(config(), site, asking), key, this.#conditions);
+    const fields = [...request.fields, TIER_FIELDS.held, '?1'];
+    return this.#held.find(this.#errand({ ...request, fields }), nodes, tries);
+  }
+
+  /** Goes to redirects in the client's place, as far as the site lets it. */
+  async #redirected(
+    request: UpstreamRequest,
+    choices: readonly Choice[],
+  ): Promise<UpstreamResponse> {
     let response = await this.#walk(request, choices);
     const { origin } = request.site;
     if (origin.kind !== 'pull') return response;
@@ -155,9 +195,13 @@ export class Tree {
   }
 
   #walk(request: UpstreamRequest, choices: readonly Choice[]): Promise<UpstreamResponse> {
+    return new Walk(this.#host, this.#errand(request), choices).run();
+  }
+
+  #errand(request: UpstreamRequest): Errand {
     const { site, key, method, target, content, signal } = request;
     const { upgrade, expectsContinue, onInterim } = request;
-    const errand: Errand = {
+    return {
       site: site.name,
       key,
       settings: site.upstream,
@@ -173,7 +217,6 @@ export class Tree {
         return { method, target, fields, upgrade, expectsContinue, onInterim };
       },
     };
-    return new Walk(this.#host, errand, choices).run();
   }
 
   #totalMs({ upstream }: Site): number {

@@ -8,6 +8,7 @@ import type { Choice } from './choice.ts';
 import type { ParentHealth } from './health.ts';
 import { hedged, Outpaced } from './hedge.ts';
 import type { Parent } from './parents.ts';
+import type { Probes } from './probes.ts';
 import type { Replay } from './replay.ts';
 import type { RetryBudget } from './retry-budget.ts';
 import { TIER_FIELDS } from './tier-fields.ts';
@@ -18,6 +19,7 @@ export interface WalkHost {
   readonly clock: Clock;
   readonly connections: Connections;
   readonly health: ParentHealth;
+  readonly probes: Probes;
   readonly bulkheads: Bulkheads;
   /** @param how it ended, an answer by its status */
   readonly onTry: (
@@ -169,7 +171,7 @@ export class Walk {
   }
 
   async #try(parent: Parent, lost: AbortSignal | undefined): Promise<Outcome> {
-    const { clock, health, bulkheads, connections } = this.#host;
+    const { clock, health, probes, bulkheads, connections } = this.#host;
     const { site, key, settings, content, idempotent } = this.#errand;
     const signal = either(this.#errand.signal, lost);
     const endTrial = health.begins(parent.name);
@@ -187,6 +189,7 @@ export class Walk {
         settings,
         firstByteMs: this.#firstByteMs(parent, startedAtMs),
         signal,
+        watch: probes.of(parent),
         onDown: idempotent ? (callback) => health.onDown(parent.name, callback) : undefined,
         onEnd: (end) => {
           leave?.();

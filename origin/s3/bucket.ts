@@ -88,10 +88,16 @@ export class Bucket {
   async upload(key: string, content: AsyncIterable<Buffer>): Promise<void> {
     let cut: { readonly reason: unknown } | undefined;
     async function* watched(): AsyncGenerator<Buffer, void, undefined> {
+      // An upload that fails throws into what it reads from.
+      let isRead = false;
       try {
-        yield* content;
+        for await (const chunk of content) {
+          isRead = true;
+          yield chunk;
+          isRead = false;
+        }
       } catch (reason) {
-        cut = { reason };
+        if (!isRead) cut = { reason };
         throw reason;
       }
     }

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { allProcesses, planNetwork, registration } from '#cli/up/plan.ts';
 import { nodeSchema } from '#core/contract/node.ts';
 
-const shape = { edges: 3, midTiers: 2, port: 8080, controlPlanes: 1, origins: 1 };
+const shape = { edges: 3, midTiers: 2, port: 8080, controlPlanes: 1, origins: 1, routers: 0 };
 
 describe('planNetwork', () => {
   test('ports follow each other: edges, mid-tiers, origin, control plane, then who watches them', () => {
@@ -40,8 +40,24 @@ describe('planNetwork', () => {
   });
 
   test('no nodes at all is a control plane', () => {
-    const plan = planNetwork({ edges: 0, midTiers: 0, port: 9000, origins: 0, controlPlanes: 1 });
+    const plan = planNetwork({
+      edges: 0,
+      midTiers: 0,
+      port: 9000,
+      origins: 0,
+      controlPlanes: 1,
+      routers: 0,
+    });
     expect(allProcesses(plan)).toEqual([{ name: 'control-plane', port: 9000, adminPort: 9001 }]);
+  });
+
+  test('routers come last, their DNS ports after all others', () => {
+    const plan = planNetwork({ ...shape, routers: 2 });
+    expect(plan.routers.map(({ port, adminPort, dnsPort }) => [port, adminPort, dnsPort])).toEqual([
+      [8087, 8096, 8098],
+      [8088, 8097, 8099],
+    ]);
+    expect(() => planNetwork({ ...shape, routers: 2, port: 65_517 })).toThrow('to 65536');
   });
 
   test('the last port must exist', () => {

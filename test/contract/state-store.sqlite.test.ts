@@ -92,6 +92,7 @@ describe('openSqliteState', () => {
       DROP INDEX purges_by_key;
       ALTER TABLE purges DROP COLUMN key;
       DROP TABLE bans;
+      ALTER TABLE head DROP COLUMN canary;
       ${steps}
       PRAGMA user_version = ${version};
     `);

@@ -41,6 +41,8 @@ const purgeOf = (id: string, sequence: number, status: 'pending' | 'complete' = 
 });
 const report = (sequence: number) => ({ sequence, objects: 1, bytes: 10, fills: 0 });
 const begin = at(1, { type: 'network.put', network });
+const canary = { nodes: ['edge-a'], change: { put: [siteOf('four')], delete: ['three'] } };
+const undone = { nodes: ['edge-a'], change: { put: [siteOf('three')], delete: ['four'] } };
 const putOne = at(2, { type: 'site.put', site: siteOf('one') });
 
 /**
@@ -89,6 +91,12 @@ export function stateStoreContract(
         at(12, { type: 'ban.lift', id: 'q' }),
         at(13, { type: 'site.delete', name: 'two' }),
         at(14, { type: 'network.put', network: { ...network, tierKey: 'another-tier-key' } }),
+        at(15, { type: 'site.put', site: siteOf('four') }),
+        banEvent(16, 's', 'four'),
+        at(17, { type: 'sites.change', change: { put: [siteOf('three')], delete: ['four'] } }),
+        at(18, { type: 'canary.begin', canary }),
+        at(19, { type: 'canary.end', canary: undone }),
+        at(20, { type: 'canary.begin', canary }),
       ];
       for (const event of events) expect(await store.append([event])).toBe(true);
       const expected = events.reduce(applyEvent, {
@@ -276,15 +284,17 @@ export function stateStoreContract(
       await store.append([purgeEvent(4, 'p')], { purge: purgeOf('p', 4, 'complete') });
       const request = { key: 'k', digest: 'd' };
       await store.append([banEvent(5, 'q', 'one')], { purge: { ...purgeOf('q', 5), request } });
+      await store.append([at(6, { type: 'canary.begin', canary })]);
       await store.addToken({ ...token, digest: Uint8Array.of(4) });
       for (const value of [1, 2]) await store.records.put({ kind: 'audit', id: 'a', value });
       const content = await store.content();
       expect(content).toMatchObject({
         config: {
-          sequence: 5,
+          sequence: 6,
           sites: [{ name: 'one' }],
           nodes: [{ name: 'edge-a' }],
           bans: [{ id: 'q' }],
+          canary,
         },
         credentials: [credential],
         tokens: [token],
@@ -304,14 +314,14 @@ export function stateStoreContract(
       await reopen();
       expect(await store.content()).toEqual(content);
       expect(await store.events(0, 9)).toBeUndefined();
-      expect(await store.events(5, 9)).toEqual([]);
+      expect(await store.events(6, 9)).toEqual([]);
       expect((await store.pendingPurges()).map(({ id }) => id)).toEqual(['q']);
       expect((await store.standings.read()).completedFence).toBe(4);
       expect(await store.credentialByDigest(credential.digest)).toMatchObject({ node: 'edge-a' });
       expect(await store.tokenByDigest(Uint8Array.of(5))).toBeUndefined();
       expect(await store.purgeByKey('k')).toMatchObject({ id: 'q' });
       expect(await store.purgeByKey('other')).toBeUndefined();
-      expect(await store.append([purgeEvent(6, 's')], { purge: purgeOf('s', 6) })).toBe(true);
+      expect(await store.append([purgeEvent(7, 's')], { purge: purgeOf('s', 7) })).toBe(true);
     });
   });
 
@@ -329,7 +339,12 @@ export function stateStoreContract(
       tunnels: 0,
     };
     const beat = (fence: number) =>
-      store.standings.heartbeat(node, { fence, pid: 1, version: '1', load, parents: [] }, 5, 100);
+      store.standings.heartbeat(
+        node,
+        { fence, pid: 1, version: '1', load, parents: [], refusals: [] },
+        5,
+        100,
+      );
 
     test('a fence only rises, until the node resumes from further behind', async () => {
       await store.standings.acknowledged(node, 5);

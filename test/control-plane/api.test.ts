@@ -24,7 +24,7 @@ describe('sites', () => {
     expect((await cp.call('PUT', '/v1/sites/shop', replaced)).body).toMatchObject({ sequence: 3 });
     expect(await cp.get('/v1/sites/shop')).toMatchObject({ hosts: ['b.example'] });
     expect(await cp.get('/v1/sites')).toMatchObject([{ name: 'shop' }]);
-    expect((await cp.call('DELETE', '/v1/sites/shop')).body).toEqual({ sequence: 4 });
+    expect((await cp.call('DELETE', '/v1/sites/shop')).body).toEqual({ sequence: 4, version: 3 });
     expect((await cp.call('DELETE', '/v1/sites/shop')).status).toBe(404);
     expect((await cp.call('GET', '/v1/sites/shop')).status).toBe(404);
     expect(await cp.get('/v1/journal?after=1')).toMatchObject([

@@ -3,11 +3,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
 import { Agent, fetch, type Headers } from 'undici';
-import { onTestFinished, vi } from 'vitest';
+import { onTestFinished } from 'vitest';
 import { type RunningControlPlane, startControlPlane } from '#control-plane/server.ts';
 import type { PurgeRecord } from '#control-plane/state/store.ts';
 import type { Tier } from '#core/contract/node.ts';
 import { FakeClock } from '#test/scenario/kit/clock.ts';
+
+export { eventually } from '#test/eventually.ts';
 
 export const silent = pino({ level: 'silent' });
 
@@ -36,10 +38,6 @@ export async function temporaryDir(): Promise<string> {
   return dir;
 }
 
-/** Waits for what the network brings, a little of real time; the fake clock stands still. */
-export const eventually = <T>(check: () => T | Promise<T>): Promise<T> =>
-  vi.waitFor(check, { timeout: 5_000, interval: 5 });
-
 export interface Answer {
   readonly status: number;
   readonly headers: Headers;
@@ -51,6 +49,8 @@ interface TestOptions {
   /** Of a state shared with others; without it the state is in the directory. */
   readonly redisUrl?: string;
   readonly clock?: FakeClock;
+  /** In place of DNS, which tests do not ask: addresses by name. */
+  readonly addresses?: Readonly<Record<string, readonly string[]>>;
 }
 
 /** A control plane on a clock that the test moves. */
@@ -58,13 +58,18 @@ export class TestControlPlane {
   readonly dir: string;
   readonly redisUrl: string | undefined;
   readonly clock: FakeClock;
+  readonly #addresses: Readonly<Record<string, readonly string[]>>;
   #running: RunningControlPlane | undefined;
   #port = 0;
 
-  constructor(dir: string, { redisUrl, clock = new FakeClock() }: TestOptions = {}) {
+  constructor(
+    dir: string,
+    { redisUrl, clock = new FakeClock(), addresses = {} }: TestOptions = {},
+  ) {
     this.dir = dir;
     this.redisUrl = redisUrl;
     this.clock = clock;
+    this.#addresses = addresses;
   }
 
   static async start(options?: TestOptions): Promise<TestControlPlane> {
@@ -78,7 +83,16 @@ export class TestControlPlane {
   async start(): Promise<void> {
     const { dir, clock, redisUrl } = this;
     const place = redisUrl === undefined ? { dir } : { dir, redisUrl };
-    const at = { ...place, clock, log: silent, host: '127.0.0.1', port: this.#port, admin: ADMIN };
+    const resolve = async (name: string) => this.#addresses[name] ?? [];
+    const at = {
+      ...place,
+      clock,
+      resolve,
+      log: silent,
+      host: '127.0.0.1',
+      port: this.#port,
+      admin: ADMIN,
+    };
     this.#running = await startControlPlane({ ...at, adminToken: 'admin-token' });
     this.#port = Number(new URL(this.#running.url).port);
   }

@@ -200,3 +200,47 @@ test('a rotation that one began is ended by the other', async () => {
   });
   expect(await b.sequence()).toBe(7);
 });
+
+const site = (name: string) => ({ name, hosts: [`${name}.example`], origin: { kind: 'push' } });
+
+describe('versions of the configuration', () => {
+  test('are one history, and one at a time wins', async () => {
+    const { a, b } = await replicas();
+    const answers = await Promise.all(
+      [a, b, a, b].map((cp, i) => cp.call('PUT', `/v1/sites/s${i}`, site(`s${i}`))),
+    );
+    expect(answers.map(({ body }) => String(body['version'])).toSorted()).toEqual([
+      '2',
+      '3',
+      '4',
+      '5',
+    ]);
+    const fields = { 'if-match': '"5"' };
+    const raced = await Promise.all(
+      [a, b].map((cp, i) =>
+        cp.call('POST', '/v1/config', { sites: [site(`r${i}`)] }, undefined, fields),
+      ),
+    );
+    expect(raced.map(({ status }) => String(status)).toSorted()).toEqual(['202', '412']);
+  });
+
+  test('refused at one are taken back although the other made them, as canaries too', async () => {
+    const { a, b, clock, edge } = await replicas();
+    await b.heartbeat(edge, 4);
+    for (const canary of [['edge'], undefined]) {
+      const { body } = await a.call('POST', '/v1/config', { sites: [site('two')], canary });
+      const { number, sequence } = body['version'] as { number: number; sequence: number };
+      const refusals = [{ sequence, reason: 'not here' }];
+      await b.call('POST', '/v1/node/acknowledgements', { fence: sequence, refusals }, edge);
+      expect(await a.get(`/v1/config/versions/${number}`)).toMatchObject({
+        status: 'halted',
+        refusals: [{ node: 'edge', reason: 'not here' }],
+      });
+      await eventually(async () =>
+        expect(await a.get('/v1/config')).toMatchObject({ sites: [{ name: 'one' }] }),
+      );
+      clock.advance('1s');
+    }
+    expect((await b.call('PUT', '/v1/sites/two', site('two'))).status).toBe(201);
+  });
+});

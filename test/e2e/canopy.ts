@@ -22,13 +22,17 @@ export interface Place {
   readonly location: { readonly name: string };
 }
 
+export interface RouterPlace extends Place {
+  readonly dns: { readonly host: string; readonly port: number };
+}
+
 /** What `--ready-file` tells. */
 export interface ReadyFile {
   readonly edges: readonly Place[];
   readonly midTiers: readonly Place[];
   readonly origin: Place | null;
   readonly origins: readonly Place[];
-  readonly routers: readonly Place[];
+  readonly routers: readonly RouterPlace[];
   readonly controlPlane: {
     readonly url: string;
     readonly adminUrl: string;
@@ -52,6 +56,12 @@ interface RunOptions {
 /** Runs `canopy` to its end. */
 export const canopy = (args: readonly string[], options?: RunOptions): Promise<Finished> =>
   run(process.execPath, [ENTRY, ...args], options);
+
+/** Runs `canopy` on a terminal, where somebody types `input`; what the terminal shows. */
+export const onTerminal = (args: readonly string[], input: string): Promise<Finished> => {
+  const command = [process.execPath, ENTRY, ...args].map((word) => `'${word}'`).join(' ');
+  return run('script', ['--quiet', '--return', '--command', command, '/dev/null'], { input });
+};
 
 /** One request by curl: status, header section and body as they came. */
 export async function curl(...args: readonly string[]) {

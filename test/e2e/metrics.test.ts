@@ -129,9 +129,7 @@ test('the control plane counts nodes, events, purges and requests by route', asy
 
 test('canopy nodes tells what the heartbeats tell', async () => {
   await expect
-    .poll(async () => JSON.parse((await up.command('nodes', '--json')).stdout) as unknown, {
-      timeout: 20_000,
-    })
+    .poll(async () => JSON.parse((await up.command('nodes', '--json')).stdout) as unknown)
     .toContainEqual(
       expect.objectContaining({
         name: 'edge-oslo',
@@ -160,7 +158,7 @@ describe('healthz', () => {
     const { edges, controlPlane } = up.ready;
     kill({ ...controlPlane, name: 'control-plane', location: { name: '' } }, 'SIGKILL');
     await expect
-      .poll(() => health(edges[0]), { timeout: 20_000 })
+      .poll(() => health(edges[0]))
       .toMatchObject({
         httpStatus: 200,
         status: 'degraded',

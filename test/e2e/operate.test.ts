@@ -12,7 +12,6 @@ import { agent, bodyOf, Load } from './load.ts';
 
 const CLIENTS = 8;
 const ROUND = 300;
-const LIMIT_MS = 60_000;
 
 let root: string;
 let server: Server;
@@ -62,7 +61,7 @@ interface Node {
 const nodes = async (): Promise<Node[]> =>
   JSON.parse((await up.command('nodes', '--json')).stdout) as Node[];
 
-test('the tier key is rotated under load', { timeout: LIMIT_MS }, async () => {
+test('the tier key is rotated under load', async () => {
   const failures = await failuresUnderLoad(async () => {
     const { code, stdout } = await up.command('tier-key', 'rotate', '--wait', '--json');
     expect({ code, ...JSON.parse(stdout) }).toEqual({ code: 0, tierKeyRotation: 'none' });
@@ -70,7 +69,7 @@ test('the tier key is rotated under load', { timeout: LIMIT_MS }, async () => {
   expect(failures).toEqual([]);
 });
 
-test('a mid-tier is drained, then stopped under load', { timeout: LIMIT_MS }, async () => {
+test('a mid-tier is drained, then stopped under load', async () => {
   const [midTier] = up.ready.midTiers;
   if (midTier === undefined) throw new Error('There is a mid-tier');
   const failures = await failuresUnderLoad(async (load) => {
@@ -78,7 +77,7 @@ test('a mid-tier is drained, then stopped under load', { timeout: LIMIT_MS }, as
     expect({ code, stdout }).toEqual({ code: 0, stdout: `${midTier.name} is asked nothing new\n` });
     await load.answered(ROUND);
     kill(midTier, 'SIGTERM');
-    await expect.poll(() => isRunning(midTier.pid), { timeout: LIMIT_MS }).toBe(false);
+    await expect.poll(() => isRunning(midTier.pid)).toBe(false);
   });
   expect(failures).toEqual([]);
   expect((await nodes()).find(({ name }) => name === midTier.name)).toMatchObject({

@@ -6,11 +6,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { request } from 'undici';
-import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { JournalEvent } from '#core/contract/event.ts';
 import type { PurgeRecord } from '#control-plane/state/store.ts';
 import { RedisServer } from '#test/redis.ts';
 import { canopy, RunningUp } from './canopy.ts';
+import { eventually } from '#test/eventually.ts';
 
 // Two control planes on a real Redis, each killed under purges and readers: what was purged is never
 // served once the purge is complete, and no event is lost or comes twice.
@@ -147,15 +148,12 @@ test('a killed control plane and a killed Redis lose nothing, and nothing purged
   for (const { id, sequences } of traffic.purges) {
     expect(journal[(sequences[0] ?? 0) - 1]).toMatchObject({ type: 'purge', purge: { id } });
   }
-  await vi.waitFor(
-    async () => {
-      const nodes = await ask<{ fence: number; inService: boolean }[]>('GET', '/v1/nodes');
-      const expected = { fence: journal.length, inService: true };
-      expect(nodes).toMatchObject(nodes.map(() => expected));
-    },
-    { timeout: 15_000, interval: 100 },
-  );
-}, 120_000);
+  await eventually(async () => {
+    const nodes = await ask<{ fence: number; inService: boolean }[]>('GET', '/v1/nodes');
+    const expected = { fence: journal.length, inService: true };
+    expect(nodes).toMatchObject(nodes.map(() => expected));
+  });
+});
 
 test('a backup put back gives nodes a new journal, and they distrust what they hold', async () => {
   const file = join(root, 'backup');
@@ -175,15 +173,12 @@ test('a backup put back gives nodes a new journal, and they distrust what they h
   ).toMatchObject({ code: 1, stderr: expect.stringContaining('(invalid-input)') });
   expect(await canopy([...restore, '--force'])).toMatchObject({ code: 0 });
 
-  await vi.waitFor(
-    async () => {
-      const { sequence } = await ask<{ sequence: number }>('GET', '/v1/health');
-      expect(sequence).toBeGreaterThan(before.sequence);
-      const nodes = await ask<{ fence: number }[]>('GET', '/v1/nodes');
-      expect(nodes).toMatchObject(nodes.map(() => ({ fence: sequence })));
-    },
-    { timeout: 15_000, interval: 100 },
-  );
+  await eventually(async () => {
+    const { sequence } = await ask<{ sequence: number }>('GET', '/v1/health');
+    expect(sequence).toBeGreaterThan(before.sequence);
+    const nodes = await ask<{ fence: number }[]>('GET', '/v1/nodes');
+    expect(nodes).toMatchObject(nodes.map(() => ({ fence: sequence })));
+  });
   versions.set('/b', 1_000);
   for (const edge of up.ready.edges) expect(await read(edge.url, '/b')).toBe(1_000);
-}, 60_000);
+});

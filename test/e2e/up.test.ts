@@ -4,8 +4,9 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { canopy, curl, isRunning, RunningUp, kill } from './canopy.ts';
+import { eventually } from '#test/eventually.ts';
 
 let root: string;
 beforeAll(async () => {
@@ -172,14 +173,14 @@ describe('a network with an origin of its own', () => {
         expect(answer.body).toBe('second');
         expect((await curl(url(edge, `/missing-${index}`))).status).toBe(404);
       }
-      await vi.waitFor(() => expect(up.stderr).toMatch(new RegExp(`${midTier.name} .*SIGKILL`)));
+      await eventually(() => expect(up.stderr).toMatch(new RegExp(`${midTier.name} .*SIGKILL`)));
     }
   });
 
   test('the origin killed: what is cached is still served', async () => {
     await Promise.all([0, 1, 2].map((edge) => curl(url(edge, '/note.txt'))));
     kill(up.ready.origin, 'SIGKILL');
-    await vi.waitFor(() => expect(up.stderr).toMatch(/origin .*SIGKILL/));
+    await eventually(() => expect(up.stderr).toMatch(/origin .*SIGKILL/));
     for (const edge of [0, 1, 2]) {
       expect((await curl(url(edge, '/note.txt'))).body).toBe('second');
     }
@@ -203,13 +204,10 @@ describe('a network with an origin of its own', () => {
 
   test('when `up` itself is killed, its processes end too', async () => {
     await up.end('SIGKILL');
-    await vi.waitFor(
-      async () => {
-        const answers = await Promise.allSettled(up.places.map((place) => curl(place.url)));
-        expect(answers.filter(({ status }) => status === 'fulfilled')).toEqual([]);
-      },
-      { timeout: 15_000, interval: 100 },
-    );
+    await eventually(async () => {
+      const answers = await Promise.allSettled(up.places.map((place) => curl(place.url)));
+      expect(answers.filter(({ status }) => status === 'fulfilled')).toEqual([]);
+    });
   });
 });
 

@@ -9,8 +9,11 @@ const report = (sequence: number) => ({ sequence, objects: 1, bytes: 1, fills: 0
 /** An acknowledger whose posts end as the test says. */
 function open() {
   const clock = new FakeClock();
-  const posts: { readonly body: Acknowledgement; readonly end: PromiseWithResolvers<void> }[] = [];
-  const post = (body: Acknowledgement): Promise<void> => {
+  const posts: {
+    readonly body: Omit<Acknowledgement, 'refusals'>;
+    readonly end: PromiseWithResolvers<void>;
+  }[] = [];
+  const post = (body: Omit<Acknowledgement, 'refusals'>): Promise<void> => {
     const end = Promise.withResolvers<void>();
     posts.push({ body, end });
     return end.promise;

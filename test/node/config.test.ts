@@ -15,6 +15,7 @@ const ban = (id: string, name: string): Ban => ({
   sequence: 3,
   target: { kind: 'site', site: name },
 });
+const canary = { nodes: ['edge'], change: { put: [site('c')], delete: ['b'] } };
 const config: Config = {
   journal: 'j',
   sequence: 4,
@@ -41,6 +42,12 @@ test.for<[what: string, entry: JournalEntry, change: Partial<Config>]>([
     { sites: [site('d')], bans: [ban('y', 'd')] },
   ],
   ['deleting what is not there changes nothing', { type: 'site.delete', name: 'x' }, {}],
+  [
+    'sites change together',
+    { type: 'sites.change', change: { put: [site('c'), site('a')], delete: ['b'] } },
+    { sites: [site('a'), site('c'), site('d')], bans: [ban('y', 'd')] },
+  ],
+  ['a canary is remembered, and changes no site', { type: 'canary.begin', canary }, { canary }],
   [
     'a node is put',
     { type: 'node.put', node: { ...node, capacity: 2 } },
@@ -71,4 +78,11 @@ test.for<[what: string, entry: JournalEntry, change: Partial<Config>]>([
     sequence: 5,
   });
   expect(config).toEqual(before);
+});
+
+test('applyEvent: the end of a canary leaves the sites as they are', () => {
+  const during = { ...config, canary };
+  const undone = { nodes: ['edge'], change: { put: [site('b')], delete: ['c'] } };
+  const end = { type: 'canary.end', canary: undone, sequence: 5, at: 1 } as const;
+  expect(applyEvent(during, end)).toEqual({ ...config, sequence: 5 });
 });

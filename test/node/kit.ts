@@ -2,6 +2,7 @@ import { onTestFinished } from 'vitest';
 import type { Config, JournalEvent } from '#core/contract/event.ts';
 import type { PurgeReport } from '#core/contract/report.ts';
 import { NodeLink } from '#core/node/link.ts';
+import type { CheckSite } from '#core/node/told-sites.ts';
 import { eventually, LOAD, silent } from '#test/control-plane/kit.ts';
 import type { FakeClock } from '#test/scenario/kit/clock.ts';
 
@@ -24,6 +25,8 @@ export interface LinkOptions {
 /** A link whose node reports one object of 10 bytes for each purge. */
 export class TestLink {
   readonly applied: Applied[] = [];
+  /** Whether the node can serve by a site. */
+  checkSite: CheckSite = () => undefined;
   readonly link: NodeLink;
 
   constructor({ urls, credential, dir, clock, apply }: LinkOptions) {
@@ -34,6 +37,7 @@ export class TestLink {
       clock,
       log: silent,
       load: () => LOAD,
+      checkSite: (site) => this.checkSite(site),
       onConfig: async (config, event, reset): Promise<PurgeReport | undefined> => {
         await apply?.(event);
         this.applied.push({ sequence: config.sequence, event, reset, config });

@@ -1,18 +1,19 @@
 import { mkdir, readdir, readFile, rmdir, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import type { Config } from '#core/contract/event.ts';
 import { LastGoodConfig } from '#core/node/last-good.ts';
+import type { LastGood } from '#core/node/reading.ts';
 import { FakeClock } from '#test/scenario/kit/clock.ts';
 import { eventually, silent, temporaryDir } from '#test/control-plane/kit.ts';
 
-const config = (sequence: number): Config => ({
+const config = (sequence: number): LastGood => ({
   journal: 'j',
   sequence,
   network: { tierKey: 'a-key-of-16-chars' },
   sites: [],
   nodes: [],
   bans: [],
+  withheld: [],
 });
 
 async function open() {

@@ -33,7 +33,7 @@ describe('following the journal', () => {
     await cp.addSite('two', 'two.example');
     await cp.purge({ site: 'one' });
     await eventually(async () => expect(await nodeIn(cp)).toMatchObject({ fence: 5 }));
-    expect(node.log).toEqual(['3 snapshot', '4 site.put', '5 purge']);
+    expect(node.log).toEqual(['3 snapshot', '4 sites.change', '5 purge']);
     expect(node.applied.slice(1).every(({ reset }) => !reset)).toBe(true);
     expect(node.link.fence).toBe(5);
   });
@@ -100,7 +100,7 @@ describe('following the journal', () => {
     await eventually(() => expect(failures).toBe(1));
     expect(await nodeIn(cp)).toMatchObject({ fence: 3 });
     await whileTimePasses(clock, async () => expect(await nodeIn(cp)).toMatchObject({ fence: 4 }));
-    expect(node.log).toEqual(['3 snapshot', '4 site.put']);
+    expect(node.log).toEqual(['3 snapshot', '4 sites.change']);
   });
 
   test('waitForFence tells whether the fence came in time', async () => {
@@ -123,7 +123,7 @@ describe('following the journal', () => {
     const second = link({ dir: join(dir, 'second') });
     await second.link.start();
     await cp.addSite('two', 'two.example');
-    await eventually(() => expect(second.log).toEqual(['3 snapshot', '4 site.put']));
+    await eventually(() => expect(second.log).toEqual(['3 snapshot', '4 sites.change']));
     expect(first.log).toEqual(['3 snapshot']);
   });
 });
@@ -146,7 +146,7 @@ describe('outages', () => {
     await cp.addSite('three', 'three.example');
     await cp.purge({ site: 'one' });
     await whileTimePasses(clock, () => expect(node.link.fence).toBe(6));
-    expect(node.log).toEqual(['3 snapshot', '4 site.put', '5 site.put', '6 purge']);
+    expect(node.log).toEqual(['3 snapshot', '4 sites.change', '5 sites.change', '6 purge']);
     await eventually(async () => {
       expect(await nodeIn(cp)).toMatchObject({ fence: 6, inService: true });
     });
@@ -161,7 +161,7 @@ describe('outages', () => {
     await cp.addSite('two', 'two.example');
     const after = link();
     await after.link.start();
-    expect(after.log).toEqual(['3 snapshot', '4 purge', '5 site.put']);
+    expect(after.log).toEqual(['3 snapshot', '4 purge', '5 sites.change']);
     expect(after.applied[0]?.reset).toBe(false);
   });
 

@@ -3,8 +3,10 @@ import { writeFile } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
 import { join } from 'node:path';
-import { expect, onTestFinished, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import type { Config } from '#core/contract/event.ts';
+import type { Acknowledgement } from '#core/contract/report.ts';
+import { siteSchema } from '#core/contract/site.ts';
 import { eventually, temporaryDir, TestControlPlane } from '#test/control-plane/kit.ts';
 import { FakeClock } from '#test/scenario/kit/clock.ts';
 import { TestLink, whileTimePasses } from './kit.ts';
@@ -17,6 +19,7 @@ type Script = (response: ServerResponse, lastEventId: string | undefined) => voi
 async function scripted(...scripts: Script[]) {
   const resumes: (string | undefined)[] = [];
   const acknowledged: number[] = [];
+  const refused: unknown[] = [];
   /** How far the journal went, as the next stream is told when it opens. */
   const journal = { sequence: 1 };
   const answer = (request: IncomingMessage, response: ServerResponse): void => {
@@ -35,7 +38,9 @@ async function scripted(...scripts: Script[]) {
     request.on('data', (chunk: Buffer) => (body += chunk.toString()));
     request.on('end', () => {
       if (request.url !== '/v1/node/acknowledgements') return void response.writeHead(503).end();
-      acknowledged.push((JSON.parse(body) as { fence: number }).fence);
+      const { fence, refusals } = JSON.parse(body) as Acknowledgement;
+      acknowledged.push(fence);
+      refused.push(...refusals.map(({ sequence }) => sequence));
       response.writeHead(204).end();
     });
   };
@@ -49,7 +54,7 @@ async function scripted(...scripts: Script[]) {
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   const dir = await temporaryDir();
   const node = new TestLink({ urls: [url], credential: 'c', dir, clock });
-  return { acknowledged, clock, dir, journal, node, resumes };
+  return { acknowledged, clock, dir, journal, node, refused, resumes, url };
 }
 
 const config: Config = {
@@ -129,7 +134,7 @@ test('an event seen before is ignored, and a gap makes the link ask again', asyn
 
 test.for([
   ['of an unknown type', event(2, { type: 'moon.landing' })],
-  ['with a bad site', event(2, { type: 'site.put', site: { name: 'one' } })],
+  ['of a site without a name', event(2, { type: 'site.put', site: { hosts: ['a.example'] } })],
   ['that is no JSON', 'id: 2\nevent: event\ndata: {"sequ\n\n'],
 ])('an event %s leaves the last good config, unacknowledged', async ([, bad]) => {
   const { acknowledged, clock, node, resumes } = await scripted((response, lastEventId) => {
@@ -140,6 +145,81 @@ test.for([
   expect(node.link.fence).toBe(1);
   expect(node.log).toEqual(['1 snapshot']);
   expect(acknowledged).toEqual([1]);
+});
+
+const site = (name: string, more: object = {}) => ({
+  ...siteSchema.parse({ name, hosts: [`${name}.example`], origin: { kind: 'push' } }),
+  ...more,
+});
+const change = (...put: object[]) => ({ type: 'sites.change', change: { put, delete: [] } });
+const names = (node: TestLink): string[] =>
+  (node.applied.at(-1)?.config.sites ?? []).map(({ name }) => name);
+
+describe('sites that a node cannot apply', () => {
+  test('are refused with the whole change, and later events are heeded', async () => {
+    const newer = site('two', { moonPhase: 'full' });
+    const { acknowledged, node, refused } = await scripted((response) => {
+      response.write(snapshot + event(2, change(site('one'), newer)) + event(3));
+      response.write(event(4, change(site('three'))));
+    });
+    await node.link.start();
+    await eventually(() => expect(node.link.fence).toBe(4));
+    expect(names(node)).toEqual(['three']);
+    // The purge may be of hosts that are another site's here.
+    expect(node.applied.map(({ reset }) => reset)).toEqual([true, false, true, false]);
+    expect(node.link.refusals).toEqual([
+      {
+        sequence: 2,
+        reason: 'Invalid site "two": moonPhase: expected no such field, received "full"',
+      },
+    ]);
+    await eventually(() => expect(acknowledged.at(-1)).toBe(4));
+    expect(new Set(refused)).toEqual(new Set([2]));
+  });
+
+  test('are taken with what was refused beside them, once they are put right', async () => {
+    const newer = site('two', { moonPhase: 'full' });
+    const { node } = await scripted((response) => {
+      response.write(snapshot + event(2, change(site('one'), newer)));
+      response.write(event(3, change(site('two'))));
+    });
+    await node.link.start();
+    await eventually(() => expect(node.link.fence).toBe(3));
+    expect(names(node)).toEqual(['one', 'two']);
+    expect(node.link.refusals).toEqual([]);
+  });
+
+  test('are left out of a snapshot, and what the node had stays', async () => {
+    const newer = { ...config, sequence: 5, sites: [site('one', { moonPhase: 1 }), site('two')] };
+    const { clock, node } = await scripted(
+      (response) => {
+        const first = { ...config, sites: [site('one')] };
+        response.write(frame('snapshot', 1, first), () => response.destroy());
+      },
+      (response) => void response.write(frame('snapshot', 5, newer)),
+    );
+    await node.link.start();
+    await whileTimePasses(clock, () => expect(node.link.fence).toBe(5));
+    expect(node.applied.at(-1)?.config.sites).toEqual([site('one'), site('two')]);
+    expect(node.link.refusals).toMatchObject([{ sequence: 5 }]);
+  });
+
+  test('are tried again when the node starts, for it may know more now', async () => {
+    const { clock, dir, node, url } = await scripted(
+      (response) => void response.write(snapshot + event(2, change(site('one')))),
+      () => undefined,
+    );
+    node.checkSite = () => {
+      throw new Error('not in this version');
+    };
+    await node.link.start();
+    await eventually(() => expect(node.link.refusals).toMatchObject([{ sequence: 2 }]));
+    await node.link.stop();
+    const newer = new TestLink({ urls: [url], credential: 'c', dir, clock });
+    await whileTimePasses(clock, () => newer.link.start());
+    expect(newer.link).toMatchObject({ fence: 2, refusals: [] });
+    expect(names(newer)).toEqual(['one']);
+  });
 });
 
 test('a stream that is silent for 6 s is given up; one that says anything is not', async () => {

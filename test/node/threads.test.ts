@@ -92,7 +92,7 @@ test('what threads have counted outlives them, what they held does not', async (
   const event = { type: 'node.delete', name: 'rome', sequence: 2, at: 0 } as const;
   await threads.apply({ ...config, sequence: 2 }, event, false);
   const failed = () => measured('canopy_threads_failed_total');
-  await expect.poll(failed, { timeout: 20_000 }).toBe(3);
+  await expect.poll(failed).toBe(3);
   expect(await measured('canopy_threads')).toBe(3);
   expect(await measured('canopy_requests_total')).toBe(CONNECTIONS);
   expect(await measured('canopy_upstream_requests_total')).toBe(1);
@@ -101,6 +101,6 @@ test('what threads have counted outlives them, what they held does not', async (
   expect(errors).toHaveLength(3);
 
   const answered = () => send(url, 'GET').catch(() => 'not yet');
-  await expect.poll(answered, { timeout: 20_000 }).toBe('old');
+  await expect.poll(answered).toBe('old');
   expect(await measured('canopy_requests_total')).toBe(CONNECTIONS + 1);
 });

@@ -6,6 +6,7 @@ import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { BodyFiles } from '#origin/body-files.ts';
 import { bodiesDir, openDiskStore } from '#origin/disk-store.ts';
 import { bodyNames, PUBLISH_KEY, quiet, startTestOrigin, type TestOrigin } from './support.ts';
+import { eventually } from '#test/eventually.ts';
 
 describe('PUT', () => {
   test('creates, then replaces, and tells what is stored', async () => {
@@ -107,9 +108,9 @@ describe('PUT', () => {
       `PUT /v1/sites/shop/objects/a HTTP/1.1\r\nHost: x\r\n` +
         `Authorization: Bearer ${PUBLISH_KEY}\r\n${framing}\r\n\r\n3\r\nnew\r\n`,
     );
-    await vi.waitFor(async () => expect(await bodyNames(dir)).toHaveLength(2));
+    await eventually(async () => expect(await bodyNames(dir)).toHaveLength(2));
     end(socket);
-    await vi.waitFor(async () => expect(await bodyNames(dir)).toEqual([kept]));
+    await eventually(async () => expect(await bodyNames(dir)).toEqual([kept]));
     const after = await api('GET', '/a');
     expect(after).toMatchObject({ text: 'old', headers: { etag: headers['etag'] } });
     socket.destroy();

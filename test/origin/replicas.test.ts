@@ -1,13 +1,17 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as fc from 'fast-check';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { startControlPlane } from '#control-plane/server.ts';
 import type { NodeOptions } from '#core/node/process.ts';
-import { isLater, type Version } from '#origin/object-store.ts';
+import { bodiesDir, openDiskStore } from '#origin/disk-store.ts';
+import { type Content, isLater, type Version } from '#origin/object-store.ts';
 import { startOrigin } from '#origin/process.ts';
 import { Replicas } from '#origin/replicas.ts';
+import { Upkeep } from '#origin/upkeep.ts';
+import { FakeClock } from '#test/scenario/kit/clock.ts';
 import {
+  bodyNames,
   PUBLISH_KEY,
   quiet,
   send,
@@ -99,6 +103,28 @@ describe('a replica', () => {
     await gone.server.close(0);
     await following(to, gone, from).inStep();
     expect(await contentOf(to, '/a')).toBe('a');
+  });
+
+  test('heals what is damaged from the others, at once and without being asked', async () => {
+    const [lacking, from] = [await startTestOrigin(), await startTestOrigin()];
+    const to = await startTestOrigin((options) =>
+      openDiskStore({ ...options, log: quiet, onDamaged: () => upkeep.healSoon() }),
+    );
+    await from.api('PUT', '/a', 'sound');
+    const replicas = following(to, lacking, from);
+    await replicas.inStep();
+    const clock = new FakeClock();
+    const heal = (content: Content): Promise<boolean> => replicas.heal(content);
+    const upkeep: Upkeep = new Upkeep({ store: to.store, clock, log: quiet, heal });
+    onTestFinished(() => upkeep.close());
+    upkeep.start();
+    const [body = ''] = await bodyNames(to.dir);
+    await writeFile(join(bodiesDir(to.dir), body.slice(-2), body), 'dirty');
+    await expect(to.get('/a')).rejects.toThrow(/hang up|aborted/);
+    expect((await to.get('/a')).status).toBe(500);
+    clock.advance('1ms');
+    await expect.poll(() => upkeep.healed).toBe(1);
+    expect((await to.get('/a')).text).toBe('sound');
   });
 
   test('does not take content that is not what its entity tag says', async () => {

@@ -171,6 +171,52 @@ test.each<[string, Given, string]>([
     { client: 'only-if-cached', stored: { missing: 'uri-miss' } },
     'refuse: only-if-cached',
   ],
+  ['held only, fresh', { heldOnly: true }, 'serve: fresh (stale on error)'],
+  [
+    'RFC 5861 §4: held only, stale',
+    { heldOnly: true, heldSeconds: 61 },
+    'serve: stale-if-error (stale on error)',
+  ],
+  [
+    'RFC 5861 §3: held only, and nobody is asked behind',
+    { heldOnly: true, heldSeconds: 61, stored: 'max-age=60, stale-while-revalidate=9' },
+    'serve: stale-while-revalidate (stale on error)',
+  ],
+  [
+    'RFC 9111 §4.2.4: held only, stale beyond every window',
+    { heldOnly: true, heldSeconds: 161 },
+    'refuse: only-if-cached',
+  ],
+  [
+    'RFC 9111 §4.2.4: held only, must-revalidate',
+    { heldOnly: true, heldSeconds: 61, stored: 'max-age=60, must-revalidate' },
+    'refuse: only-if-cached',
+  ],
+  [
+    'RFC 9111 §5.2.2.4: held only, no-cache',
+    { heldOnly: true, stored: 'no-cache' },
+    'refuse: only-if-cached',
+  ],
+  [
+    'held only, softly purged: it does not travel',
+    { heldOnly: true, fromTier: true, softPurgedSecondsAgo: 1 },
+    'refuse: only-if-cached',
+  ],
+  [
+    'held only, at a node behind the asking one',
+    { heldOnly: true, fenceBehind: true },
+    'refuse: only-if-cached',
+  ],
+  [
+    'held only, known to have changed',
+    { heldOnly: true, knownChanged: true },
+    'refuse: only-if-cached',
+  ],
+  [
+    'held only, nothing stored and hit for miss',
+    { heldOnly: true, hitForMiss: true, stored: { missing: 'uri-miss' } },
+    'refuse: only-if-cached',
+  ],
   [
     'RFC 9111 §5.2.1.7: only-if-cached, stored',
     { client: 'only-if-cached' },

@@ -1,6 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { expect, test } from 'vitest';
 import { z } from 'zod';
+import { EXIT } from '#cli/exit-codes.ts';
+import { KINDS } from '#control-plane/config/findings.ts';
 import { siteSchema } from '#core/contract/site.ts';
 import { ERRORS } from '#core/errors.ts';
 import { METRICS } from '#core/telemetry/metrics.ts';
@@ -50,6 +52,17 @@ test('every error code is documented as it is', async () => {
     expect(text).toContain(
       `| \`${code}\` | ${status} | ${side} | ${retrySafe ? 'yes' : 'no'} | ${title} |`,
     );
+  }
+});
+
+test('every exit code is documented', async () => {
+  expect(firstCells(await page('cli.md'))).toEqual(Object.values(EXIT).map(String));
+});
+
+test('every finding is documented with its severity', async () => {
+  const text = (await page('configuration.md')).replaceAll(/ +/g, ' ');
+  for (const [kind, severity] of Object.entries(KINDS)) {
+    expect(text).toContain(`| \`${kind}\` | ${severity === 'error' ? 'an error' : 'a warning'} |`);
   }
 });
 

@@ -338,7 +338,7 @@ export class FenceModel {
   async #acknowledge(node: ModelNode): Promise<void> {
     if (!node.linked) return;
     const purges = node.unsaid.splice(0);
-    await this.#purges.acknowledge(this.#known(node), { fence: node.fence, purges });
+    await this.#purges.acknowledge(this.#known(node), { fence: node.fence, purges, refusals: [] });
   }
 
   async #beat(node: ModelNode): Promise<void> {
@@ -347,7 +347,7 @@ export class FenceModel {
     if (beat !== undefined) return lease.granted(beat.sentAtMs, beat.leaseMs);
     if (!node.linked) return;
     const sentAtMs = clock.monotonicMs();
-    const heartbeat = { fence, pid: 1, version: '1', load: LOAD, parents: [] };
+    const heartbeat = { fence, pid: 1, version: '1', load: LOAD, parents: [], refusals: [] };
     if (!(await this.#leases.heartbeat(this.#known(node), heartbeat))) return;
     node.beat = { sentAtMs, leaseMs: LEASE_MS };
   }

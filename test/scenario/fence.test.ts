@@ -86,7 +86,7 @@ scenario(
     purge(['/a']);
     const asked = edge().get('/a');
     // The mid-tier waits briefly for its own link, then goes upward.
-    await untilAsked(midTier().node, () => clock.advance('1s'));
+    await untilAsked(midTier().node, () => clock.advance('1ms'));
     await asked.sees({ edge: 'uri-miss', midTier: 'fence-behind', body: 'new' });
     midTier().catchesUp();
     await edge().get('/a').sees({ edge: 'fresh', body: 'new' });
@@ -104,7 +104,7 @@ scenario(
     midTier().lags();
     purge(['/a']);
     const asked = edge('oslo').get('/a');
-    await untilAsked(midTier().node, () => clock.advance('100ms'));
+    await untilAsked(midTier().node, () => clock.advance('1ms'));
     await asked.sees({ body: 'new' });
     slow.open();
     await early.sees({ body: 'old' });

@@ -3,14 +3,17 @@ import { expect } from 'vitest';
 import type { SiteInput } from '#core/contract/site.ts';
 import { ParentChecks } from '#core/tree/checks.ts';
 import type { Seen } from './kit/client.ts';
+import { answer, LARGE, part, range } from './kit/film.ts';
 import { RawOrigin } from './kit/raw.ts';
 import { scenario, type World } from './kit/scenario.ts';
+import { asThreads, homeOf } from './kit/threads.ts';
 import { until } from './kit/until.ts';
 
 const fresh = { cacheControl: 'max-age=3600' };
 const unstored = { cacheControl: 'no-store' };
 const ALONE = { midTiers: [] };
 const TWO_SHIELDS = { midTiers: ['frankfurt', 'london'] };
+const TWO_THREADS = { ...LARGE, ...TWO_SHIELDS, edges: ['oslo-0', 'oslo-1'] };
 
 /** What the edge tried in vain, in the words of `Cache-Status`. */
 const tried = ({ headers }: Seen): string | undefined =>
@@ -19,14 +22,14 @@ const tried = ({ headers }: Seen): string | undefined =>
 /** The mid-tier that took part. */
 const through = ({ tiers }: Seen): string | undefined => tiers.at(-2)?.node;
 
-/** Puts before the scripted origin a server that does to each connection what `answer` says. */
+/** Puts before the scripted origin a server that does to each connection what `does` says. */
 async function withFirst(
   { origin, changeSite }: World,
-  answer: ConstructorParameters<typeof RawOrigin>[0],
+  does: ConstructorParameters<typeof RawOrigin>[0],
   upstream: SiteInput['upstream'],
   play: (first: RawOrigin) => Promise<void>,
 ): Promise<void> {
-  const first = await new RawOrigin(answer).up();
+  const first = await new RawOrigin(does).up();
   const servers = [{ url: first.url }, { url: origin.url, priority: 1 }];
   changeSite({ origin: { kind: 'pull', servers }, upstream });
   try {
@@ -286,6 +289,34 @@ scenario('mid-tiers go to the origin through the shield', TWO_SHIELDS, async (wo
   await midTier('london').down();
   origin.answers('/b', { ...fresh, body: 'b' });
   await edge().get('/b').sees({ status: 200, body: 'b' });
+});
+
+scenario(
+  'a validation says whom it asked',
+  TWO_SHIELDS,
+  async ({ origin, edge, midTier, clock }) => {
+    origin.answers('/a', { cacheControl: 'max-age=10', etag: '"1"', body: 'a' });
+    const first = through(await edge().get('/a')) ?? '';
+    await midTier(first).down();
+    clock.advance('11s');
+    expect(tried(await edge().get('/a').sees({ status: 200, edge: 'stale' }))).toBe('refused');
+  },
+);
+
+scenario('a slice says whom it took to fetch it', TWO_THREADS, async (world) => {
+  const { origin, edge, midTier } = world;
+  const [one, other] = [edge('oslo-0'), edge('oslo-1')];
+  asThreads(one, other);
+  const { home, away } = homeOf('/film', one, other);
+  origin.answers('/film', answer());
+  const first = through(await away.get('/film', range(40_000, 40_009))) ?? '';
+  await midTier(first).down();
+  const seen = await away.get('/film', range(20_000, 20_009)).sees(part(20_000, 20_009));
+  expect(tried(seen)).toBe('refused');
+  await home.get('/film', range(20_000, 20_009)).sees({ edge: 'fresh' });
+  await Promise.all([midTier(first === 'london' ? 'frankfurt' : 'london').down(), origin.down()]);
+  const failed = await away.get('/film', range(30_000, 30_009)).sees({ status: 502 });
+  expect(tried(failed)).toContain('refused refused');
 });
 
 function inGroup({ publish, edge, midTier }: World, name: string, group: string): void {

@@ -1,3 +1,5 @@
+import { expect } from 'vitest';
+import type { Script } from './kit/origin.ts';
 import { scenario } from './kit/scenario.ts';
 import { until } from './kit/until.ts';
 
@@ -130,3 +132,82 @@ scenario('a part that may not be stored is no part', ALONE, async ({ origin, edg
   await edge().get('/a', last(3)).sees({ status: 206, body: 'hij' });
   await edge().get('/a', last(3)).sees({ status: 206, edge: 'hit-for-miss', body: 'hij' });
 });
+
+/** It sends so many bytes, and no more to who asks for the rest. */
+const broken = (bytes: number) =>
+  [{ ...small, breaksAfter: bytes }, { status: 503 }] satisfies readonly Script[];
+
+scenario('what came of an answer that broke off is completed', ALONE, async ({ origin, edge }) => {
+  origin.answers('/a', ...broken(4));
+  await edge().get('/a').breaksOff();
+  origin.saw('GET /a', 'GET /a range bytes=4- if-range "1"');
+  await edge().get('/a', { Range: 'bytes=1-3' }).sees({ status: 206, edge: 'fresh', body: 'bcd' });
+  origin.answers('/a', ...broken(3));
+  await edge().get('/a').breaksOff();
+  origin.saw('GET /a range bytes=4- if-range "1"', 'GET /a range bytes=7- if-range "1"');
+  origin.answers('/a', small);
+  await edge().get('/a').sees({ status: 200, edge: 'partial', body: TEXT });
+  await edge().get('/a').sees({ status: 200, edge: 'fresh', body: TEXT });
+  origin.saw('GET /a range bytes=7- if-range "1"');
+});
+
+scenario('what broke off is completed tier by tier', async ({ origin, edge }) => {
+  origin.answers('/a', ...broken(4));
+  await edge().get('/a').breaksOff();
+  await until(() => edge().node.engine.underWay.fills === 0);
+  const before = origin.requests;
+  origin.answers('/a', small);
+  await edge().get('/a').sees({ status: 200, edge: 'partial', midTier: 'partial', body: TEXT });
+  expect(origin.requests - before).toBe(1);
+});
+
+scenario('the beginning of another version is not combined', ALONE, async ({ origin, edge }) => {
+  origin.answers('/a', ...broken(4));
+  await edge().get('/a').breaksOff();
+  origin.answers('/a', { ...small, etag: '"2"', body: 'ABCDEFGHIJ' });
+  await edge().get('/a').sees({ status: 200, body: 'ABCDEFGHIJ' });
+});
+
+const KEPT_NOT: Readonly<Record<string, Script>> = {
+  'without a strong validator': { etag: 'W/"1"' },
+  'without a length': { fields: { 'Transfer-Encoding': 'chunked' } },
+  'that may not be stored': { cacheControl: 'no-store' },
+};
+for (const [which, change] of Object.entries(KEPT_NOT)) {
+  scenario(`of an answer ${which} nothing is kept`, ALONE, async ({ origin, edge }) => {
+    origin.answers('/a', { ...small, ...change, breaksAfter: 4 }, { status: 503 });
+    await edge().get('/a').breaksOff();
+    await until(() => edge().node.engine.underWay.fills === 0);
+    expect(edge().node.load().objects).toBe(0);
+  });
+}
+
+scenario('a beginning takes the place of nothing that is whole', ALONE, async (world) => {
+  const { origin, edge, clock } = world;
+  origin.answers('/a', { ...small, cacheControl: 'max-age=10, stale-if-error=60' });
+  await edge().get('/a').sees({ body: TEXT });
+  clock.advance('11s');
+  const next = { ...small, etag: '"2"', body: 'ABCDEFGHIJ', breaksAfter: 4 };
+  origin.answers('/a', next, { status: 503 });
+  await edge().get('/a').breaksOff();
+  await until(() => edge().node.engine.underWay.fills === 0);
+  await edge().get('/a').sees({ status: 200, edge: 'stale-if-error', body: TEXT });
+});
+
+scenario(
+  'a purge while it comes leaves no beginning',
+  ALONE,
+  async ({ origin, edge, purge, gate }) => {
+    const middle = gate();
+    origin.answers('/a', { ...small, pausesAt: { bytes: 4, gate: middle } });
+    const reading = edge().get('/a');
+    await middle.reached();
+    await until(() => edge().node.engine.underWay.waiters === 0);
+    purge(['/a']);
+    await origin.down();
+    await reading.breaksOff();
+    middle.open();
+    await until(() => edge().node.engine.underWay.fills === 0);
+    expect(edge().node.load().objects).toBe(0);
+  },
+);

@@ -93,10 +93,11 @@ withRawOrigin(
     const { edge, clock } = world;
     const waiting = edge().get('/bad');
     const ended = waiting.then(() => true);
-    while (!(await Promise.race([ended, turn()]))) clock.advance('1s');
+    while (!(await Promise.race([ended, turn()]))) clock.advance('10ms');
     await waiting.sees({ status: 504, edge: 'upstream-timeout' });
     await leavesOthersUnharmed(world);
   },
+  { site: { upstream: { firstByteTimeoutMs: 100 } } },
 );
 
 const turn = (): Promise<false> => new Promise((resolve) => setImmediate(() => resolve(false)));

@@ -1,4 +1,3 @@
-import { expect } from 'vitest';
 import { scenario } from './kit/scenario.ts';
 
 // Nothing of one client's reaches another, whatever way it takes through the cache.
@@ -110,7 +109,7 @@ scenario('who joins late is told how old the answer is', { midTiers: [] }, async
 
 scenario(
   'a continuation that is too short is not taken for the rest',
-  { origins: 2 },
+  { origins: 2, midTiers: [] },
   async (world) => {
     const { origins, edge } = world;
     const [first, second] = origins;
@@ -123,6 +122,8 @@ scenario(
     );
     second?.answers('/film', { cacheControl: 'max-age=60', etag, body: body.slice(0, 5000) });
     await edge().get('/film').breaksOff();
-    expect(edge().node.load().objects).toBe(0);
+    first?.answers('/film', { cacheControl: 'max-age=60', etag, body });
+    await second?.down();
+    await edge().get('/film').sees({ status: 200, edge: 'partial', body });
   },
 );

@@ -113,6 +113,20 @@ scenario('clients at different offsets share slices', LARGE, async ({ origin, ed
   expect(edge().node.load().upstreamRequests).toBe(3);
 });
 
+scenario('who joins a slice on its way gets at once what has come', LARGE, async (world) => {
+  const { origin, edge, gate } = world;
+  const middle = gate();
+  origin.answers('/film', answer());
+  await edge().get('/film', range(40_000, 40_009)).sees(part(40_000, 40_009));
+  origin.answers('/film', { ...answer(), pausesAt: { bytes: 1000, gate: middle } });
+  for (const _ of [1, 2]) {
+    await edge().get('/film', range(20_480, 21_479)).sees(part(20_480, 21_479));
+  }
+  middle.open();
+  await edge().get('/film', range(20_480, 24_575)).sees(part(20_480, 24_575));
+  origin.saw('GET /film range bytes=36864-40959', asked(5));
+});
+
 scenario(
   'cold clients at different offsets share one object',
   LARGE,
@@ -342,7 +356,7 @@ scenario('an edge that is ahead of its mid-tier gets no old slices', LARGE, asyn
   origin.answers('/film', { ...answer(2), etag: '"1"' });
   const reading = edge().get('/film');
   // The mid-tier waits briefly for its own link, then goes upward.
-  await untilAsked(midTier().node, () => clock.advance('1s'));
+  await untilAsked(midTier().node, () => clock.advance('1ms'));
   await reading.sees({ body: film(2) });
 });
 
@@ -353,7 +367,7 @@ scenario(
     site: { cache: { sliceBytes: 256 * 1024, sliceAboveBytes: 1024 * 1024 } },
   },
   async ({ origin, edge }) => {
-    const body = Buffer.alloc(24 * 1024 * 1024, 'canopy ');
+    const body = Buffer.alloc(16 * 1024 * 1024, 'canopy ');
     origin.answers('/film', { ...answer(), body });
     const { hostname, port } = new URL(edge().url);
     const headers = { Host: 'www.example.org' };

@@ -139,7 +139,7 @@ scenario(
     // The mid-tier waits for its own link before it asks upward.
     while (origin.requests < 2) {
       await new Promise((resolve) => setImmediate(resolve));
-      clock.advance('1s');
+      clock.advance('1ms');
     }
     slow.open();
     const bodies = [(await one).body.toString(), (await two).body.toString()];

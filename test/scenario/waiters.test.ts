@@ -3,6 +3,7 @@ import { scenario } from './kit/scenario.ts';
 import { until } from './kit/until.ts';
 
 const ALONE = { midTiers: [] };
+const TWO_ORIGINS = { ...ALONE, origins: 2 };
 
 scenario(
   'more than so many do not wait for one fetch',
@@ -59,7 +60,7 @@ scenario(
   },
 );
 
-scenario('a fetch that fails at one parent fails nobody', { origins: 2 }, async (world) => {
+scenario('a fetch that fails at one parent fails nobody', TWO_ORIGINS, async (world) => {
   const { origins, edge, clock, gate } = world;
   const [first, second] = origins;
   const never = gate();

@@ -166,6 +166,7 @@ test.each([
     false,
     ['starting', 'control-plane-lost'],
   ],
+  [{ 'config-refused': true }, 'degraded', true, ['config-refused']],
   [{ stopping: true }, 'degraded', false, ['stopping']],
   [{ 'state-unavailable': true }, 'degraded', false, ['state-unavailable']],
 ] as const)('health of %o is %s', (findings, status, serves, reasons) => {

@@ -56,7 +56,7 @@ export type Reason =
   | 'changed'
   /** The client's own directives ask for more, RFC 9111 §5.2.1. */
   | 'request'
-  /** The client wants an answer from the cache or none, RFC 9111 §5.2.1.7. */
+  /** An answer from the cache is wanted or none, RFC 9111 §5.2.1.7. */
   | 'only-if-cached'
   /** The method is not one that caches answer. */
   | 'method'
@@ -94,6 +94,8 @@ export interface DecisionInput {
   readonly clientDirectives: RequestDirectives | undefined;
   /** Another node asks: stale content from before a soft purge must not travel between tiers. */
   readonly fromTier: boolean;
+  /** It asks only for what is held, for no parent has answered it. */
+  readonly heldOnly?: boolean | undefined;
   readonly stored: StoredState | 'uri-miss' | 'vary-miss' | 'purged' | 'partial';
   readonly settings: CacheSettings;
   readonly onLeaseEnd: Site['onLeaseEnd'];
@@ -128,10 +130,19 @@ export function decide(input: DecisionInput): Decision {
   if (input.upgrades === true) return plain('pass', 'upgrade');
   if (input.hasContent) return plain('pass', 'request-content');
   const decision = decideFromStored(input);
+  if (input.heldOnly === true) return asHeld(decision);
   const forwards = decision.action === 'fill' || decision.action === 'revalidate';
   if (forwards && input.clientDirectives?.onlyIfCached) return plain('refuse', 'only-if-cached');
   if (decision.action === 'fill' && input.hitForMiss) return plain('pass', 'hit-for-miss');
   return decision;
+}
+
+/** The same with every parent taken to have failed, and none to be asked. */
+function asHeld(decision: Decision): Decision {
+  const { action, staleOnError } = decision;
+  if (action === 'serve' || action === 'refresh-behind') return { ...decision, action: 'serve' };
+  if (staleOnError) return { ...decision, action: 'serve', reason: 'stale-if-error' };
+  return plain('refuse', 'only-if-cached');
 }
 
 function decideFromStored(input: DecisionInput): Decision {

@@ -1,6 +1,7 @@
 import type { Answer } from '#core/cache/answer.ts';
 import { CanopyError, messageOf } from '#core/errors.ts';
 import type { Fields } from '#core/http/fields.ts';
+import { triesOf } from '#core/tree/walk.ts';
 import { SIBLING_WINDOW_BYTES, type Asked, type SiblingMessage } from './messages.ts';
 
 /** Answers one fill; `undefined`: this thread cannot take it. */
@@ -47,14 +48,14 @@ export class Answering {
         this.#send({ type: 'refused', id });
         return;
       }
-      const { status, fields, asOf, sliced, content } = answer;
-      this.#send({ type: 'answer', id, status, fields, asOf, sliced });
+      const { status, fields, asOf, sliced, content, outcome } = answer;
+      this.#send({ type: 'answer', id, status, fields, asOf, sliced, tries: outcome.tries });
       await this.#sendContent(content);
       if (!signal.aborted) this.#send({ type: 'end', id });
     } catch (error) {
       if (signal.aborted) return;
       const code = error instanceof CanopyError ? error.code : 'internal-error';
-      this.#send({ type: 'failed', id, code, detail: messageOf(error) });
+      this.#send({ type: 'failed', id, code, detail: messageOf(error), tries: triesOf(error) });
     }
   }
 

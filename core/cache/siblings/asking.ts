@@ -1,6 +1,8 @@
 import type { Sliced } from '#core/cache/object.ts';
-import { CanopyError, type ErrorCode } from '#core/errors.ts';
+import { CanopyError } from '#core/errors.ts';
 import type { Fields } from '#core/http/fields.ts';
+import type { Try } from '#core/tree/tries.ts';
+import { Exhausted } from '#core/tree/walk.ts';
 import { SIBLING_WINDOW_BYTES, type SiblingMessage } from './messages.ts';
 
 /** Why a sibling gave no answer: the asking thread then asks the tree itself. */
@@ -14,6 +16,7 @@ export interface SiblingAnswer {
   readonly fields: Fields;
   readonly asOf: number;
   readonly sliced: Sliced | undefined;
+  readonly tries: readonly Try[] | undefined;
   readonly body: AsyncIterable<Buffer>;
 }
 
@@ -54,8 +57,8 @@ export class Asking {
         this.#onInterim(message.status, message.fields);
         break;
       case 'answer': {
-        const { status, fields, asOf, sliced } = message;
-        this.#answer.resolve({ status, fields, asOf, sliced, body: this.#body() });
+        const { status, fields, asOf, sliced, tries } = message;
+        this.#answer.resolve({ status, fields, asOf, sliced, tries, body: this.#body() });
         break;
       }
       case 'content':
@@ -66,7 +69,7 @@ export class Asking {
         this.#end('complete');
         break;
       case 'failed':
-        this.#end(failure(message.code, message.detail));
+        this.#end(failure(message));
         break;
       case 'refused':
         this.#end(new SiblingLost());
@@ -133,4 +136,11 @@ export class Asking {
   }
 }
 
-const failure = (code: ErrorCode, detail: string): CanopyError => new CanopyError(code, detail);
+const failure = ({
+  code,
+  detail,
+  tries,
+}: SiblingMessage & { readonly type: 'failed' }): CanopyError =>
+  tries === undefined
+    ? new CanopyError(code, detail)
+    : new Exhausted(code, detail, tries, undefined);

@@ -3,6 +3,7 @@ import type { Sliced } from '#core/cache/object.ts';
 import type { ErrorCode } from '#core/errors.ts';
 import type { Fields } from '#core/http/fields.ts';
 import type { Parent } from '#core/tree/parents.ts';
+import type { Try } from '#core/tree/tries.ts';
 
 /** A fill that one thread asks the object's home for: its lookup, without what cannot be sent. */
 export interface Asked extends Omit<Lookup, 'site' | 'upstreamFields' | 'client'> {
@@ -36,6 +37,8 @@ export type SiblingMessage =
       readonly asOf: number;
       /** The slices that it comes from, of which the asking thread finds some on disk. */
       readonly sliced: Sliced | undefined;
+      /** The parents that it asked. */
+      readonly tries: readonly Try[] | undefined;
     }
   | { readonly type: 'content'; readonly id: number; readonly chunk: Uint8Array }
   | { readonly type: 'end'; readonly id: number }
@@ -45,6 +48,7 @@ export type SiblingMessage =
       readonly id: number;
       readonly code: ErrorCode;
       readonly detail: string;
+      readonly tries: readonly Try[] | undefined;
     }
   /** The home cannot take the request at all, so that the asking thread helps itself. */
   | { readonly type: 'refused'; readonly id: number };

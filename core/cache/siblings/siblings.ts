@@ -1,5 +1,6 @@
 import type { MessagePort } from 'node:worker_threads';
 import { type Clock, type Cancel } from '#core/clock.ts';
+import { CanopyError } from '#core/errors.ts';
 import type { Lookup } from '#core/cache/engine.ts';
 import { fieldValue, hasField, withoutFields } from '#core/http/fields.ts';
 import { unconditional } from '#core/cache/policy/validation.ts';
@@ -54,17 +55,23 @@ export class Siblings {
 
   /** Resolves with the answer of the key's home, or of the tree where that is this thread. */
   async fetch(lookup: Lookup, request: UpstreamRequest): Promise<UpstreamResponse> {
-    const { tree, counters } = this.#options;
+    const { counters } = this.#options;
     const link = this.#homeOf(lookup);
-    if (link === undefined || asksPastCaches(lookup, request)) return tree.fetch(request);
+    if (link === undefined || asksPastCaches(lookup, request))
+      return this.#fromTree(lookup, request);
     try {
       const response = await this.#ask(link, lookup, request);
       counters.fromSiblings++;
       return response;
     } catch (error) {
-      if (error instanceof SiblingLost) return tree.fetch(request);
+      if (error instanceof SiblingLost) return this.#fromTree(lookup, request);
       throw error;
     }
+  }
+
+  async #fromTree({ heldOnly }: Lookup, request: UpstreamRequest): Promise<UpstreamResponse> {
+    if (heldOnly === true) throw new CanopyError('only-if-cached', 'No thread holds it');
+    return this.#options.tree.fetch(request);
   }
 
   get threads(): number {
@@ -94,13 +101,13 @@ export class Siblings {
     lookup: Lookup,
     request: UpstreamRequest,
   ): Promise<UpstreamResponse> {
-    const { clock, tree } = this.#options;
+    const { clock } = this.#options;
     const requestedAt = clock.now();
     const asking = link.ask(askedOf(lookup, request), (status, fields) =>
       request.onInterim?.(status, fields),
     );
     const cancel: Cancel = clock.after(lookup.site.cache.waitTimeoutMs, () => asking.giveUp());
-    const { status, fields, asOf, sliced, body } = await asking.answer.finally(cancel);
+    const { status, fields, asOf, sliced, tries, body } = await asking.answer.finally(cancel);
     const response: UpstreamResponse = {
       parent: SIBLING,
       status,
@@ -114,6 +121,7 @@ export class Siblings {
       discard: () => asking.discard(),
       requestedAt,
       receivedAt: clock.now(),
+      tries,
     };
     // A home that dies in the middle is replaced by the tree; one that failed has tried that.
     let lost = false;
@@ -122,7 +130,7 @@ export class Siblings {
     });
     return resuming({ ...response, body: watched }, (further) =>
       lost
-        ? tree.fetch({ ...request, fields: [...request.fields, ...further] })
+        ? this.#fromTree(lookup, { ...request, fields: [...request.fields, ...further] })
         : Promise.reject(new Error('The home thread has tried every parent')),
     );
   }
@@ -151,7 +159,7 @@ const asksPastCaches = (
 const OF_THIS_THREAD = ['If-None-Match', 'If-Modified-Since', 'Range', 'If-Range'];
 
 /** The fill as its home is to see it. */
-function askedOf(lookup: Lookup, { fields, fence, changed }: UpstreamRequest): Asked {
+function askedOf(lookup: Lookup, { method, fields, fence, changed }: UpstreamRequest): Asked {
   const { site, upstreamFields: _, client: __, ...rest } = lookup;
   const own = OF_THIS_THREAD.flatMap((name) => {
     const value = fieldValue(fields, name.toLowerCase());
@@ -162,7 +170,7 @@ function askedOf(lookup: Lookup, { fields, fence, changed }: UpstreamRequest): A
     site: site.name,
     request: {
       ...lookup.request,
-      method: 'GET',
+      method,
       fields: [...unconditional(lookup.request.fields), ...own],
       hasContent: false,
     },

@@ -11,11 +11,8 @@ import {
 } from '#core/cache/multipart-content.ts';
 import type { ByteRange } from '#core/http/ranges.ts';
 import { select } from '#core/http/selection.ts';
-import { SliceReader } from './reader.ts';
+import { type Begun, SliceReader } from './reader.ts';
 import type { Slices } from './slices.ts';
-
-/** How the first slice of an answer was come by. */
-export type Source = 'stored' | 'joined' | 'fetched';
 
 /**
  * The answer that a large object makes, begun only once its first bytes are there.
@@ -28,7 +25,7 @@ export async function answerFromSlices(
   lookup: Lookup,
   signal: AbortSignal,
   now: number,
-): Promise<Pick<Answer, 'status' | 'fields' | 'content'> & { readonly source: Source }> {
+): Promise<Pick<Answer, 'status' | 'fields' | 'content'> & Begun> {
   const { method, fields: requestFields } = lookup.request;
   const { size } = manifest.sliced;
   const whole = { status: manifest.facts.status, fields: manifest.fields, size };
@@ -43,7 +40,7 @@ export async function answerFromSlices(
     return reader;
   };
   const begun = read(firstRange(part, size));
-  const source = await begun.begin();
+  const how = await begun.begin();
   const content = several && returning(readParts(several, begun, read), () => reader);
-  return { ...answer, content: content ?? begun, source };
+  return { ...answer, content: content ?? begun, ...how };
 }

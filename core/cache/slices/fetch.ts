@@ -57,6 +57,7 @@ export async function fetchSlice(
     const response =
       next ?? (await (isPastHome ? tree.fetch(request) : source.fetch(lookup, request)));
     next = undefined;
+    slice.tries.push(...(response.tries ?? []));
     const isFromHome = response.parent === SIBLING;
     const kind = sliceAnswer(manifest.sliced, manifest.facts.etag, asked, response);
     if (kind === 'whole') return response;

@@ -1,4 +1,5 @@
 import { Body } from '#core/cache/body.ts';
+import type { Try } from '#core/tree/tries.ts';
 import { Waiters } from './waiting.ts';
 
 /**
@@ -17,6 +18,8 @@ const PIECE_BYTES = 64 * 1024;
 export class FillingSlice {
   /** Bytes that it has once it is complete. */
   readonly length: number;
+  /** The parents asked for it, in order. */
+  readonly tries: Try[] = [];
   readonly #chunks: Buffer[] = [];
   readonly #waiters = new Waiters();
   #size = 0;

@@ -4,12 +4,20 @@ import type { ByteRange } from '#core/http/ranges.ts';
 import type { Lookup } from '#core/cache/engine.ts';
 import type { Manifest } from '#core/cache/object.ts';
 import { FileBody } from '#core/cache/disk/file-body.ts';
+import type { Try } from '#core/tree/tries.ts';
 import { FillingSlice } from './filling-slice.ts';
 import type { Slices } from './slices.ts';
 
 interface SliceFile {
   readonly index: number;
   readonly pieces: ReturnType<FileBody['read']>;
+}
+
+/** How the first slice of an answer was come by. */
+export interface Begun {
+  readonly source: 'stored' | 'joined' | 'fetched';
+  /** Whom it took to fetch it. */
+  readonly tries?: readonly Try[] | undefined;
 }
 
 /** Fetches of one slice without a byte of it for this reader, after which it gives up. */
@@ -25,7 +33,7 @@ export class SliceReader implements AsyncIterableIterator<Buffer> {
   readonly #slices: Slices;
   readonly lookup: Lookup;
   readonly #signal: AbortSignal;
-  /** The client wants no parent asked, RFC 9111 §5.2.1.7. */
+  /** No parent is to be asked, RFC 9111 §5.2.1.7. */
   readonly #onlyIfCached: boolean;
   readonly #end: number;
   readonly #onAbort = (): void => this.#leave();
@@ -53,7 +61,8 @@ export class SliceReader implements AsyncIterableIterator<Buffer> {
     this.#offset = start;
     this.#end = end;
     this.#signal = signal;
-    this.#onlyIfCached = clientDirectives(lookup)?.onlyIfCached === true;
+    this.#onlyIfCached =
+      lookup.heldOnly === true || clientDirectives(lookup)?.onlyIfCached === true;
     slices.enter(this);
     if (signal.aborted) this.#leave();
     else signal.addEventListener('abort', this.#onAbort, { once: true });
@@ -69,16 +78,17 @@ export class SliceReader implements AsyncIterableIterator<Buffer> {
 
   /**
    * Waits for the first piece, so that a failure is known before an answer has begun.
-   * @returns how its slice was come by
    * @throws GenerationChanged, CanopyError
    */
-  async begin(): Promise<'stored' | 'joined' | 'fetched'> {
+  async begin(): Promise<Begun> {
     if (this.#onlyIfCached) this.#assertStored();
-    let how: 'stored' | 'joined' | 'fetched' = 'stored';
-    this.#first = await this.#next((source) => {
-      if (how !== 'fetched') how = source;
+    let source: Begun['source'] = 'stored';
+    let fetched: FillingSlice | undefined;
+    this.#first = await this.#next((by, slice) => {
+      fetched = slice ?? fetched;
+      source = fetched === undefined ? by : 'fetched';
     });
-    return how;
+    return { source, tries: fetched?.tries };
   }
 
   [Symbol.asyncIterator](): this {
@@ -96,7 +106,10 @@ export class SliceReader implements AsyncIterableIterator<Buffer> {
     return Promise.resolve({ done: true, value: undefined });
   }
 
-  async #next(note: (source: 'joined' | 'fetched') => void): Promise<Buffer | undefined> {
+  /** @param note told how what is not stored comes, and of a slice that is fetched for it */
+  async #next(
+    note: (by: 'joined' | 'fetched', fetched?: FillingSlice) => void,
+  ): Promise<Buffer | undefined> {
     try {
       for (let fetches = 0; !this.#hasLeft && this.#offset <= this.#end;) {
         const within = this.#offset % this.manifest.sliced.sliceBytes;
@@ -107,16 +120,18 @@ export class SliceReader implements AsyncIterableIterator<Buffer> {
         if (piece !== undefined) return this.#advance(piece);
         if (this.#held?.end instanceof Error) throw this.#held.end;
         let source = this.#slices.underWay(this.manifest, this.index);
-        note(source === undefined ? 'fetched' : 'joined');
-        if (source === undefined) {
+        if (source !== undefined) note('joined');
+        else {
           if (this.#onlyIfCached) throw notStored(this.index);
           if (++fetches > MAX_FRUITLESS_FETCHES) {
             throw new CanopyError('upstream-invalid', `Slice ${this.index} does not come complete`);
           }
           source = this.#slices.fetch(this.manifest, this.index, this.lookup);
+          note('fetched', source);
         }
         this.#held = source instanceof FillingSlice ? source : undefined;
-        await source.changed(this.#signal);
+        // Nothing more may come for long after what has.
+        if (this.#held?.from(within) === undefined) await source.changed(this.#signal);
       }
       return undefined;
     } catch (error) {

@@ -44,7 +44,6 @@ export interface World {
 }
 
 const HOST = 'www.example.org';
-const LIMIT_MS = 10_000;
 
 /**
  * A script over a whole tree in one process: real HTTP on loopback, a clock that stands still, an
@@ -58,7 +57,7 @@ export function scenario(
   const cast = typeof castOrScript === 'function' ? {} : castOrScript;
   const play = typeof castOrScript === 'function' ? castOrScript : script;
   if (play === undefined) throw new Error(`Scenario ${name} has no script`);
-  test(name, { timeout: LIMIT_MS }, () => run(cast, play));
+  test(name, () => run(cast, play));
 }
 
 async function run(cast: Cast, play: (world: World) => Promise<void>): Promise<void> {

@@ -22,10 +22,21 @@ export function homeOf(
   one: ScenarioNode,
   other: ScenarioNode,
 ): { home: ScenarioNode; away: ScenarioNode } {
-  const site = one.node.sites.byName('site');
-  if (site === undefined) throw new Error('The nodes have no site yet');
+  const [first] = inOrder(target, one, ['thread-0', 'thread-1']);
+  return first === 'thread-0' ? { home: one, away: other } : { home: other, away: one };
+}
+
+/** `names`, all of one weight, in the order in which `node` chooses them for a target. */
+export function inOrder(
+  target: string,
+  { node }: ScenarioNode,
+  names: readonly string[],
+): readonly string[] {
+  const site = node.sites.byName('site');
+  if (site === undefined) throw new Error('The node has no site yet');
   const key = cacheKey(site, { scheme: 'http', host: 'www.example.org', target });
-  const seats = [0, 1].map((slot) => ({ name: `thread-${slot}`, weight: 1 }));
-  const first = rendezvous(seats, key)[0]?.name === 'thread-0';
-  return first ? { home: one, away: other } : { home: other, away: one };
+  return rendezvous(
+    names.map((name) => ({ name, weight: 1 })),
+    key,
+  ).map(({ name }) => name);
 }

@@ -1,0 +1,100 @@
+import type { FastifyInstance } from 'fastify';
+import { z } from 'zod';
+import type { Config } from '#core/contract/event.ts';
+import { nameSchema } from '#core/contract/names.ts';
+import { DEFAULT_NETWORK_ROUTING } from '#core/contract/routing.ts';
+import type { Site } from '#core/contract/site.ts';
+import { validate } from '#core/contract/validate.ts';
+import { CanopyError } from '#core/errors.ts';
+import { embeddedCountries } from '#core/geography/embedded.ts';
+import { Overrides } from '../routing/engine/overrides.ts';
+import { parsePrefix, type Prefix } from '../routing/engine/prefix.ts';
+import { explained } from '../routing/explain.ts';
+import { Geography } from '../routing/geography/geography.ts';
+import { Routes } from '../routing/routes.ts';
+import { simulate } from '../routing/simulate.ts';
+import { surveyedCandidates } from '../routing/surveyed.ts';
+import { requireSite } from './access.ts';
+import type { Services } from './services.ts';
+
+const CLIENT = { error: 'an IP address, or a network such as 192.0.2.0/24' };
+const clientSchema = z.union([z.ipv4(), z.ipv6(), z.cidrv4(), z.cidrv6()], CLIENT);
+
+const explainSchema = z.strictObject({
+  site: nameSchema,
+  client: clientSchema,
+  family: z.enum(['4', '6']).optional(),
+});
+
+const simulateSchema = z.strictObject({
+  site: nameSchema,
+  /** Edges that are gone. */
+  without: z.array(nameSchema).max(1000).default([]),
+  clients: z
+    .array(
+      z.strictObject({ client: clientSchema, requestsPerSecond: z.number().min(0).default(1) }),
+    )
+    .min(1)
+    .max(100_000),
+});
+
+const BODY_LIMIT_BYTES = 16 * 1024 * 1024;
+
+/** Why clients are sent where they are, and where they would be sent without some edges. */
+export function explainRoutes(app: FastifyInstance, { access, journal, leases }: Services): void {
+  const routes = async (config: Config, without: readonly string[] = []): Promise<Routes> => {
+    const [survey, heartbeats] = await Promise.all([leases.survey(), leases.heartbeats()]);
+    const standing = survey.nodes.filter(({ remainingMs }) => remainingMs > 0);
+    const inService = new Set(standing.map(({ node }) => node));
+    const candidates = surveyedCandidates(config, { inService, heartbeats });
+    return new Routes(new Geography([embeddedCountries()]), {
+      candidates: candidates.filter(({ name }) => !without.includes(name)),
+      overrides: new Overrides((config.network.routing ?? DEFAULT_NETWORK_ROUTING).overrides),
+    });
+  };
+
+  app.route({
+    method: 'GET',
+    url: '/v1/explain/route',
+    onRequest: access.toSites('read'),
+    handler: async (request) => {
+      const { site: name, client, family } = validate(explainSchema, request.query, 'question');
+      requireSite(request.token, name);
+      const { config } = journal;
+      const site = siteOf(config, name);
+      const wanted = family === undefined ? undefined : family === '4' ? 4 : 6;
+      return explained(site, client, (await routes(config)).find(site, addressOf(client), wanted));
+    },
+  });
+
+  app.route({
+    method: 'POST',
+    url: '/v1/simulate/route',
+    onRequest: access.toSites('read'),
+    bodyLimit: BODY_LIMIT_BYTES,
+    handler: async (request) => {
+      const { site: name, without, clients } = validate(simulateSchema, request.body, 'question');
+      requireSite(request.token, name);
+      const { config } = journal;
+      for (const edge of without) {
+        if (!config.nodes.some((node) => node.name === edge && node.tier === 'edge')) {
+          throw new CanopyError('not-found', `There is no edge "${edge}"`);
+        }
+      }
+      const [before, after] = await Promise.all([routes(config), routes(config, without)]);
+      return simulate(siteOf(config, name), clients, { before, after, nodes: config.nodes });
+    },
+  });
+}
+
+function siteOf({ sites }: Config, name: string): Site {
+  const site = sites.find((candidate) => candidate.name === name);
+  if (site === undefined) throw new CanopyError('not-found', `There is no site "${name}"`);
+  return site;
+}
+
+function addressOf(client: string): Prefix {
+  const address = parsePrefix(client);
+  if (address === undefined) throw new CanopyError('invalid-input', `${client} is no address`);
+  return address;
+}

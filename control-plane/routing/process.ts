@@ -1,0 +1,211 @@
+import { hkdfSync } from 'node:crypto';
+import { pino } from 'pino';
+import { type Clock, systemClock } from '#core/clock.ts';
+import type { Config } from '#core/contract/event.ts';
+import type { Load } from '#core/contract/report.ts';
+import { GeoDatabase } from '#core/geography/database.ts';
+import { embeddedCountries } from '#core/geography/embedded.ts';
+import { messageOf } from '#core/errors.ts';
+import { ControlPlaneClient } from '#core/node/control-plane-client.ts';
+import { NodeLink } from '#core/node/link.ts';
+import type { NodeOptions, RunningNode } from '#core/node/process.ts';
+import { TrustedProxies } from '#core/serving/client-address.ts';
+import { listen, type Listener } from '#core/serving/listener.ts';
+import { type NodeAdmin, openNodeAdmin } from '#core/serving/node-admin.ts';
+import { sampleActivity } from '#core/serving/node-samples.ts';
+import type { Samples } from '#core/telemetry/samples.ts';
+import { checkOfEdge, ParentChecks } from '#core/tree/checks.ts';
+import { answerHealth } from '#core/serving/health.ts';
+import { Cookies } from './dns/cookies.ts';
+import { DnsCounters } from './dns/counters.ts';
+import { RateLimit } from './dns/rate-limit.ts';
+import { Responder } from './dns/responder.ts';
+import { type DnsAddress, DnsServer } from './dns/server.ts';
+import type { Point } from './engine/client.ts';
+import { Geography } from './geography/geography.ts';
+import { routeRequest } from './http/request.ts';
+import { StandingsPoll } from './view/standings.ts';
+import { RouterView } from './view/view.ts';
+
+export interface RouterOptions extends NodeOptions {
+  /** Where DNS is served, by UDP and TCP. */
+  readonly dns: readonly DnsAddress[];
+  /** Files in MaxMind's format; asked before the embedded countries. */
+  readonly geoDatabases: readonly string[];
+  /** Where clients are whom no database knows. */
+  readonly elsewhere?: Point;
+  /** Answers by UDP to one network; 0: no limit. */
+  readonly answersPerSecond: number;
+  readonly trustedProxies: readonly string[];
+}
+
+export interface RunningRouter extends RunningNode {
+  /** What each DNS server listens on. */
+  readonly dns: readonly DnsAddress[];
+}
+
+const CLOSE_GRACE_MS = 5_000;
+const COOKIE_SECRET_BYTES = 16;
+
+/**
+ * Runs a router: it follows the journal, watches the edges, and answers by DNS and HTTP, with or
+ * without the control plane.
+ * @throws CanopyError `conflict` where a port is taken, `invalid-input` for a database that is none
+ */
+export async function startRouter(options: RouterOptions): Promise<RunningRouter> {
+  const { name, controlPlaneUrls, credential, dir, host, port } = options;
+  const clock: Clock = systemClock;
+  const log = pino({ base: { node: name, tier: 'router' } });
+  const databases = options.geoDatabases.map((file) => GeoDatabase.open(file));
+  const geography = new Geography([...databases, embeddedCountries()], options.elsewhere);
+  const view = new RouterView({ clock, geography });
+  for (const database of databases) {
+    database.watch(clock, (problem) => {
+      if (problem === undefined) log.info(`Reads ${database.file} anew`);
+      else log.error(`Goes on with what it has read before: ${messageOf(problem)}`);
+      view.renew();
+    });
+  }
+  let down: readonly string[] = [];
+  const checks = new ParentChecks({
+    clock,
+    onChange: (now) => {
+      down = now;
+      log.info({ down }, 'The edges that are down have changed');
+      view.checked(down);
+    },
+  });
+  let cookies: Cookies | undefined;
+  const counters = new DnsCounters();
+  const responder = new Responder({
+    clock,
+    source: () => view.source,
+    cookies: () => cookies,
+    rateLimit: new RateLimit(options.answersPerSecond),
+    counters,
+    name,
+    onError: (message) => log.error(`A query failed: ${message}`),
+  });
+  const requests = new Map<number, number>();
+  let listener: Listener | undefined;
+  const link = new NodeLink({
+    controlPlaneUrls,
+    credential,
+    dir,
+    clock,
+    log,
+    onConfig: async (config, event) => {
+      if (event?.type !== 'purge') {
+        cookies = new Cookies(cookieSecret(config));
+        checks.watch(config.nodes.filter(({ tier }) => tier === 'edge').map(checkOfEdge));
+        view.configure(config);
+      }
+      // A router caches nothing, so a purge has nothing to hit.
+      return undefined;
+    },
+    load: () => loadOf(counters, requests, listener),
+    parents: () => down.map((edge) => ({ name: edge, standing: 'open' })),
+  });
+  const client = new ControlPlaneClient(controlPlaneUrls, credential);
+  let poll: StandingsPoll | undefined;
+  const servers: DnsServer[] = [];
+  let admin: NodeAdmin | undefined;
+  const close = async (): Promise<void> => {
+    if (admin !== undefined) admin.phase = 'stopping';
+    await listener?.close(CLOSE_GRACE_MS);
+    await Promise.all(servers.map((server) => server.close()));
+    for (const database of databases) database.close();
+    await client.close();
+    await poll?.stop();
+    await checks.close();
+    await link.stop();
+    await admin?.close();
+  };
+  try {
+    admin = await openNodeAdmin({
+      address: options.admin,
+      name,
+      tier: 'router',
+      clock,
+      link,
+      group: 'router',
+      sample: (samples) => {
+        counters.sample(samples);
+        sampleView(view, samples);
+        const connections = servers.reduce((sum, server) => sum + server.connections, 0);
+        samples.add('canopy_dns_tcp_connections', connections);
+        for (const [status, count] of requests) {
+          samples.add('canopy_router_requests_total', count, String(status));
+        }
+        if (listener !== undefined) sampleActivity(listener.activity(), samples);
+      },
+    });
+    await link.start();
+    poll = new StandingsPoll({
+      clock,
+      log,
+      ask: () => client.get('/v1/node/standings'),
+      onHeard: (standings) => (standings === undefined ? view.refresh() : view.heard(standings)),
+    });
+    for (const address of options.dns) servers.push(await DnsServer.open(address, responder));
+    const http = {
+      view,
+      clock,
+      trustedProxies: new TrustedProxies(options.trustedProxies),
+      onError: (message: string) => log.error(`A request failed: ${message}`),
+    };
+    listener = await listen({
+      host,
+      port,
+      handle: async (exchange) => {
+        const health = answerHealth(exchange);
+        if (health !== undefined) return void (await health);
+        const status = await routeRequest(http, exchange);
+        requests.set(status, (requests.get(status) ?? 0) + 1);
+      },
+      onError: (error) => log.error({ err: error }, messageOf(error)),
+    });
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  admin.phase = 'serving';
+  const dns = servers.map(({ address }) => address);
+  log.info({ url: listener.url, admin: admin.url, dns, fence: link.fence }, 'router serves');
+  return { url: listener.url, adminUrl: admin.url, dns, close };
+}
+
+/** The same on all routers of a network, so that a client may turn to any with its cookie. */
+function cookieSecret({ network }: Config): Buffer {
+  const bytes = hkdfSync('sha256', network.tierKey, '', 'dns cookies', COOKIE_SECRET_BYTES);
+  return Buffer.from(bytes);
+}
+
+function loadOf(
+  counters: DnsCounters,
+  requests: ReadonlyMap<number, number>,
+  listener: Listener | undefined,
+): Load {
+  const http = [...requests.values()].reduce((sum, count) => sum + count, 0);
+  return {
+    requests: counters.total + http,
+    hits: 0,
+    hitBytes: 0,
+    upstreamRequests: 0,
+    bytesSent: 0,
+    objects: 0,
+    storedBytes: 0,
+    connections: listener?.activity().connections ?? 0,
+    tunnels: 0,
+  };
+}
+
+function sampleView(view: RouterView, samples: Samples): void {
+  for (const { name, condition, shed } of view.candidates) {
+    samples.add('canopy_router_edges', 1, condition);
+    if (shed > 0) samples.add('canopy_router_shed', shed, name);
+  }
+  if (Number.isFinite(view.standingsAgeMs)) {
+    samples.add('canopy_router_standings_age_seconds', view.standingsAgeMs / 1000);
+  }
+}

@@ -1,0 +1,131 @@
+import { execFile } from 'node:child_process';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { curl, kill, RunningUp } from './canopy.ts';
+
+// Routers as processes of their own, on real processes and real clients.
+
+const run = promisify(execFile);
+/** A check, and what waits for it on a crowded machine. */
+const SOON = { timeout: 30_000, interval: 100 };
+
+/** Ten processes. */
+const START_MS = 90_000;
+
+let root: string;
+let up: RunningUp;
+
+beforeAll(async () => {
+  root = await mkdtemp(join(tmpdir(), 'canopy-routing-'));
+  await writeFile(join(root, 'site.json'), JSON.stringify({ hosts: ['film.test', '*'] }));
+  const site = join(root, 'site.json');
+  up = await RunningUp.start(join(root, 'state'), '--routers', '2', '--site', site);
+}, START_MS);
+afterAll(async () => {
+  await up.end('SIGTERM');
+  await rm(root, { recursive: true, force: true });
+});
+
+const router = (place: number) => {
+  const found = up.ready.routers[place];
+  if (found === undefined) throw new Error('There is no such router');
+  return found;
+};
+
+async function dig(place: number, ...args: readonly string[]): Promise<string> {
+  const { host, port } = router(place).dns;
+  const { stdout } = await run('dig', [`@${host}`, '-p', String(port), '+time=5', ...args]).catch(
+    (error: { stdout: string }) => error,
+  );
+  return stdout.replaceAll(/[ \t]+/g, ' ');
+}
+
+const SIMULATE = ['route', 'simulate', '--site', 'default', '--without', 'edge-oslo', '--clients'];
+
+interface List {
+  readonly ttlSeconds: number;
+  readonly edges: readonly { readonly name: string; readonly url: string }[];
+}
+
+async function list(place: number): Promise<List> {
+  const url = `${router(place).url}/route?url=${encodeURIComponent('http://film.test/index.html?a=b')}`;
+  return JSON.parse((await curl(url)).body) as List;
+}
+
+const explained = async (): Promise<string> =>
+  (await up.command('explain', 'route', '--client', '81.2.69.160', '--site', 'default')).stdout;
+
+test('both answer by DNS, HTTP and JSON', async () => {
+  for (const place of [0, 1]) {
+    expect(await dig(place, 'default.canopy.test', 'A')).toContain('IN A 127.0.0.1');
+    expect(await dig(place, 'edge-rome.default.canopy.test', 'A')).toContain('IN A 127.0.0.1');
+    const { edges, ttlSeconds } = await list(place);
+    expect(edges.map(({ name }) => name).toSorted()).toEqual(
+      up.ready.edges.map(({ name }) => name).toSorted(),
+    );
+    expect(ttlSeconds).toBe(30);
+    const { status, fields } = await curl(
+      '-H',
+      'Host: film.test',
+      `${router(place).url}/a/b?c=%20d`,
+    );
+    expect(status).toBe(302);
+    const location = new URL(fields.get('location') ?? '');
+    expect(location.hostname).toMatch(/^edge-[a-z]+\.default\.canopy\.test$/);
+    expect(location.pathname + location.search).toBe('/a/b?c=%20d');
+  }
+});
+
+test('a redirected client gets the site’s content, under the key that all have', async () => {
+  const [edge] = up.ready.edges;
+  const { hostname, port } = new URL(edge?.url ?? '');
+  const routed = `${edge?.name}.default.canopy.test`;
+  const resolve = ['--resolve', `${routed}:${port}:${hostname}`];
+  const first = await curl(...resolve, `http://${routed}:${port}/style.css`);
+  expect(first.status).toBe(200);
+  const own = await curl('-H', 'Host: film.test', `${edge?.url}/style.css`);
+  expect(own.cacheStatus).toContain('; hit');
+});
+
+test('explain and simulate', async () => {
+  expect(await explained()).toMatch(/edge-oslo +[\d.]+ ms +distance +yes/);
+  const clients = join(root, 'clients');
+  await writeFile(clients, '# London\n81.2.69.0/24 10\n\n133.11.0.1\n');
+  const simulated = await up.command(...SIMULATE, clients);
+  expect(simulated.stdout).toContain('of 2 clients move.');
+  await writeFile(clients, '81.2.69.0/24 many\n');
+  const wrong = await up.command(...SIMULATE, clients);
+  expect(wrong.code).toBe(1);
+  expect(wrong.stderr).toContain('clients:1: expected an address and a number');
+});
+
+test('routers serve on while the control plane does not answer', async () => {
+  kill({ ...router(0), pid: up.ready.controlPlane.pid }, 'SIGSTOP');
+  try {
+    expect(await dig(0, 'default.canopy.test', 'A')).toContain('IN A 127.0.0.1');
+    expect((await list(1)).edges.length).toBe(3);
+  } finally {
+    kill({ ...router(0), pid: up.ready.controlPlane.pid }, 'SIGCONT');
+  }
+});
+
+test('an edge that has died leaves all answers of all routers', async () => {
+  const dead = up.ready.edges.find(({ name }) => name === 'edge-oslo');
+  kill(dead, 'SIGKILL');
+  for (const place of [0, 1]) {
+    await expect
+      .poll(async () => (await list(place)).edges.map(({ name }) => name), SOON)
+      .not.toContain('edge-oslo');
+    const { fields } = await curl('-H', 'Host: film.test', `${router(place).url}/`);
+    expect(fields.get('location')).not.toContain('edge-oslo');
+    expect((await list(place)).ttlSeconds).toBe(5);
+    expect(await dig(place, 'default.canopy.test', 'A')).toMatch(/default\.canopy\.test\. 5 IN A/);
+  }
+  await expect.poll(explained, SOON).toMatch(/healthy +edge-oslo +(?:down|unreported)/);
+  const metrics = await curl(`${router(0).adminUrl}/metrics`);
+  expect(metrics.body).toMatch(/canopy_router_edges\{[^}]*condition="down"[^}]*\} 1/);
+  expect(metrics.body).toContain('canopy_dns_queries_total{');
+});

@@ -1,0 +1,102 @@
+import { expect, test } from 'vitest';
+import type { Addresses } from '#control-plane/config/addresses.ts';
+import { findingsOf, requireNoErrors } from '#control-plane/config/findings.ts';
+import { nodeSchema } from '#core/contract/node.ts';
+import { type SiteInput, siteSchema } from '#core/contract/site.ts';
+
+const site = (name: string, hosts: string[], more: Partial<SiteInput> = {}) =>
+  siteSchema.parse({ name, hosts, origin: { kind: 'push' }, ...more });
+const pulling = (url: string, hosts = ['a.example']) =>
+  site('shop', hosts, { origin: { kind: 'pull', servers: [{ url }] } });
+
+const node = (name: string, tier: string, url: string) =>
+  nodeSchema.parse({ name, tier, url, location: { name: 'oslo', latitude: 59, longitude: 10 } });
+const nodes = [
+  node('edge-oslo', 'edge', 'http://edge.example:8080'),
+  node('edge-rome', 'edge', 'https://[2001:db8::1]'),
+  node('origin', 'origin', 'http://10.0.0.9:8082'),
+];
+const addresses: Addresses = new Map([
+  ['edge.example', ['192.0.2.1', '2001:db8::2']],
+  ['[2001:db8::1]', ['2001:db8::1']],
+  ['10.0.0.9', ['10.0.0.9']],
+  ['192.0.2.1', ['192.0.2.1']],
+  ['cname-to-edge.example', ['192.0.2.1']],
+  ['rome.example', ['2001:db8::1']],
+  ['far.example', ['198.51.100.1']],
+  ['www.a.example', ['198.51.100.1']],
+]);
+
+const shop = (hosts: string[]) => [
+  site('shop', hosts),
+  site('blog', ['blog.example', '*.b.example']),
+];
+
+test.for<[what: string, sites: ReturnType<typeof site>[], expected: string[]]>([
+  ['nothing', shop(['a.example', '*.a.example']), []],
+  ['the same host as another', shop(['a.example', 'blog.example']), ['error host-claimed']],
+  ['the same wildcard', shop(['*.b.example']), ['error host-claimed']],
+  ["a name under another's wildcard", shop(['www.b.example']), ['warning host-taken']],
+  ["a wildcard under another's", shop(['*.www.b.example']), ['warning host-taken']],
+  [
+    'a name under its own, longer wildcard',
+    shop(['*.x.b.example', 'y.x.b.example']),
+    ['warning host-taken'],
+  ],
+  ["the name above another's wildcard", shop(['b.example']), []],
+  ['every host', shop(['*']), []],
+  ["a name that another's * matches", [site('shop', ['a.example']), site('rest', ['*'])], []],
+  ['an address of a node', [pulling('http://192.0.2.1:8080')], ['error origin-is-ours']],
+  [
+    'a name that leads to a node',
+    [pulling('http://cname-to-edge.example:8080')],
+    ['error origin-is-ours'],
+  ],
+  ['a node by its default port', [pulling('https://rome.example')], ['error origin-is-ours']],
+  ['another port of such an address', [pulling('http://192.0.2.1:3000')], []],
+  ['a name that nobody knows', [pulling('http://gone.example')], ['warning origin-unresolved']],
+  [
+    'an origin that is a host of the site',
+    [pulling('http://www.a.example', ['*.a.example'])],
+    ['warning origin-is-own-host'],
+  ],
+  ['an origin that only * matches', [pulling('http://far.example', ['*'])], []],
+  [
+    'a group without mid-tiers',
+    [site('shop', ['a.example'], { shieldGroup: 'asia' })],
+    ['warning unknown-group'],
+  ],
+])('findingsOf: %s', ([, sites, expected]) => {
+  const found = findingsOf(sites, new Set(['shop']), { nodes, addresses });
+  expect(found.map(({ severity, kind }) => `${severity} ${kind}`)).toEqual(expected);
+  expect(found.every(({ site: name }) => name === 'shop')).toBe(true);
+});
+
+test('findingsOf: content to be put where there is no origin', () => {
+  const found = findingsOf(shop(['a.example']), new Set(['shop']), { nodes: [], addresses });
+  expect(found).toEqual([
+    {
+      kind: 'no-origin',
+      severity: 'warning',
+      site: 'shop',
+      message: 'The network has no origin yet',
+    },
+  ]);
+});
+
+test('findingsOf leaves in peace what has not changed', () => {
+  expect(findingsOf(shop(['blog.example']), new Set(), { nodes, addresses })).toEqual([]);
+});
+
+const found = (sites: ReturnType<typeof site>[]) =>
+  findingsOf(sites, new Set(['shop']), { nodes, addresses });
+
+test('requireNoErrors lets warnings pass', () => {
+  requireNoErrors(found(shop(['www.b.example'])));
+  expect(() => requireNoErrors(found(shop(['blog.example'])))).toThrow(
+    'Host "blog.example" of site "shop" is claimed by site "blog"',
+  );
+  expect(() => requireNoErrors(found([pulling('http://192.0.2.1:8080')]))).toThrow(
+    'sites.shop.origin: expected an origin outside of this network, received http://192.0.2.1:8080 is node "edge-oslo"',
+  );
+});
