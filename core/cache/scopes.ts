@@ -9,13 +9,18 @@ export type Scope =
   | { readonly kind: 'prefix'; readonly site: string; readonly name: string }
   | { readonly kind: 'tag'; readonly site: string; readonly name: string };
 
+/** What of a site decides how its objects are named. */
+interface Named {
+  readonly origin: Pick<Site['origin'], 'kind'>;
+}
+
 /**
  * The scopes that a target names, none for URLs, which name keys.
  * @param site as configured now; where it is not known, no prefix of it names anything
  */
 export function scopesOf(
   target: PurgeTarget,
-  site: Pick<Site, 'origin'> | undefined,
+  site: Named | undefined,
 ): readonly Scope[] {
   switch (target.kind) {
     case 'urls':
@@ -35,7 +40,7 @@ export function scopesOf(
 }
 
 /** What our own origin holds is the same under every host, see `cacheKey`. */
-function localName({ origin }: Pick<Site, 'origin'>, prefix: string): string {
+function localName({ origin }: Named, prefix: string): string {
   if (origin.kind === 'pull') return prefix;
   const pathAt = prefix.indexOf('/');
   return pathAt === -1 ? '' : prefix.slice(pathAt);

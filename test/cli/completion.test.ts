@@ -40,7 +40,7 @@ test(
       run('fish', '--no-config', '--command', `source ${file}; complete --do-complete "${line}"`);
     expect(await complete('canopy config pro')).toBe('promote\tgive the canary to every node\n');
     expect(await complete('canopy purge --so')).toContain(
-      '--soft\tmake stale rather than remove\n',
+      '--soft\tmake stale; the default for hosts, a site and everything\n',
     );
   },
 );
