@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { CanopyError, messageOf } from '#core/errors.ts';
+import type { DiskOptions } from '#core/serving/process.ts';
 import type { NodeOptions } from '#core/node/process.ts';
 import type { BucketOptions } from '#origin/s3/bucket.ts';
 import { describeConfig, resolveConfig, type Settings, type Values } from '../config.ts';
@@ -34,7 +35,10 @@ export function addProcesses(program: Command): void {
     midTierSettings,
     async (values) => {
       const { startMidTier } = await import('#mid-tier/process.ts');
-      return startMidTier({ ...(await nodeOptions(values)), ...cacheOptions(values) });
+      return startMidTier({
+        ...(await nodeOptions(values)),
+        ...cacheOptions(values, values.reserveBytes),
+      });
     },
   );
   addProcess(
@@ -132,7 +136,7 @@ function flagsByKey(settings: Settings, command: Command): Readonly<Record<strin
 
 type NodeValues = Omit<OriginValues, 'store' | `s3${string}`>;
 type OriginValues = Values<typeof originSettings>;
-type CacheValues = Values<typeof midTierSettings>;
+type CacheValues = Omit<Values<typeof midTierSettings>, 'reserveBytes'>;
 
 async function nodeOptions(values: NodeValues): Promise<NodeOptions> {
   const dir = resolve(values.dir);
@@ -166,19 +170,31 @@ function bucketOf(values: OriginValues): BucketOptions | undefined {
   };
 }
 
-const cacheOptions = ({
-  workers,
-  memoryBytes,
-  memoryPolicy,
-  spillBytes,
-  drainMs,
-}: CacheValues) => ({
-  workers,
-  memoryBytes,
-  memoryPolicy,
-  spillBytes,
-  drainMs,
-});
+function cacheOptions(values: CacheValues, reserveBytes?: number) {
+  const { workers, memoryBytes, memoryPolicy, spillBytes, drainMs } = values;
+  const disk = diskOptions(values, reserveBytes);
+  return { workers, memoryBytes, memoryPolicy, spillBytes, drainMs, disk };
+}
+
+function diskOptions(
+  { diskBytes, diskDir, diskFiles, diskKeepFreeBytes }: CacheValues,
+  reserveBytes: number | undefined,
+): DiskOptions | undefined {
+  if (diskBytes === undefined) {
+    if (reserveBytes === undefined) return undefined;
+    throw new CanopyError('invalid-input', 'A reserve is a part of the disk: give --disk, too');
+  }
+  if (reserveBytes !== undefined && reserveBytes > diskBytes) {
+    throw new CanopyError('invalid-input', '--reserve is a part of --disk, and larger than that');
+  }
+  return {
+    budgetBytes: diskBytes,
+    dir: diskDir === undefined ? undefined : resolve(diskDir),
+    maxFiles: diskFiles,
+    keepFreeBytes: diskKeepFreeBytes,
+    reserveBytes,
+  };
+}
 
 async function credentialOf({ credential, credentialFile }: NodeValues): Promise<string> {
   if (credentialFile === undefined) {
