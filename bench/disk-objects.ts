@@ -1,5 +1,5 @@
 import { Body } from '#core/cache/body.ts';
-import type { StoredObject } from '#core/cache/object.ts';
+import type { HeldObject } from '#core/cache/object.ts';
 import { responseFacts } from '#core/cache/policy/response.ts';
 
 const AT = Date.UTC(2026, 0, 1);
@@ -17,7 +17,7 @@ export const benchKey = (i: number): string =>
   `site https://www.example.org/images/2026/01/picture-${i}.jpg`;
 
 /** The object `i` of a benchmark, with an ordinary header section. */
-export const benchObject = (i: number, bytes: number): StoredObject => ({
+export const benchObject = (i: number, bytes: number): HeldObject => ({
   key: benchKey(i),
   site: 'site',
   selector: 'gzip',

@@ -130,6 +130,31 @@ const cache = {
     description: 'disk for what slow clients have not read yet, all threads together',
     default: '1g',
   },
+  diskBytes: {
+    schema: sizeSchema.optional(),
+    flag: '--disk <size>',
+    variable: 'CANOPY_DISK',
+    description: 'disk for stored objects, kept over restarts; without it they are in memory alone',
+  },
+  diskDir: {
+    schema: z.string().min(1).optional(),
+    flag: '--disk-dir <dir>',
+    variable: 'CANOPY_DISK_DIR',
+    description: 'directory of its own for them, in place of disk/ in --dir',
+  },
+  diskFiles: {
+    schema: wholeNumber(1, 1_000_000_000).optional(),
+    flag: '--disk-files <n>',
+    variable: 'CANOPY_DISK_FILES',
+    description: 'files that they may take, besides the few of the index',
+  },
+  diskKeepFreeBytes: {
+    schema: sizeSchema,
+    flag: '--disk-keep-free <size>',
+    variable: 'CANOPY_DISK_KEEP_FREE',
+    description: 'disk left free for others, even if that is less than --disk for us',
+    default: '100m',
+  },
   drainMs: {
     schema: wholeNumber(0, 3_600_000),
     flag: '--drain-ms <ms>',
@@ -162,6 +187,12 @@ export const midTierSettings = {
   listen: listen(8081),
   admin: admin(8091),
   ...cache,
+  reserveBytes: {
+    schema: sizeSchema.optional(),
+    flag: '--reserve <size>',
+    variable: 'CANOPY_RESERVE',
+    description: 'part of --disk for sites with `reserve`, emptied only by purges and expiry',
+  },
 } as const satisfies Settings;
 
 export const originSettings = {

@@ -2,6 +2,7 @@ import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { CanopyError } from '#core/errors.ts';
 import { ControlPlaneClient } from '#core/node/control-plane-client.ts';
+import type { DiskOptions } from '#core/serving/process.ts';
 import type { NodeOptions } from '#core/node/process.ts';
 import type { BucketOptions } from '#origin/s3/bucket.ts';
 import { describeConfig, resolveConfig, type Settings, type Values } from '../config.ts';
@@ -36,7 +37,10 @@ export function addProcesses(program: Command): void {
     midTierSettings,
     async (values) => {
       const { startMidTier } = await import('#mid-tier/process.ts');
-      return startMidTier({ ...(await nodeOptions(values)), ...cacheOptions(values) });
+      return startMidTier({
+        ...(await nodeOptions(values)),
+        ...cacheOptions(values, values.reserveBytes),
+      });
     },
   );
   addProcess(
@@ -146,7 +150,7 @@ function tlsFiles({ tlsCert, tlsKey }: Values<typeof controlPlaneSettings>) {
 
 type NodeValues = Omit<OriginValues, 'store' | `s3${string}`>;
 type OriginValues = Values<typeof originSettings>;
-type CacheValues = Values<typeof midTierSettings>;
+type CacheValues = Omit<Values<typeof midTierSettings>, 'reserveBytes'>;
 
 async function nodeOptions(values: NodeValues): Promise<NodeOptions> {
   const { controlPlaneUrls, controlPlaneCa, listen, admin } = values;
@@ -183,19 +187,31 @@ function bucketOf(values: OriginValues): BucketOptions | undefined {
   };
 }
 
-const cacheOptions = ({
-  workers,
-  memoryBytes,
-  memoryPolicy,
-  spillBytes,
-  drainMs,
-}: CacheValues) => ({
-  workers,
-  memoryBytes,
-  memoryPolicy,
-  spillBytes,
-  drainMs,
-});
+function cacheOptions(values: CacheValues, reserveBytes?: number) {
+  const { workers, memoryBytes, memoryPolicy, spillBytes, drainMs } = values;
+  const disk = diskOptions(values, reserveBytes);
+  return { workers, memoryBytes, memoryPolicy, spillBytes, drainMs, disk };
+}
+
+function diskOptions(
+  { diskBytes, diskDir, diskFiles, diskKeepFreeBytes }: CacheValues,
+  reserveBytes: number | undefined,
+): DiskOptions | undefined {
+  if (diskBytes === undefined) {
+    if (reserveBytes === undefined) return undefined;
+    throw new CanopyError('invalid-input', 'A reserve is a part of the disk: give --disk, too');
+  }
+  if (reserveBytes !== undefined && reserveBytes > diskBytes) {
+    throw new CanopyError('invalid-input', '--reserve is a part of --disk, and larger than that');
+  }
+  return {
+    budgetBytes: diskBytes,
+    dir: diskDir === undefined ? undefined : resolve(diskDir),
+    maxFiles: diskFiles,
+    keepFreeBytes: diskKeepFreeBytes,
+    reserveBytes,
+  };
+}
 
 /** The node's name and credential: as they are given, for a one-time token, or as an earlier start was enrolled. */
 async function identityOf(

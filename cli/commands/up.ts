@@ -27,6 +27,8 @@ interface UpOptions {
   readonly origins: number;
   readonly workers: number;
   readonly memory: number;
+  /** `false`: none. */
+  readonly disk: number | false;
   readonly site?: string;
   readonly dir: string;
   readonly readyFile?: string;
@@ -61,6 +63,12 @@ export function addUp(program: Command): void {
         .argParser(sizeArgument)
         .default(256 * 1024 ** 2, '256m'),
     )
+    .addOption(
+      new Option('--disk <size>', 'disk for stored objects, per node')
+        .argParser(sizeArgument)
+        .default(256 * 1024 ** 2, '256m'),
+    )
+    .option('--no-disk', 'keep objects in memory alone')
     .option('--site <file>', 'site settings, JSON or YAML')
     .addOption(
       new Option('--redis <url>', 'Redis that keeps the state of the control plane').env(
@@ -124,6 +132,7 @@ async function up(options: UpOptions): Promise<void> {
         site,
         workers: options.workers,
         memoryBytes: options.memory,
+        diskBytes: options.disk === false ? undefined : options.disk,
         ...(options.redis !== undefined && { redisUrl: options.redis }),
       },
       { children, registry, clock: systemClock },

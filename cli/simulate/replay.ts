@@ -1,7 +1,7 @@
 import { Body } from '#core/cache/body.ts';
 import type { PolicyName } from '#core/cache/eviction/policies.ts';
 import { MemoryStore } from '#core/cache/memory.ts';
-import type { StoredObject } from '#core/cache/object.ts';
+import type { HeldObject } from '#core/cache/object.ts';
 import { responseFacts } from '#core/cache/policy/response.ts';
 import type { ObjectStore } from '#core/cache/store.ts';
 import type { Requests } from './requests.ts';
@@ -62,7 +62,7 @@ function request(stores: readonly ObjectStore[], key: string, size: number): boo
 
 const NO_FACTS = responseFacts(200, [], 0);
 
-const countedObject = (key: string, size: number): StoredObject => ({
+const countedObject = (key: string, size: number): HeldObject => ({
   key,
   site: 'simulated',
   selector: '',

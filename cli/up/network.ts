@@ -20,6 +20,8 @@ export interface NetworkOptions {
   readonly workers: number;
   /** Per edge and mid-tier. */
   readonly memoryBytes: number;
+  /** Per edge and mid-tier; left out: none. */
+  readonly diskBytes?: number | undefined;
   readonly site: Site;
   /** Keeps the state in place of `dir`. */
   readonly redisUrl?: string;
@@ -110,7 +112,8 @@ export async function startNetwork(
     const { name, tier, location } = node;
     return { name, tier, location, url, adminUrl, pid, ...(dns !== undefined && { dns }) };
   };
-  const cache = { workers: options.workers, memory: options.memoryBytes };
+  const { workers, memoryBytes: memory, diskBytes: disk } = options;
+  const cache = { workers, memory, ...(disk !== undefined && { disk }) };
 
   // Parents first, so that no node finds its parents dead.
   const origins = await Promise.all(plan.origins.map((node) => startNode(node)));

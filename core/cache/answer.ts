@@ -16,7 +16,7 @@ import {
   passingParts,
   returning,
 } from './multipart-content.ts';
-import { sizeOf, type StoredObject } from './object.ts';
+import { type HeldObject, type Sliced, sizeOf, type StoredObject } from './object.ts';
 import { currentAgeMs } from './policy/decide.ts';
 
 /** What a request is answered with, before the tier adds what it says of itself. */
@@ -28,6 +28,8 @@ export interface Answer {
   readonly content: readonly Buffer[] | AsyncIterable<Buffer>;
   /** Where a parent has switched protocols, what goes on in place of content. */
   readonly tunnel?: Tunnel | undefined;
+  /** The slices that it comes from. */
+  readonly sliced?: Sliced | undefined;
   readonly outcome: Outcome;
   /** The fence up to which the content has heeded every purge. */
   readonly asOf: number;
@@ -36,10 +38,16 @@ export interface Answer {
 const NO_CONTENT: readonly Buffer[] = [];
 
 export function answerFromStored(
-  object: StoredObject,
+  object: HeldObject,
   request: ClientRequest,
   now: number,
 ): Pick<Answer, 'status' | 'fields' | 'content'> {
+  const { status, fields, part } = selectStored(object, request, now);
+  return { status, fields, content: heldContent(object, part) };
+}
+
+/** What of a stored object answers a request, with the fields that are sent. */
+export function selectStored(object: StoredObject, request: ClientRequest, now: number): Selection {
   const { facts } = object;
   const size = sizeOf(object);
   const stored = { status: facts.status, fields: object.fields, size };
@@ -49,11 +57,11 @@ export function answerFromStored(
   return {
     status,
     fields: [...(whole ? withContentLength(fields, size) : fields), 'Age', String(age)],
-    content: contentOf(object, part),
+    part,
   };
 }
 
-function contentOf({ body, part: held }: StoredObject, part: Selection['part']): readonly Buffer[] {
+function heldContent({ body, part: held }: HeldObject, part: Selection['part']): readonly Buffer[] {
   if (part === 'none') return NO_CONTENT;
   if (part === 'all') return body.chunks;
   const offset = held?.start ?? 0;

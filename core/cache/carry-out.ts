@@ -3,9 +3,19 @@ import type { Fields } from '#core/http/fields.ts';
 import { decidedOutcome, isHit, type Outcome } from '#core/telemetry/cache-status.ts';
 import { type Answer, answerFromArriving, answerFromStored, answerFromUpstream } from './answer.ts';
 import type { UpstreamResponse } from '#core/tree/attempt.ts';
+import { clientDirectives } from './client-directives.ts';
+import { BodyLost, type FileBody } from './disk/file-body.ts';
 import type { CacheEngine, Found, Lookup } from './engine.ts';
+import { type AskRange, answerFromFile } from './file-answer.ts';
 import type { Fill, FillResult } from './fill.ts';
-import { isManifest, type Manifest, sizeOf, type StoredObject, suffices } from './object.ts';
+import {
+  isHeld,
+  isManifest,
+  type Manifest,
+  sizeOf,
+  type StoredObject,
+  suffices,
+} from './object.ts';
 import { type Action, currentAgeMs, type Decision, type StoredState } from './policy/decide.ts';
 import { freshness } from './policy/freshness.ts';
 import { headVerdict } from './policy/head.ts';
@@ -25,7 +35,7 @@ export interface Carried {
   readonly decision: Decision;
   /** Used only where the request is passed on for this client alone, and ends with it. */
   readonly exchange: { readonly content: AsyncIterable<Buffer>; readonly signal: AbortSignal };
-  /** What was found had another version at the origin. */
+  /** What was found had another version at the origin, or could not be read. */
   readonly isStartedAnew?: boolean;
 }
 
@@ -47,20 +57,12 @@ export function carryOut(carried: Carried): Answer | Promise<Answer> {
 }
 
 function serve(carried: Carried): Answer | Promise<Answer> {
-  const { engine, lookup } = carried;
   const object = storedOf(carried);
   if (object === undefined) throw new Error('A decision to serve needs a stored object');
-  if (isManifest(object)) {
-    // Slices are at the home.
-    if (isHeldAtHome(carried)) return fromHome(carried);
-    return answerSliced(carried, object, outcomeOf(carried, {}), engine.fence.sequence);
-  }
-  return {
-    ...answerFromStored(object, lookup.request, engine.now()),
-    outcome: outcomeOf(carried, {}),
-    // Looked up and checked in this same turn of the event loop.
-    asOf: engine.fence.sequence,
-  };
+  // Slices are at the home.
+  if (isManifest(object) && isHeldAtHome(carried)) return fromHome(carried);
+  // Looked up and checked in this same turn of the event loop.
+  return answerStored(carried, object, outcomeOf(carried, {}), carried.engine.fence.sequence);
 }
 
 function refreshBehind(carried: Carried): Answer | Promise<Answer> {
@@ -111,22 +113,9 @@ async function fillOrWait(carried: Carried): Promise<Answer> {
         asOf,
       };
     }
-    if (isManifest(result.object)) {
-      const ttl = ttlSeconds(result.object, carried);
-      const outcome = outcomeOf(carried, { ttlSeconds: ttl, collapsed, ...endOf(result) });
-      return answerSliced(carried, result.object, outcome, asOf, parentStatus(result));
-    }
-    const answer = answerFromStored(result.object, lookup.request, engine.now());
-    return {
-      ...answer,
-      fields: [...answer.fields, ...parentStatus(result)],
-      outcome: outcomeOf(carried, {
-        ttlSeconds: ttlSeconds(result.object, carried),
-        collapsed,
-        ...endOf(result),
-      }),
-      asOf,
-    };
+    const ttl = ttlSeconds(result.object, carried);
+    const outcome = outcomeOf(carried, { ttlSeconds: ttl, collapsed, ...endOf(result) });
+    return answerStored(carried, result.object, outcome, asOf, parentStatus(result));
   }
   return pass(carried);
 }
@@ -176,10 +165,51 @@ async function staleInstead(carried: Carried, detail: string): Promise<Answer | 
   const { engine, lookup } = carried;
   const found = engine.lookUp(lookup);
   if (typeof found === 'string' || !engine.decide(lookup, found).staleOnError) return undefined;
-  const outcome = outcomeOf(carried, { detail });
-  const asOf = engine.fence.sequence;
-  if (isManifest(found)) return answerSliced(carried, found, outcome, asOf);
-  return { ...answerFromStored(found, lookup.request, engine.now()), outcome, asOf };
+  return answerStored(carried, found, outcomeOf(carried, { detail }), engine.fence.sequence);
+}
+
+const NO_FIELDS: Fields = [];
+
+/** Serves what is stored, wherever its content is. @param added to the answer's fields */
+function answerStored(
+  carried: Carried,
+  object: StoredObject,
+  outcome: Outcome,
+  asOf: number,
+  added = NO_FIELDS,
+): Answer | Promise<Answer> {
+  if (isManifest(object)) return answerSliced(carried, object, outcome, asOf, added);
+  if (!isHeld(object)) {
+    return answerRead(carried, object as StoredObject<FileBody>, outcome, asOf, added);
+  }
+  const { engine, lookup } = carried;
+  const answer = answerFromStored(object, lookup.request, engine.now());
+  const fields = added.length === 0 ? answer.fields : [...answer.fields, ...added];
+  return { ...answer, fields, outcome, asOf };
+}
+
+/** Serves an object from disk. Where nothing of it can be read, the request starts anew without it, once. */
+async function answerRead(
+  carried: Carried,
+  object: StoredObject<FileBody>,
+  outcome: Outcome,
+  asOf: number,
+  added: Fields,
+): Promise<Answer> {
+  const { engine, lookup } = carried;
+  const askRange: AskRange | undefined =
+    clientDirectives(lookup)?.onlyIfCached === true
+      ? undefined
+      : (range) => engine.fetchRange(object, range, lookup);
+  try {
+    const answer = await answerFromFile(object, lookup.request, engine.now(), askRange);
+    return { ...answer, fields: [...answer.fields, ...added], outcome, asOf };
+  } catch (error) {
+    if (!(error instanceof BodyLost) || carried.isStartedAnew === true) throw error;
+    const found = 'uri-miss';
+    const decision = engine.decide(lookup, found);
+    return carryOut({ ...carried, found, decision, isStartedAnew: true });
+  }
 }
 
 /** A variant learnt only from the answer may send a waiter back once; then it goes alone. */
@@ -195,7 +225,7 @@ async function answerSliced(
   manifest: Manifest,
   outcome: Outcome,
   asOf: number,
-  added: Fields = [],
+  added: Fields,
 ): Promise<Answer> {
   const { engine, lookup, exchange } = carried;
   try {
@@ -210,6 +240,7 @@ async function answerSliced(
     return {
       ...answer,
       fields: [...answer.fields, ...added],
+      sliced: manifest.sliced,
       outcome: isHit(outcome) && source !== 'stored' ? partial(outcome, source, tries) : outcome,
       asOf,
     };

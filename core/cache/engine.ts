@@ -1,9 +1,11 @@
 import type { Clock } from '#core/clock.ts';
 import type { PurgeOrder } from '#core/contract/purge.ts';
 import type { PurgeReport } from '#core/contract/report.ts';
+import type { ByteRange } from '#core/http/ranges.ts';
 import type { ClientRequest } from '#core/http/request.ts';
 import type { Fields } from '#core/http/fields.ts';
 import { FillCounters } from '#core/telemetry/fill-counters.ts';
+import type { UpstreamResponse } from '#core/tree/attempt.ts';
 import type { Tree } from '#core/tree/tree.ts';
 import { Admission } from './admission.ts';
 import { Backoffs } from './backoffs.ts';
@@ -18,13 +20,14 @@ import { Marks } from './marks.ts';
 import { type StoredObject, suffices, suitsRequest } from './object.ts';
 import { decide, type Decision, type DecisionInput } from './policy/decide.ts';
 import { jitter } from './policy/jitter.ts';
-import { Purger } from './purger.ts';
+import { Purger, type PurgerOptions } from './purger.ts';
+import { rangeRequest } from './range-request.ts';
 import { Receiver } from './receiver.ts';
 import { RefillBudget } from './refill-budget.ts';
 import type { ServedSite } from './served-site.ts';
 import type { SpillRoom } from './spill-room.ts';
 import { Slices } from './slices/slices.ts';
-import type { ObjectStore, PurgeMark } from './store.ts';
+import type { PurgeMark, Store } from './store.ts';
 import { Sweeper } from './sweeper.ts';
 import { Targets } from './targets.ts';
 
@@ -77,8 +80,10 @@ export interface EngineOptions {
   /** Resolves when the other threads of the node have forgotten, too; left out: there are none. */
   readonly tellThreads?: ((changed: Changed) => Promise<void>) | undefined;
   readonly clock: Clock;
-  readonly store: ObjectStore;
+  readonly store: Store;
   readonly tree: Tree;
+  /** See `PurgerOptions`. */
+  readonly onRaise?: PurgerOptions['onRaise'];
   /** Whom fills ask in place of the tree. */
   readonly source?: FillSource;
   readonly lease: { ended(): boolean };
@@ -163,10 +168,12 @@ export class CacheEngine {
     });
     this.refills = new RefillBudget(options.clock, source);
     const sweeper = new Sweeper({ clock: options.clock, store, fence, fills });
-    this.#purger = new Purger({ store, fence, fills, hitForMiss: this.#hitForMiss, sweeper });
+    const { onRaise } = options;
+    const hitForMiss = this.#hitForMiss;
+    this.#purger = new Purger({ store, fence, fills, hitForMiss, sweeper, onRaise });
   }
 
-  get store(): ObjectStore {
+  get store(): Store {
     return this.#options.store;
   }
   get tree(): Tree {
@@ -250,6 +257,11 @@ export class CacheEngine {
     return before && !this.#ahead.has(key);
   }
 
+  /** Asks for some bytes of just the version that is stored. @throws CanopyError where no parent answers */
+  fetchRange(object: StoredObject, range: ByteRange, lookup: Lookup): Promise<UpstreamResponse> {
+    return this.source.fetch(lookup, rangeRequest(object, range, lookup, this.fence.sequence));
+  }
+
   /** Has the other threads of the node `invalidate` the same. */
   tellThreads(changed: Changed): Promise<void> | undefined {
     return this.#options.tellThreads?.(changed);
@@ -280,5 +292,13 @@ export class CacheEngine {
   /** For a node that may have missed purges while it was away: all that it holds is stale. */
   distrustAll(sequence: number): void {
     this.#purger.distrustAll(sequence, this.now());
+  }
+
+  /** Another journal is followed from now on: how far content has heeded it, nobody knows. */
+  changeJournal(): void {
+    this.#options.store.forgetFences();
+    this.#fills.purge(() => true, { sequence: Infinity, mode: 'hard', at: this.now() });
+    this.fence.restart();
+    this.distrustAll(1);
   }
 }

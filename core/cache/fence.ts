@@ -113,6 +113,12 @@ export class Fence {
     if (epochs.isEmpty && one.scope.kind !== 'everything') this.#sites.delete(one.scope.site);
   }
 
+  /** Another journal is followed from now on: of its purges nothing is known yet. */
+  restart(): void {
+    for (const one of this.epochs) this.forget(one);
+    this.#sequence = 0;
+  }
+
   /** Takes over what another fence knew, in addition to what this one knows. @param known.epochs the longest unchanged first */
   restore({ sequence, epochs }: Pick<Fence, 'sequence' | 'epochs'>): void {
     for (const { scope, epoch } of epochs) this.#join(scope, epoch);

@@ -1,5 +1,6 @@
 import type { PurgeMark } from './store.ts';
 import type { FillingBody } from './filling-body.ts';
+import type { Body } from './body.ts';
 import type { Manifest, PartialObject, StoredObject } from './object.ts';
 import type { StoredState } from './policy/decide.ts';
 import type { Storability } from './policy/storability.ts';
@@ -45,7 +46,7 @@ export type FillResult =
   /** A part, stored as such. */
   | ({
       readonly kind: 'part';
-      readonly object: PartialObject;
+      readonly object: PartialObject<Body>;
       /** As the parent sent them, for whoever asked for just that. */
       readonly fields: Fields;
     } & ParentSaid)

@@ -19,7 +19,7 @@ import { probeFor } from './policy/slicing.ts';
 import { validationFields } from './policy/validation.ts';
 import { unitedVary, variantSelector } from './policy/vary.ts';
 import type { Receiver } from './receiver.ts';
-import type { ObjectStore } from './store.ts';
+import type { Store } from './store.ts';
 
 /** Where a fill gets its object from: the tree, or what stands before it. */
 export interface FillSource {
@@ -33,7 +33,7 @@ export interface FillSource {
 
 export interface FillerOptions {
   readonly clock: Clock;
-  readonly store: ObjectStore;
+  readonly store: Store;
   readonly source: FillSource;
   readonly fence: Fence;
   readonly lease: { ended(): boolean };

@@ -1,5 +1,5 @@
 import { Body } from './body.ts';
-import type { StoredObject } from './object.ts';
+import type { HeldObject } from './object.ts';
 import type { Writer } from './store.ts';
 
 /** Bodies on their way into a store that holds all in memory. */
@@ -7,7 +7,7 @@ export class HeldWriters {
   readonly #underWay = new Map<string, Set<HeldWriter>>();
 
   /** @param store called with what is complete, unless its key was purged meanwhile */
-  open(key: string, store: (object: StoredObject) => boolean): Writer {
+  open(key: string, store: (object: HeldObject) => boolean): Writer {
     const writers = this.#underWay.get(key) ?? new Set();
     const writer = new HeldWriter(store, () => {
       writers.delete(writer);
@@ -24,12 +24,13 @@ export class HeldWriters {
 }
 
 class HeldWriter implements Writer {
-  readonly #store: (object: StoredObject) => boolean;
+  readonly holdsAll = true;
+  readonly #store: (object: HeldObject) => boolean;
   readonly #onEnd: () => void;
   readonly #chunks: Buffer[] = [];
   #isEnded = false;
 
-  constructor(store: (object: StoredObject) => boolean, onEnd: () => void) {
+  constructor(store: (object: HeldObject) => boolean, onEnd: () => void) {
     this.#store = store;
     this.#onEnd = onEnd;
   }
@@ -38,7 +39,7 @@ class HeldWriter implements Writer {
     if (!this.#isEnded) this.#chunks.push(chunk);
   }
 
-  commit(object: Omit<StoredObject, 'body'>): boolean {
+  commit(object: Omit<HeldObject, 'body'>): boolean {
     if (this.#isEnded) return false;
     const body = new Body([...this.#chunks]);
     this.abandon();

@@ -3,7 +3,7 @@ import { DEFAULT_MAX_VARIANTS } from '#core/contract/site.ts';
 import { hash32 } from '#core/hash.ts';
 import { BudgetedMap } from './eviction/budgeted-map.ts';
 import { DEFAULT_POLICY, policyOf, type PolicyName } from './eviction/policies.ts';
-import { sizeInMemory, type StoredObject } from './object.ts';
+import { sizeInMemory, type HeldObject } from './object.ts';
 import { HeldWriters } from './held-writer.ts';
 import type {
   Draft,
@@ -18,16 +18,17 @@ import type {
 
 const SWEEP_BATCH = 1000;
 const NOTHING: Volume = { objects: 0, bytes: 0 };
-const NO_VARIANTS: readonly StoredObject[] = [];
+const NO_VARIANTS: readonly HeldObject[] = [];
 /** The most of the budget that one key may take, so that nothing large empties the store. */
 const KEY_FRACTION = 0.5;
 
 /** Objects in memory under a hard byte budget; a policy decides what leaves when it is full. */
 export class MemoryStore implements ObjectStore {
-  readonly #variants: BudgetedMap<string, readonly StoredObject[]>;
+  readonly #variants: BudgetedMap<string, readonly HeldObject[]>;
   readonly #maxKeyBytes: number;
   readonly #policy: PolicyName;
   readonly #writers = new HeldWriters();
+  readonly fence = Infinity;
   readonly #bySite = new Map<string, Volume>();
   readonly #evicted: Record<EvictionReason, number> = {
     capacity: 0,
@@ -35,6 +36,7 @@ export class MemoryStore implements ObjectStore {
     purged: 0,
     replaced: 0,
     variants: 0,
+    released: 0,
     damaged: 0,
   };
   #evictedBytes = 0;
@@ -60,16 +62,16 @@ export class MemoryStore implements ObjectStore {
     });
   }
 
-  lookup(key: string): readonly StoredObject[] {
+  lookup(key: string): readonly HeldObject[] {
     this.#lookups++;
     const variants = this.#variants.get(key);
     if (variants === undefined) return NO_VARIANTS;
     this.#hits++;
-    this.#hitBytes += (variants[0] as StoredObject).body.size;
+    this.#hitBytes += (variants[0] as HeldObject).body.size;
     return variants;
   }
 
-  put(object: StoredObject, keeping: Keeping | number = {}): boolean {
+  put(object: HeldObject, keeping: Keeping | number = {}): boolean {
     const { maxVariants = DEFAULT_MAX_VARIANTS } =
       typeof keeping === 'number' ? { maxVariants: keeping } : keeping;
     if (sizeInMemory(object) > this.#maxKeyBytes) {
@@ -85,7 +87,7 @@ export class MemoryStore implements ObjectStore {
       } else variants.push(other);
     }
     while (volumeOf(variants).bytes > this.#maxKeyBytes) {
-      this.#left(variants.pop() as StoredObject, 'capacity');
+      this.#left(variants.pop() as HeldObject, 'capacity');
     }
     this.#set(object.key, variants);
     this.#stored++;
@@ -102,7 +104,11 @@ export class MemoryStore implements ObjectStore {
     // There is nothing to be written down.
   }
 
-  drop({ key, selector }: Pick<StoredObject, 'key' | 'selector'>): void {
+  release(key: string): void {
+    this.#keep(key, () => false, 'released');
+  }
+
+  drop({ key, selector }: Pick<HeldObject, 'key' | 'selector'>): void {
     this.#keep(key, (other) => other.selector !== selector, 'replaced');
   }
 
@@ -128,7 +134,18 @@ export class MemoryStore implements ObjectStore {
     return volumeOf(hit);
   }
 
-  async sweep(isPurged: (object: StoredObject) => boolean): Promise<void> {
+  forgetFences(): void {
+    const keys = [...this.#variants.keys()];
+    for (const key of keys) {
+      this.#writers.fence(key);
+      this.#set(
+        key,
+        this.#peek(key).map((object) => ({ ...object, asOf: 0 })),
+      );
+    }
+  }
+
+  async sweep(isPurged: (object: HeldObject) => boolean): Promise<void> {
     let seen = 0;
     const keys = [...this.#variants.keys()];
     for (const key of keys) {
@@ -161,12 +178,12 @@ export class MemoryStore implements ObjectStore {
     ];
   }
 
-  #peek(key: string): readonly StoredObject[] {
+  #peek(key: string): readonly HeldObject[] {
     return this.#variants.peek(key) ?? NO_VARIANTS;
   }
 
   /** Lets go of the variants under a key that `isKept` does not name. @returns what left */
-  #keep(key: string, isKept: (object: StoredObject) => boolean, reason: EvictionReason): Volume {
+  #keep(key: string, isKept: (object: HeldObject) => boolean, reason: EvictionReason): Volume {
     const variants = this.#peek(key);
     const kept = variants.filter(isKept);
     if (kept.length === variants.length) return NOTHING;
@@ -176,19 +193,19 @@ export class MemoryStore implements ObjectStore {
     return volumeOf(gone);
   }
 
-  #set(key: string, variants: readonly StoredObject[]): void {
+  #set(key: string, variants: readonly HeldObject[]): void {
     this.#count(this.#peek(key), -1);
     if (variants.length === 0) this.#variants.delete(key);
     else this.#variants.set(key, variants, volumeOf(variants).bytes);
     this.#count(variants, 1);
   }
 
-  #left(object: StoredObject, reason: EvictionReason): void {
+  #left(object: HeldObject, reason: EvictionReason): void {
     this.#evicted[reason]++;
     this.#evictedBytes += sizeInMemory(object);
   }
 
-  #count(variants: readonly StoredObject[], sign: 1 | -1): void {
+  #count(variants: readonly HeldObject[], sign: 1 | -1): void {
     const site = variants[0]?.site;
     if (site === undefined) return;
     const { objects, bytes } = volumeOf(variants);
@@ -206,7 +223,7 @@ const sum = (a: Volume, b: Volume): Volume => ({
   bytes: a.bytes + b.bytes,
 });
 
-const volumeOf = (variants: readonly StoredObject[]): Volume =>
+const volumeOf = (variants: readonly HeldObject[]): Volume =>
   variants.reduce(
     (total, object) => sum(total, { objects: 1, bytes: sizeInMemory(object) }),
     NOTHING,

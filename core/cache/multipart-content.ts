@@ -9,6 +9,13 @@ export const newBoundary = (): string => randomBytes(18).toString('base64url');
 export const isMultipart = (part: Selection['part']): part is Multipart =>
   typeof part !== 'string' && 'parts' in part;
 
+/** Where an answer begins that is sent as it is read. @param size of the whole, bytes */
+export function firstRange(part: Exclude<Selection['part'], 'none'>, size: number): ByteRange {
+  const all = { start: 0, end: size - 1 };
+  if (part === 'all') return all;
+  return isMultipart(part) ? (part.parts[0]?.range ?? all) : part;
+}
+
 /** Of bytes that are all there. */
 export function heldParts(
   { parts, end }: Multipart,

@@ -4,7 +4,7 @@ import type { StoredState } from './policy/decide.ts';
 import { liesWithin } from './policy/partial.ts';
 import type { ContentRange, Cut } from './policy/slicing.ts';
 import { variantSelector } from './policy/vary.ts';
-import type { Body } from './body.ts';
+import { Body } from './body.ts';
 import type { FileBody } from './disk/file-body.ts';
 import type { Fenced } from './fence.ts';
 
@@ -12,7 +12,7 @@ import type { Fenced } from './fence.ts';
 export type StoredBody = Body | FileBody;
 
 /** A stored response: one variant under a cache key. */
-export interface StoredObject<B extends StoredBody = Body>
+export interface StoredObject<B extends StoredBody = StoredBody>
   extends StoredState, Pick<Fenced, 'checked'> {
   readonly key: string;
   readonly site: string;
@@ -29,27 +29,39 @@ export interface StoredObject<B extends StoredBody = Body>
   readonly part?: ContentRange | undefined;
 }
 
+/** One that is held in memory whole. */
+export type HeldObject = StoredObject<Body>;
+
 export interface Sliced extends Cut {
   /** Found in the keys of its slices and nowhere else, so that they never outlive it in an answer. */
   readonly generation: string;
 }
 
 /** A large object without its content: fields and freshness of the whole 200 answer. */
-export type Manifest = StoredObject & { readonly sliced: Sliced };
+export type Manifest = HeldObject & { readonly sliced: Sliced };
 
 export const isManifest = (object: StoredObject): object is Manifest => object.sliced !== undefined;
 
 /** An object of which not all has come, RFC 9111 §3.3. */
-export type PartialObject = StoredObject & { readonly part: ContentRange };
+export type PartialObject<B extends StoredBody = StoredBody> = StoredObject<B> & {
+  readonly part: ContentRange;
+};
 
 export const isPartial = (object: StoredObject): object is PartialObject =>
   object.part !== undefined;
 
+export const isHeld = (object: StoredObject): object is HeldObject => object.body instanceof Body;
+
+/** All of a body, from memory or as it is read. */
+export const contentOf = (body: StoredBody): readonly Buffer[] | AsyncIterable<Buffer> =>
+  body instanceof Body ? body.chunks : body.read();
+
 /** @param start where the bytes that it holds begin @param size of the whole */
-export const partOf = (object: StoredObject, start: number, size: number): PartialObject => ({
-  ...object,
-  part: { start, end: start + object.body.size - 1, size },
-});
+export const partOf = <B extends StoredBody>(
+  object: StoredObject<B>,
+  start: number,
+  size: number,
+): PartialObject<B> => ({ ...object, part: { start, end: start + object.body.size - 1, size } });
 
 /** Whether there is enough of an object to answer a request. */
 export const suffices = (object: StoredObject, { method, fields }: ClientRequest): boolean =>
@@ -70,7 +82,7 @@ export const suitsRequest = (
 const OVERHEAD_BYTES = 1536;
 
 /** What an object costs of the byte budget. */
-export function sizeInMemory(object: StoredObject): number {
+export function sizeInMemory(object: HeldObject): number {
   let bytes = OVERHEAD_BYTES + object.body.size + 2 * object.key.length + object.selector.length;
   for (const text of object.fields) bytes += text.length + 16;
   for (const tag of object.facts.tags ?? []) bytes += tag.length + 32;

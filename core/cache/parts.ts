@@ -6,19 +6,19 @@ import type { Admission } from './admission.ts';
 import type { Lookup } from './engine.ts';
 import type { Fence } from './fence.ts';
 import { type Fill, type FillResult, parentSaid } from './fill.ts';
-import { isPartial, partOf, type PartialObject, suitsRequest } from './object.ts';
+import { contentOf, isPartial, partOf, type PartialObject, suitsRequest } from './object.ts';
 import { initialAgeMs } from './policy/freshness.ts';
 import { completedFields, restOf } from './policy/partial.ts';
 import { responseFacts } from './policy/response.ts';
 import { type ContentRange, contentRange, fieldsOfWhole } from './policy/slicing.ts';
-import type { ObjectStore } from './store.ts';
-import { storedResponse } from './stored-response.ts';
+import type { Store } from './store.ts';
+import { keepingFor, storedResponse } from './stored-response.ts';
 
 /** Bytes of a part that is received whole before it is answered with. */
 export const MAX_PART_BYTES = 64 * 1024;
 
 export interface PartsOptions {
-  readonly store: ObjectStore;
+  readonly store: Store;
   readonly fence: Fence;
   readonly admission: Admission;
 }
@@ -61,8 +61,8 @@ export class Parts {
     const content = exactly(rest.range, response.body);
     const body =
       rest.range.start > 0
-        ? joined(stored.body.chunks, content)
-        : joined(content, stored.body.chunks);
+        ? joined(contentOf(stored.body), content)
+        : joined(content, contentOf(stored.body));
     // Should the rest break off, it is continued while that brings more; what has come is kept.
     return resuming({ ...response, status: 200, fields, body }, (further, { never }) =>
       never.size === 0 ? fetch(further) : Promise.reject(new Error('Nothing more comes')),
@@ -96,7 +96,10 @@ export class Parts {
     const ageMs = initialAgeMs(facts, requestedAt, receivedAt);
     const about = { fields: whole, facts, initialAgeMs: ageMs, receivedAt };
     const object = partOf(storedResponse(fill, about, chunks), range.start, range.size);
-    if (fill.purge?.mode !== 'hard') this.#options.store.put(object, lookup.site.cache.maxVariants);
+    if (fill.purge?.mode !== 'hard') {
+      const cache = lookup.site.cacheFor(lookup.request.target, facts);
+      await this.#options.store.put(object, keepingFor(object, cache, response));
+    }
     return { kind: 'part', object, fields, ...parentSaid(response) };
   }
 

@@ -3,18 +3,20 @@ import type { PurgeReport } from '#core/contract/report.ts';
 import type { Fence } from './fence.ts';
 import type { FillTable } from './fill.ts';
 import type { HitForMiss } from './hit-for-miss.ts';
-import { scopesOf } from './scopes.ts';
+import { type Scope, scopesOf } from './scopes.ts';
 import type { ServedSite } from './served-site.ts';
-import type { ObjectStore, PurgeMark, Volume } from './store.ts';
+import type { PurgeMark, Store, Volume } from './store.ts';
 import type { Sweeper } from './sweeper.ts';
 import { keysOf, Targets } from './targets.ts';
 
 export interface PurgerOptions {
-  readonly store: ObjectStore;
+  readonly store: Store;
   readonly fence: Fence;
   readonly fills: FillTable;
   readonly hitForMiss: HitForMiss;
   readonly sweeper: Sweeper;
+  /** Told of each epoch that is raised, so that it outlives the process. */
+  readonly onRaise?: ((scope: Scope, purge: PurgeMark) => void) | undefined;
 }
 
 /** Applies purges to all that one thread holds or fetches. */
@@ -36,12 +38,15 @@ export class Purger {
     sequence: number,
     at: number,
   ): PurgeReport {
-    const { fence, fills, hitForMiss, sweeper } = this.#options;
+    const { fence, fills, hitForMiss, sweeper, onRaise } = this.#options;
     const isHard = mode === 'hard' || mode === 'ban';
     const mark: PurgeMark = { sequence, mode: isHard ? 'hard' : 'soft', at };
     const keys = keysOf(target, site);
     const hit = this.#volumeOf(target, keys, mark);
-    for (const scope of scopesOf(target, site)) fence.raise(scope, mark);
+    for (const scope of scopesOf(target, site)) {
+      fence.raise(scope, mark);
+      onRaise?.(scope, mark);
+    }
     const targets = new Targets([target], () => site);
     const concerned = fills.purge((fill) => targets.has(fill), mark);
     for (const key of keys) hitForMiss.clearKey(key);

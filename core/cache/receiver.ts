@@ -1,4 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { CacheSettings } from '#core/contract/site.ts';
 import { parseDeltaSeconds } from '#core/http/directives.ts';
 import { fieldValue, withoutFields } from '#core/http/fields.ts';
 import { contentLength } from '#core/http/length.ts';
@@ -11,6 +12,7 @@ import type { Lookup } from './engine.ts';
 import { type Arriving, type Fill, type FillResult, type FillTable, parentSaid } from './fill.ts';
 import { type FillBudget, Reservation } from './fill-budget.ts';
 import { FillingBody } from './filling-body.ts';
+import { FillWriter } from './fill-writer.ts';
 import type { HitForMiss } from './hit-for-miss.ts';
 import { keptFields } from './kept-fields.ts';
 import { isPartial, type Manifest, partOf, type StoredObject, suitsRequest } from './object.ts';
@@ -24,11 +26,11 @@ import { variantSelector } from './policy/vary.ts';
 import type { SpillRoom } from './spill-room.ts';
 import { newManifest } from './slices/manifest.ts';
 import type { Slices } from './slices/slices.ts';
-import type { ObjectStore } from './store.ts';
-import { storedResponse } from './stored-response.ts';
+import type { Keeping, Store } from './store.ts';
+import { keepingFor, storedHead, storedResponse } from './stored-response.ts';
 
 export interface ReceiverOptions {
-  readonly store: ObjectStore;
+  readonly store: Store;
   readonly fills: FillTable;
   readonly admission: Admission;
   readonly slices: Slices;
@@ -76,7 +78,7 @@ export class Receiver {
    * @param hasRanges whether the parent may know ranges, as far as it has shown
    */
   whole(fill: Fill, lookup: Lookup, response: UpstreamResponse, hasRanges: boolean): FillResult {
-    const { fills, admission, hitForMiss, counters, spillRoom } = this.#options;
+    const { store, fills, admission, hitForMiss, counters, spillRoom } = this.#options;
     this.vouch(fill, response);
     const { status, requestedAt, receivedAt } = response;
     const fields = withoutFields(response.fields, isTierField);
@@ -95,20 +97,18 @@ export class Receiver {
     }
     if (storable && sliceable) {
       const manifest = newManifest(fill, fields, facts, response, size, cache.sliceBytes);
-      this.#options.slices.cut(
-        manifest,
-        response,
-        hasRanges && fieldValue(fields, 'accept-ranges') !== 'none',
-      );
+      const mayRange = hasRanges && fieldValue(fields, 'accept-ranges') !== 'none';
+      this.#options.slices.cut(manifest, response, mayRange, lookup);
       return this.#sliced(fill, lookup, manifest, response);
     }
+    const ageMs = initialAgeMs(facts, requestedAt, receivedAt);
+    const keeping = keepingFor({ facts, initialAgeMs: ageMs, receivedAt }, cache, response);
     const reservation = new Reservation(this.#options.budget);
     const kept = storable && reservation.cover(size ?? 0);
-    if (storable && !kept) {
-      counters.notKept++;
-      fills.closeToOthers(fill);
-    }
-    const ageMs = initialAgeMs(facts, requestedAt, receivedAt);
+    const writer = storable ? new FillWriter(store, fill, keeping, size, kept) : undefined;
+    const isStored = kept || writer?.isOpen === true;
+    if (storable && !kept) fills.closeToOthers(fill);
+    if (storable && !isStored) counters.notKept++;
     fill.staleAt = receivedAt + Math.max(0, freshness(facts, cache).freshForMs - ageMs);
     const arriving: Arriving = {
       kind: 'arriving',
@@ -116,13 +116,13 @@ export class Receiver {
       fields,
       size,
       facts,
-      storability: storable && !kept ? 'no-room' : verdict,
+      storability: storable && !isStored ? 'no-room' : verdict,
       initialAgeMs: ageMs,
       receivedAt,
       body: new FillingBody(kept, () => response.discard(), spillRoom),
       tries: response.tries,
     };
-    void this.#pump(fill, lookup, cache.maxObjectBytes, arriving, response, reservation);
+    void this.#pump({ fill, lookup, cache, keeping, arriving, response, reservation, writer });
     return arriving;
   }
 
@@ -151,17 +151,21 @@ export class Receiver {
       asOf: fill.asOf,
       softPurgedAt: undefined,
     };
+    const cache = lookup.site.cacheFor(lookup.request.target, facts);
     const verdict = admission.storability(lookup, facts, stored.body.size);
     // It may have had tags that it has no longer.
     for (const known of [stored.facts, facts]) admission.learn(fill, known);
     const shared = verdict === 'storable';
+    let isStored: boolean | Promise<boolean> = false;
     // What only this one client was shown tells nothing of what others get.
     if (fill.purge === undefined && verdict !== 'authorization') {
       // Under its old selector it no longer counts.
       if (!shared || object.selector !== stored.selector) store.drop(stored);
-      if (shared) store.put(object, lookup.site.cache.maxVariants);
+      if (shared) isStored = store.put(object, keepingFor(object, cache, response));
     }
-    fills.remove(fill);
+    // Until it is found renewed, who asks for it is told here that it holds.
+    if (typeof isStored === 'boolean') fills.remove(fill);
+    else void isStored.finally(() => fills.remove(fill));
     return { kind: 'validated', object, shared, ...parentSaid(response) };
   }
 
@@ -195,43 +199,44 @@ export class Receiver {
 
   #sliced(fill: Fill, lookup: Lookup, object: Manifest, response: UpstreamResponse): FillResult {
     if (fill.purge?.mode !== 'hard') {
-      this.#options.store.put(object, lookup.site.cache.maxVariants);
+      const cache = lookup.site.cacheFor(lookup.request.target, object.facts);
+      void this.#options.store.put(object, keepingFor(object, cache, response));
     }
     this.#options.fills.remove(fill);
     return { kind: 'sliced', object, ...parentSaid(response) };
   }
 
-  /** Moves the content from the parent to those who read it, and to the store at its end. */
-  async #pump(
-    fill: Fill,
-    lookup: Lookup,
-    maxObjectBytes: number,
-    arriving: Arriving,
-    response: UpstreamResponse,
-    reservation: Reservation,
-  ): Promise<void> {
+  /** Moves the content from the parent to those who read it, and to the store at its end or as it comes. */
+  async #pump(coming: Coming): Promise<void> {
     const { fills, counters } = this.#options;
+    const { fill, lookup, cache, arriving, response, reservation, writer } = coming;
     const { body } = arriving;
     try {
       for await (const chunk of response.body) {
         body.append(chunk);
-        if (body.kept && body.size > maxObjectBytes) {
+        if (body.size > cache.maxObjectBytes && (body.kept || writer?.isOpen === true)) {
           this.#mark(lookup, arriving.facts);
           fills.closeToOthers(fill);
+          writer?.abandon();
           await letGo(body);
         }
+        await writer?.take(chunk, body);
         if (body.kept && !reservation.cover(body.size)) {
-          counters.notKept++;
+          await writer?.takeAll(body);
+          if (writer?.isOpen !== true) counters.notKept++;
           fills.closeToOthers(fill);
           await letGo(body);
         }
         if (!body.kept) reservation.giveBack();
         await body.room();
       }
-      if (body.kept) this.#store(fill, arriving, lookup.site.cache.maxVariants);
+      const isStored = this.#store(coming);
       body.complete();
+      // Until it is found there, who asks for it gets it here.
+      await isStored;
     } catch (error) {
-      if (body.kept) this.#storeBeginning(fill, arriving, lookup.site.cache.maxVariants);
+      writer?.abandon();
+      if (body.kept) await this.#storeBeginning(coming);
       body.fail(error instanceof Error ? error : new Error(String(error)));
     } finally {
       reservation.giveBack();
@@ -239,17 +244,25 @@ export class Receiver {
     }
   }
 
-  #store(fill: Fill, arriving: Arriving, maxVariants: number): void {
-    if (fill.purge?.mode === 'hard') return;
-    const { chunks } = arriving.body;
-    this.#options.store.put(storedResponse(fill, arriving, chunks), maxVariants);
+  async #store({ fill, arriving, keeping, writer }: Coming): Promise<void> {
+    const { body } = arriving;
+    if (fill.purge?.mode === 'hard') writer?.abandon();
+    else if (writer?.isOpen !== true) {
+      if (!body.kept) return;
+      await this.#options.store.put(storedResponse(fill, arriving, body.chunks), keeping);
+    } else if (!(await writer.commit(storedHead(fill, arriving))) && body.kept) {
+      // Where the disk has not taken it, memory may.
+      if (fill.purge !== undefined) return;
+      const inMemory = { ...keeping, memoryOnly: true };
+      await this.#options.store.put(storedResponse(fill, arriving, body.chunks), inMemory);
+    }
   }
 
   /**
    * Keeps what has come of an answer that broke off, where the rest of the same version can be asked
    * for (RFC 9111 §3.3): as a part, and never in place of a whole.
    */
-  #storeBeginning(fill: Fill, arriving: Arriving, maxVariants: number): void {
+  async #storeBeginning({ fill, arriving, keeping }: Coming): Promise<void> {
     const { size, status, body } = arriving;
     const isPart = status === 200 && size !== undefined && body.size > 0 && body.size < size;
     if (!isPart || fill.purge?.mode === 'hard') return;
@@ -257,8 +270,21 @@ export class Receiver {
     const beginning = partOf(storedResponse(fill, arriving, body.chunks), 0, size);
     if (restOf(beginning) === undefined) return;
     const held = store.lookup(fill.key).find(({ selector }) => selector === beginning.selector);
-    if (held === undefined || isPartial(held)) store.put(beginning, maxVariants);
+    if (held === undefined || isPartial(held)) await store.put(beginning, keeping);
   }
+}
+
+/** Content on its way, and all that decides where it goes. */
+interface Coming {
+  readonly fill: Fill;
+  readonly lookup: Lookup;
+  readonly cache: CacheSettings;
+  readonly keeping: Keeping;
+  readonly arriving: Arriving;
+  readonly response: UpstreamResponse;
+  readonly reservation: Reservation;
+  /** Left out: it is not to be stored. */
+  readonly writer: FillWriter | undefined;
 }
 
 /** A turn later: who has just got the header section is about to read, and would find it abandoned. */

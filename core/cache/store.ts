@@ -1,5 +1,5 @@
 import type { Body } from './body.ts';
-import type { StoredBody, StoredObject } from './object.ts';
+import type { HeldObject, StoredBody, StoredObject } from './object.ts';
 
 export interface Volume {
   readonly objects: number;
@@ -17,7 +17,7 @@ export interface PurgeMark {
 
 /** Why an object left a store. */
 export type EvictionReason =
-  'capacity' | 'expired' | 'purged' | 'replaced' | 'variants' | 'damaged';
+  'capacity' | 'expired' | 'purged' | 'replaced' | 'variants' | 'released' | 'damaged';
 
 /** What a store has and has done since it was opened. Plain counters. */
 export interface StoreStats {
@@ -40,6 +40,8 @@ export interface StoreStats {
 export interface Keeping {
   /** Kept under one key, `DEFAULT_MAX_VARIANTS` where left out; beyond it the oldest goes. */
   readonly maxVariants?: number | undefined;
+  /** Another thread of the node sees to what lasts, so that memory is enough. */
+  readonly memoryOnly?: boolean | undefined;
   /** Into the reserve, where the store has one with room for it. */
   readonly reserved?: boolean | undefined;
   /** From when on it may be dropped as of no more use, ms since the epoch. */
@@ -51,6 +53,8 @@ export type Draft = Pick<StoredObject, 'key' | 'site'>;
 
 /** One object on its way into a store. Whoever has one calls `commit` or `abandon` in the end. */
 export interface Writer {
+  /** All that it takes stays in memory until `commit`. */
+  readonly holdsAll: boolean;
   /** Takes the next piece. @returns where the store falls behind, what to wait for before the next */
   write(chunk: Buffer): Promise<void> | undefined;
   /**
@@ -77,6 +81,8 @@ export interface Store<B extends StoredBody = StoredBody> {
   put(object: StoredObject<B>, keeping?: Keeping | number): boolean | Promise<boolean>;
   /** @returns `undefined`: refused. @param expectedBytes of content, where that is known */
   reserve(draft: Draft, expectedBytes?: number, keeping?: Keeping): Writer | undefined;
+  /** Lets go of what memory has under a key, which another thread or the disk keeps for whoever wants it. */
+  release(key: string): void;
   /** Drops one variant. */
   drop(object: Pick<StoredObject, 'key' | 'selector'>): void;
   /** Drops the variants under a key whose selector begins with `selector`: every one where it is left out. */
@@ -88,6 +94,10 @@ export interface Store<B extends StoredBody = StoredBody> {
    * after a crash either, and is not counted any more.
    */
   settled(): Promise<void>;
+  /** Up to where all who store here heed the journal, written down; `Infinity`: only this thread does. */
+  readonly fence: number;
+  /** `asOf` of all that is stored counts as 0 from now on: it is of a journal that is not followed any more. */
+  forgetFences(): void;
   /** Drops objects that `isPurged` names, a bounded batch at a time, without counting as use. */
   sweep(isPurged: (object: StoredObject<B>) => boolean): Promise<void>;
   /** All that is stored, or all of one site. */
@@ -98,5 +108,5 @@ export interface Store<B extends StoredBody = StoredBody> {
 
 /** A store that holds every body in memory, and answers at once. */
 export interface ObjectStore extends Store<Body> {
-  put(object: StoredObject, keeping?: Keeping | number): boolean;
+  put(object: HeldObject, keeping?: Keeping | number): boolean;
 }

@@ -2,7 +2,7 @@ import type { Cancel, Clock } from '#core/clock.ts';
 import { latestOf, type ScopeEpoch } from './epochs.ts';
 import type { Fence } from './fence.ts';
 import type { FillTable } from './fill.ts';
-import type { ObjectStore } from './store.ts';
+import type { Store } from './store.ts';
 
 /** Between two sweeps, at least; and so many times as long as the last one took. */
 const PAUSE_MS = 10_000;
@@ -12,7 +12,7 @@ const LOOK_AGAIN = 10;
 
 export interface SweeperOptions {
   readonly clock: Clock;
-  readonly store: ObjectStore;
+  readonly store: Store;
   readonly fence: Fence;
   readonly fills: FillTable;
 }
@@ -60,7 +60,8 @@ export class Sweeper {
     const { store, fence, fills } = this.#options;
     // What is fetched already may be stored behind the sweep's back; what begins now is later than
     // every epoch there is.
-    const oldest = fills.oldestAsOf;
+    // So may what other threads have, until all of them heed the epoch.
+    const oldest = Math.min(fills.oldestAsOf, store.fence);
     const epochs = fence.epochs;
     const alive = new Set<ScopeEpoch>();
     await store.sweep((object) => {

@@ -1,5 +1,5 @@
 import { Body } from './body.ts';
-import type { StoredBody, StoredObject } from './object.ts';
+import { type HeldObject, isHeld, type StoredObject } from './object.ts';
 import type {
   Draft,
   Keeping,
@@ -11,7 +11,9 @@ import type {
   Writer,
 } from './store.ts';
 
-/** Largest body that is read into memory because it is in demand. Small ones are at once. */
+/** Largest body that memory takes as it comes; a larger one goes to disk alone, until it is in demand. */
+export const HELD_BYTES = 512 * 1024;
+/** Largest body that is read into memory because it is in demand. Those in the index are at once. */
 const LOADED_BYTES = 1024 * 1024;
 /** Keys remembered, of those that memory may lack variants of, and of those that were found once. */
 const REMEMBERED = 10_000;
@@ -23,15 +25,18 @@ const REMEMBERED = 10_000;
 export class TieredStore implements Store {
   readonly #memory: ObjectStore;
   readonly #lasting: Store;
+  readonly #tendsLasting: boolean;
   readonly #partial = new Set<string>();
   readonly #foundOnce = new Set<string>();
 
-  constructor(memory: ObjectStore, lasting: Store) {
+  /** @param tendsLasting of the threads that share the lasting store, one counts and sweeps it */
+  constructor(memory: ObjectStore, lasting: Store, tendsLasting = true) {
     this.#memory = memory;
     this.#lasting = lasting;
+    this.#tendsLasting = tendsLasting;
   }
 
-  lookup(key: string): readonly StoredObject<StoredBody>[] {
+  lookup(key: string): readonly StoredObject[] {
     const held = this.#memory.lookup(key);
     if (held.length > 0 && !this.#partial.has(key)) return held;
     const lasting = this.#lasting.lookup(key);
@@ -43,12 +48,43 @@ export class TieredStore implements Store {
   }
 
   /** @returns `true` at once where memory takes it; what comes later is of the lasting store */
-  put(object: StoredObject<StoredBody>, keeping?: Keeping | number): boolean | Promise<boolean> {
-    const isHeld = hasHeldBody(object) && this.#memory.put(object, keeping);
-    if (isHeld) remember(this.#partial, object.key);
-    else this.#memory.drop(object);
+  put(object: StoredObject, keeping?: Keeping | number): boolean | Promise<boolean> {
+    const isMemoryOnly = typeof keeping === 'object' && keeping.memoryOnly === true;
+    const isForMemory = isHeld(object) && (isMemoryOnly || object.body.size <= HELD_BYTES);
+    if (isForMemory && this.#hold(object, keeping)) {
+      if (!isMemoryOnly) void this.#lasting.put(object, keeping);
+      return true;
+    }
+    this.#memory.drop(object);
+    if (isMemoryOnly) return false;
     const isLasting = this.#lasting.put(object, keeping);
-    return isHeld || isLasting;
+    if (isLasting === true || !isHeld(object)) return isLasting;
+    return this.#holdUnless(isLasting, object, keeping);
+  }
+
+  #hold(object: HeldObject, keeping: Keeping | number | undefined): boolean {
+    if (!this.#memory.put(object, keeping)) return false;
+    remember(this.#partial, object.key);
+    return true;
+  }
+
+  /** Where the lasting store does not take it, memory may. */
+  async #holdUnless(
+    isLasting: boolean | Promise<boolean>,
+    { body, ...head }: HeldObject,
+    keeping: Keeping | number | undefined,
+  ): Promise<boolean> {
+    // A purge that comes meanwhile ends it.
+    const how = typeof keeping === 'number' ? { maxVariants: keeping } : keeping;
+    const writer = this.#memory.reserve(head, body.size, how);
+    if (await isLasting) {
+      writer?.abandon();
+      return true;
+    }
+    for (const chunk of body.chunks) void writer?.write(chunk);
+    if (writer === undefined || !(await writer.commit(head))) return false;
+    remember(this.#partial, head.key);
+    return true;
   }
 
   /** What comes in pieces goes into the lasting store alone. */
@@ -56,6 +92,7 @@ export class TieredStore implements Store {
     const writer = this.#lasting.reserve(draft, expectedBytes, keeping);
     if (writer === undefined) return this.#memory.reserve(draft, expectedBytes, keeping);
     return {
+      holdsAll: writer.holdsAll,
       write: (chunk) => writer.write(chunk),
       commit: async (object) => {
         const isStored = await writer.commit(object);
@@ -64,6 +101,10 @@ export class TieredStore implements Store {
       },
       abandon: () => writer.abandon(),
     };
+  }
+
+  release(key: string): void {
+    this.#memory.release(key);
   }
 
   drop(object: Pick<StoredObject, 'key' | 'selector'>): void {
@@ -83,27 +124,38 @@ export class TieredStore implements Store {
     await this.#lasting.settled();
   }
 
-  async sweep(isPurged: (object: StoredObject<StoredBody>) => boolean): Promise<void> {
-    await this.#lasting.sweep(isPurged);
+  /** Who does not sweep the lasting store cannot tell what is in there. */
+  get fence(): number {
+    return this.#tendsLasting ? this.#lasting.fence : 0;
+  }
+
+  forgetFences(): void {
+    this.#memory.forgetFences();
+    this.#lasting.forgetFences();
+  }
+
+  async sweep(isPurged: (object: StoredObject) => boolean): Promise<void> {
+    if (this.#tendsLasting) await this.#lasting.sweep(isPurged);
     // Last, for what is found in the other meanwhile is taken up into memory.
     await this.#memory.sweep(isPurged);
   }
 
   /** What is in both counts once, as far as can be told: the greater of the two. */
   volume(site?: string): Volume {
+    if (!this.#tendsLasting) return NOTHING;
     return greater(this.#memory.volume(site), this.#lasting.volume(site));
   }
 
   stats(): readonly StoreStats[] {
-    return [...this.#memory.stats(), ...this.#lasting.stats()];
+    return [...this.#memory.stats(), ...(this.#tendsLasting ? this.#lasting.stats() : [])];
   }
 
   /** Takes into memory what it lacks of a key: what is small at once, larger bodies on second demand. */
-  #takeUp(key: string, missing: readonly StoredObject<StoredBody>[]): void {
+  #takeUp(key: string, missing: readonly StoredObject[]): void {
     this.#partial.delete(key);
     const isAgain = this.#foundOnce.has(key);
     for (const object of missing) {
-      if (hasHeldBody(object)) {
+      if (isHeld(object)) {
         this.#memory.put(object);
         continue;
       }
@@ -115,7 +167,7 @@ export class TieredStore implements Store {
     if (isAgain) this.#foundOnce.delete(key);
   }
 
-  async #load(object: StoredObject<StoredBody>): Promise<void> {
+  async #load(object: StoredObject): Promise<void> {
     const { body, ...head } = object;
     if (body instanceof Body) return;
     const writer = this.#memory.reserve(object, body.size);
@@ -140,8 +192,7 @@ export class TieredStore implements Store {
   }
 }
 
-const hasHeldBody = (object: StoredObject<StoredBody>): object is StoredObject =>
-  object.body instanceof Body;
+const NOTHING: Volume = { objects: 0, bytes: 0 };
 
 const greater = (a: Volume, b: Volume): Volume => (a.objects > b.objects ? a : b);
 

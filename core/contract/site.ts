@@ -112,6 +112,8 @@ export const cacheSettingsSchema = z.strictObject({
     .int()
     .min(4096)
     .default(8 * 1024 * 1024),
+  /** Into the reserve of mid-tiers that have one (`--reserve`), which only a purge or expiry empties. */
+  reserve: z.boolean().default(false),
   /** Objects larger than this that are not kept in slices are passed through, not stored. */
   maxObjectBytes: z
     .int()
@@ -144,6 +146,7 @@ const cacheOverridesSchema = z.strictObject({
   staleIfErrorSeconds: shape.staleIfErrorSeconds.removeDefault().exactOptional(),
   storeSetCookie: shape.storeSetCookie.removeDefault().exactOptional(),
   storeAuthorized: shape.storeAuthorized.removeDefault().exactOptional(),
+  reserve: shape.reserve.removeDefault().exactOptional(),
   maxObjectBytes: shape.maxObjectBytes.removeDefault().exactOptional(),
 });
 

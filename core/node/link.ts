@@ -11,7 +11,13 @@ import { Heart } from './heart.ts';
 import { readJournalStream, type StreamMessage } from './journal-stream.ts';
 import { LastGoodConfig } from './last-good.ts';
 import { NodeLease } from './lease.ts';
-import { type ConfigReading, readEvent, readLastGood, readSnapshot } from './reading.ts';
+import {
+  type ConfigReading,
+  type LastGood,
+  readEvent,
+  readLastGood,
+  readSnapshot,
+} from './reading.ts';
 import { type CheckSite, refusalsOf, type Withheld } from './told-sites.ts';
 import { version } from './version.ts';
 
@@ -52,6 +58,8 @@ export interface NodeLinkOptions {
     event: JournalEvent | undefined,
     reset: boolean,
   ) => Promise<PurgeReport | undefined>;
+  /** Up to where what outlived the last process has heeded the journal; left out: nothing has outlived it. */
+  readonly heeded?: { readonly journal: string | undefined; readonly sequence: number } | undefined;
   /** Whether the node can serve by a site: throws where not. Left out: by any that fits the schema. */
   readonly checkSite?: CheckSite;
   /** What the node has done since it started, for heartbeats. */
@@ -142,7 +150,7 @@ export class NodeLink {
    */
   async start(): Promise<void> {
     await mkdir(this.#options.dir, { recursive: true });
-    const lastGood = await this.#lastGood.read();
+    const lastGood = this.#asHeeded(await this.#lastGood.read());
     if (lastGood !== undefined) {
       const reading = readLastGood(lastGood, this.#checkSite);
       if (await this.#apply(reading, undefined, false)) void this.#goByLastGood();
@@ -191,6 +199,13 @@ export class NodeLink {
     const cancel = this.#options.clock.after(LEAVE_PATIENCE_MS, () => void this.#client.close());
     await this.#client.post('/v1/node/leave', {}).catch((error: unknown) => this.#complain(error));
     cancel();
+  }
+
+  /** The journal is replayed from where all that is stored has heeded it. */
+  #asHeeded(lastGood: LastGood | undefined): LastGood | undefined {
+    const { heeded } = this.#options;
+    if (lastGood === undefined || heeded?.journal !== lastGood.journal) return lastGood;
+    return { ...lastGood, sequence: Math.min(lastGood.sequence, heeded.sequence) };
   }
 
   async #goByLastGood(): Promise<void> {

@@ -10,6 +10,8 @@ import { NodeLease } from '#core/node/lease.ts';
 import { NodeLink } from '#core/node/link.ts';
 import type { NodeOptions, RunningNode } from '#core/node/process.ts';
 import { checksFor, ParentChecks } from '#core/tree/checks.ts';
+import type { Budget } from '#core/cache/disk/limits.ts';
+import { NodeDisk } from './disk/node-disk.ts';
 import { bind } from './listener.ts';
 import { type NodeAdmin, openNodeAdmin } from './node-admin.ts';
 import { Threads } from './threads.ts';
@@ -26,6 +28,13 @@ export interface ServingOptions extends NodeOptions {
   readonly memoryPolicy: PolicyName;
   /** Disk of the whole node for what slow clients have not read yet. */
   readonly spillBytes: number;
+  /** What it keeps on disk; left out: nothing. */
+  readonly disk?: DiskOptions | undefined;
+}
+
+export interface DiskOptions extends Budget {
+  /** Left out: `disk` in the node's own. */
+  readonly dir?: string | undefined;
 }
 
 const DRAIN_MS = 10_000;
@@ -47,6 +56,14 @@ export async function startServing(
   await mkdir(dir, { recursive: true });
   await assertFree(host, port);
   const lease = new NodeLease(systemClock);
+  const disk =
+    options.disk &&
+    (await NodeDisk.open({
+      ...options.disk,
+      dir: options.disk.dir ?? join(dir, 'disk'),
+      clock: systemClock,
+      log,
+    }));
   const threads = new Threads({
     module,
     count: workers,
@@ -59,6 +76,7 @@ export async function startServing(
       trustedProxies: options.trustedProxies ?? [],
       lease: lease.memory,
     },
+    disk,
     log,
   });
   const checks = new ParentChecks({
@@ -76,9 +94,13 @@ export async function startServing(
     clock: systemClock,
     log,
     lease,
-    onConfig: (config, event, reset) => {
+    heeded: disk?.fence,
+    onConfig: async (config, event, reset) => {
       if (event?.type !== 'purge') checks.watch(checksFor(config, { name, tier }));
-      return threads.apply(config, event, reset);
+      await disk?.follow(config.journal);
+      const report = await threads.apply(config, event, reset);
+      await disk?.advance(config.sequence);
+      return report;
     },
     checkSite: servedSite,
     load: () => threads.load(),
@@ -90,6 +112,7 @@ export async function startServing(
     await threads.close(options.drainMs ?? DRAIN_MS);
     await checks.close();
     await link.stop();
+    await disk?.close();
     await admin?.close();
   };
   try {
@@ -101,7 +124,10 @@ export async function startServing(
       link,
       group: 'cache',
       sample: (samples) => threads.sample(samples),
-      findings: () => ({ 'thread-silent': threads.silentForMs > THREAD_SILENT_MS }),
+      findings: () => ({
+        'thread-silent': threads.silentForMs > THREAD_SILENT_MS,
+        'disk-failing': options.disk !== undefined && disk?.works !== true,
+      }),
     });
     await link.start();
     const url = await threads.listen(host, port);

@@ -6,6 +6,7 @@ import type { Tier } from '#core/contract/node.ts';
 import type { ErrorCode } from '#core/errors.ts';
 import type { LeaseMemory } from '#core/node/lease.ts';
 import type { Load, ParentReport, PurgeReport } from '#core/contract/report.ts';
+import type { DiskConnection } from './disk/node-disk.ts';
 import type { Samples } from '#core/telemetry/samples.ts';
 
 /** What a thread is started with. */
@@ -25,6 +26,8 @@ export interface ThreadData {
 /** Its place among the node's threads, which the thread that replaces it takes over. */
 export interface ThreadPlace extends ThreadData {
   readonly slot: number;
+  /** Where the node has a disk store. */
+  readonly disk?: DiskConnection | undefined;
 }
 
 /** From the main thread. */

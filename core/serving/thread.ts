@@ -1,5 +1,6 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import type { Changed } from '#core/cache/engine.ts';
+import { DiskStore } from '#core/cache/disk/disk-store.ts';
 import { systemClock } from '#core/clock.ts';
 import { CanopyError, messageOf } from '#core/errors.ts';
 import { countryOf } from '#core/geography/country-of.ts';
@@ -20,7 +21,7 @@ const MEASURE_INTERVAL_MS = 10_000;
 export function runThread(handle: (node: TierNode, exchange: Exchange) => Promise<void>): void {
   const port = parentPort;
   if (port === null) throw new Error('A serving thread is started as a worker only');
-  const { slot, lease: memory, ...place } = workerData as ThreadPlace;
+  const { slot, lease: memory, disk: connection, ...place } = workerData as ThreadPlace;
   const clock = systemClock;
   const send = (message: FromThread): void => port.postMessage(message);
   const lease = new NodeLease(clock, memory);
@@ -32,7 +33,9 @@ export function runThread(handle: (node: TierNode, exchange: Exchange) => Promis
       telling.set(id, resolve);
       send({ type: 'changed', id, changed });
     });
-  const node = new TierNode({ ...place, clock, lease, countryOf, tellThreads });
+  const disk = connection && new DiskStore(connection.place, connection.port);
+  const shared = disk === undefined ? {} : { disk, tendsDisk: slot === 0 };
+  const node = new TierNode({ ...place, ...shared, clock, lease, countryOf, tellThreads });
   node.siblings.sit(slot);
   let listener: Listener | undefined;
 
@@ -66,10 +69,11 @@ export function runThread(handle: (node: TierNode, exchange: Exchange) => Promis
   const stop = async (graceMs: number): Promise<void> => {
     await listener?.close(graceMs);
     await node.close();
+    await disk?.close();
     port.close();
   };
 
-  port.on('message', (message: ToThread) => {
+  const receive = (message: ToThread): void => {
     switch (message.type) {
       case 'config': {
         const { id, config, reset } = message;
@@ -109,6 +113,12 @@ export function runThread(handle: (node: TierNode, exchange: Exchange) => Promis
         void stop(message.graceMs);
         break;
     }
+  };
+  // What has been purged is known before anything else is heeded.
+  const recalled = disk?.recall().then((fence) => fence && node.recall(fence));
+  port.on('message', (message: ToThread) => {
+    if (recalled === undefined) receive(message);
+    else void recalled.then(() => receive(message));
   });
   const tellLoad = (): void =>
     send({ type: 'load', load: node.load(listener?.activity()), parents: node.parents() });

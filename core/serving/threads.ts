@@ -10,6 +10,7 @@ import {
 } from '#core/contract/report.ts';
 import { CanopyError } from '#core/errors.ts';
 import { Samples } from '#core/telemetry/samples.ts';
+import type { NodeDisk } from './disk/node-disk.ts';
 import type { FromThread, ThreadData, ThreadPlace, ToThread } from './thread-messages.ts';
 
 export interface ThreadsOptions {
@@ -17,6 +18,7 @@ export interface ThreadsOptions {
   readonly module: URL;
   readonly count: number;
   readonly data: ThreadData;
+  readonly disk?: Pick<NodeDisk, 'connect'> | undefined;
   readonly log: {
     error(fields: object, message: string): void;
   };
@@ -58,6 +60,8 @@ export class Threads {
   readonly #options: ThreadsOptions;
   readonly #threads = new Set<Thread>();
   #config: Config | undefined;
+  /** The event that is being heeded, or was last, and the configuration before it. */
+  #latest: { readonly before: Config; readonly event: JournalEvent } | undefined;
   #address: { host: string; port: number } | undefined;
   /** Totals of threads that have died. */
   #past: Load = NO_LOAD;
@@ -78,7 +82,10 @@ export class Threads {
     event: JournalEvent | undefined,
     reset: boolean,
   ): Promise<PurgeReport | undefined> {
+    const before = this.#config;
     this.#config = config;
+    // Memory alone has nothing of what is older than the thread.
+    this.#latest = this.#options.disk && before && event && { before, event };
     const reports = await Promise.all(
       [...this.#threads].map((thread) => this.#send(thread, config, event, reset)),
     );
@@ -148,8 +155,12 @@ export class Threads {
   }
 
   #start(slot: number): Thread {
-    const workerData: ThreadPlace = { ...this.#options.data, slot };
-    const worker = new Worker(this.#options.module, { workerData });
+    const { module, data } = this.#options;
+    // Slot 0 is that of the main thread.
+    const disk = this.#options.disk?.connect(slot + 1);
+    const workerData: ThreadPlace = { ...data, slot, disk };
+    const transferList = disk === undefined ? [] : [disk.port];
+    const worker = new Worker(module, { workerData, transferList });
     const thread: Thread = {
       slot,
       worker,
@@ -197,25 +208,39 @@ export class Threads {
     from.worker.postMessage({ type: 'told', id } satisfies ToThread);
   }
 
-  /** What a dead thread held is gone with it, so it has heeded whatever it was sent. */
+  /** What a dead thread held is gone with it, so it has heeded whatever it was sent; not so what is on disk. */
   #replace(dead: Thread): void {
     this.#threads.delete(dead);
-    for (const applied of dead.pending.values()) applied(undefined);
     for (const measured of dead.measuring.values()) measured();
     // What it had open and stored is gone with it; what it counted is not.
     const now = { objects: 0, storedBytes: 0, connections: 0, tunnels: 0 };
     this.#past = addLoads(this.#past, { ...dead.load, ...now });
     this.#pastSamples.addAll(dead.samples.counted());
-    if (this.#closing) return;
-    this.#failed++;
-    const thread = this.#start(dead.slot);
-    const address = this.#address;
-    if (this.#config === undefined) return;
-    void this.#send(thread, this.#config, undefined, false);
-    if (address === undefined) return;
-    this.#listen(thread, address.host, address.port).catch((error: unknown) =>
-      this.#options.log.error({ err: error }, 'A new thread cannot listen'),
-    );
+    if (!this.#closing) this.#failed++;
+    const heeded = this.#closing ? undefined : this.#restart(dead.slot);
+    const isHeld = heeded !== undefined && this.#options.disk !== undefined;
+    const settle = (): void => {
+      for (const applied of dead.pending.values()) applied(undefined);
+    };
+    if (isHeld) void heeded.then(settle);
+    else settle();
+  }
+
+  /** Resolves when the new thread has heeded what it needs to serve. */
+  async #restart(slot: number): Promise<void> {
+    const thread = this.#start(slot);
+    const [address, config, latest] = [this.#address, this.#config, this.#latest];
+    if (config === undefined) return;
+    const configured = this.#send(thread, latest?.before ?? config, undefined, false);
+    // Perhaps nobody has heeded it, so that what is on disk tells nothing of it.
+    const told = latest && this.#send(thread, config, latest.event, false);
+    if (address !== undefined) {
+      this.#listen(thread, address.host, address.port).catch((error: unknown) =>
+        this.#options.log.error({ err: error }, 'A new thread cannot listen'),
+      );
+    }
+    await configured;
+    await told;
   }
 
   #send(

@@ -3,9 +3,12 @@ import type { Answer } from '#core/cache/answer.ts';
 import { carryOut } from '#core/cache/carry-out.ts';
 import { CacheEngine, type Changed, type Lookup } from '#core/cache/engine.ts';
 import type { PolicyName } from '#core/cache/eviction/policies.ts';
+import type { DiskStore } from '#core/cache/disk/disk-store.ts';
+import type { StoredFence } from '#core/cache/disk/durable-fence.ts';
 import { MemoryStore } from '#core/cache/memory.ts';
 import { UNKNOWN_COUNTRY } from '#core/cache/policy/keying.ts';
 import { type ServedSite, servedSite } from '#core/cache/served-site.ts';
+import { TieredStore } from '#core/cache/tiered.ts';
 import { Refresher } from '#core/cache/refresher.ts';
 import { SpillRoom } from '#core/cache/spill-room.ts';
 import type { Asked } from '#core/cache/siblings/messages.ts';
@@ -42,6 +45,10 @@ export interface TierNodeOptions {
   readonly trustedProxies?: readonly string[];
   /** See `EngineOptions`. */
   readonly tellThreads?: (changed: Changed) => Promise<void>;
+  /** What lasts, shared by the threads of the node; `recall` is called before anything is applied. */
+  readonly disk?: DiskStore;
+  /** Whether this thread counts and sweeps it for all; by default it does. */
+  readonly tendsDisk?: boolean;
   /** Disk for what slow clients have not read yet; none without it. */
   readonly spill?: { readonly dir: string; readonly bytes: number };
 }
@@ -66,6 +73,7 @@ export class TierNode {
   readonly #refresher: Refresher;
   readonly #spillRoom: SpillRoom | undefined;
   readonly #fenceWaits = new Set<() => void>();
+  #journal: string | undefined;
   #config: Config | undefined;
   #sites = new SiteDirectory<ServedSite>([]);
   #by: ForwardedBy;
@@ -80,6 +88,8 @@ export class TierNode {
     countryOf,
     trustedProxies = [],
     spill,
+    disk,
+    tendsDisk = true,
     tellThreads,
   }: TierNodeOptions) {
     this.name = name;
@@ -88,7 +98,8 @@ export class TierNode {
     this.#tree = new Tree({ clock, asking: { name, tier }, config: () => this.config });
     this.trustedProxies = new TrustedProxies(trustedProxies);
     this.#countryOf = countryOf ?? (() => undefined);
-    const store = new MemoryStore(memoryBytes, memoryPolicy);
+    const memory = new MemoryStore(memoryBytes, memoryPolicy);
+    const store = disk === undefined ? memory : new TieredStore(memory, disk, tendsDisk);
     const tree = this.#tree;
     const counters = new FillCounters();
     this.siblings = new Siblings({
@@ -104,6 +115,7 @@ export class TierNode {
       tree,
       source: this.siblings,
       lease,
+      onRaise: (scope, purge) => disk?.raise(scope, purge),
       tellThreads,
       counters,
       fillBytes: memoryBytes * FILL_FRACTION,
@@ -116,6 +128,12 @@ export class TierNode {
       siteOf: (site) => this.#sites.byName(site),
       upstreamFields: (request) => forwardedFields(request, this.#by),
     });
+  }
+
+  /** Takes over what the disk store knows of purges. */
+  recall({ journal, sequence, epochs }: StoredFence): void {
+    this.#journal = journal;
+    this.engine.fence.restore({ sequence, epochs });
   }
 
   /** Set before the node serves. */
@@ -143,6 +161,8 @@ export class TierNode {
   apply(config: Config, event: JournalEvent | undefined, reset: boolean): PurgeReport | undefined {
     const { engine } = this;
     let report: PurgeReport | undefined;
+    if (this.#journal !== undefined && this.#journal !== config.journal) engine.changeJournal();
+    this.#journal = config.journal;
     if (reset) engine.distrustAll(config.sequence);
     if (event?.type === 'purge') {
       const site = this.#sites.byName(siteOfTarget(event.purge.target) ?? '');

@@ -10,6 +10,8 @@ export type HealthReason =
   | 'lease-ended'
   /** A serving thread has not been heard of for 5 seconds. */
   | 'thread-silent'
+  /** The disk store takes nothing for now, or cannot be used; memory does. */
+  | 'disk-failing'
   /** It goes by an older version of some sites, for it cannot apply the one in the journal. */
   | 'config-refused'
   /** The control plane cannot read its state. */

@@ -1,6 +1,7 @@
 import { type Duplex, Readable } from 'node:stream';
 import { errors } from 'undici';
 import type { Cancel, Clock } from '#core/clock.ts';
+import type { Sliced } from '#core/cache/object.ts';
 import type { UpstreamSettings } from '#core/contract/site.ts';
 import { CanopyError, type ErrorCode, messageOf } from '#core/errors.ts';
 import { formatDate } from '#core/http/dates.ts';
@@ -64,6 +65,8 @@ export interface UpstreamResponse {
   readonly requestedAt: number;
   /** When the header section came, ms since the epoch. */
   readonly receivedAt: number;
+  /** Where another thread of the node has sent it from slices, which these are. */
+  readonly sliced?: Sliced | undefined;
   /** Whom this node asked for it, in order. */
   readonly tries?: readonly Try[] | undefined;
 }

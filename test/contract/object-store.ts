@@ -1,13 +1,13 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { Body } from '#core/cache/body.ts';
-import type { StoredObject } from '#core/cache/object.ts';
+import type { HeldObject } from '#core/cache/object.ts';
 import type { PurgeMark, Store } from '#core/cache/store.ts';
 import { contentOf } from '#test/disk/content.ts';
 import { RECEIVED_AT, response } from '#test/policy/facts.ts';
 
 const BUDGET_BYTES = 1_000_000;
 
-export const object = (change: Partial<StoredObject> = {}): StoredObject => ({
+export const object = (change: Partial<HeldObject> = {}): HeldObject => ({
   key: 'site http://example.org/a',
   site: 'site',
   selector: '',

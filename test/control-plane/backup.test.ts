@@ -29,7 +29,12 @@ describe('a backup', () => {
     await cp.stop();
     const store = openSqliteState(cp.dir);
     onTestFinished(() => store.close());
-    expect(readBackup(text)).toEqual(await store.content());
+    const { records = [], ...content } = (await store.content()) ?? {};
+    // That it was taken was written down after it.
+    const before = records.filter(
+      ({ value }) => (value as { readonly path?: string }).path !== '/v1/backup',
+    );
+    expect(readBackup(text)).toEqual({ ...content, records: before });
     expect(readBackup(text).config.bans).toMatchObject([{ target: { tags: ['x'] } }]);
     const again = writeBackup(readBackup(text), cp.clock.now());
     expect(readBackup(again)).toEqual(readBackup(text));

@@ -156,7 +156,7 @@ describe('the journal', () => {
     await b.stop();
     await a.addSite('three', 'three.example');
     await whileTimePasses(clock, () => expect(node.link.fence).toBe(7));
-    expect(node.log).toEqual(['4 snapshot', '5 site.put', '6 purge', '7 site.put']);
+    expect(node.log).toEqual(['4 snapshot', '5 sites.change', '6 purge', '7 sites.change']);
     await whileTimePasses(clock, async () => {
       expect(await a.findPurge(purge)).toMatchObject({ status: 'complete' });
     });
@@ -227,8 +227,9 @@ describe('versions of the configuration', () => {
   test('refused at one are taken back although the other made them, as canaries too', async () => {
     const { a, b, clock, edge } = await replicas();
     await b.heartbeat(edge, 4);
+    const changed = { ...site('one'), hosts: ['*'], shieldGroup: 'moon' };
     for (const canary of [['edge'], undefined]) {
-      const { body } = await a.call('POST', '/v1/config', { sites: [site('two')], canary });
+      const { body } = await a.call('POST', '/v1/config', { sites: [changed], canary });
       const { number, sequence } = body['version'] as { number: number; sequence: number };
       const refusals = [{ sequence, reason: 'not here' }];
       await b.call('POST', '/v1/node/acknowledgements', { fence: sequence, refusals }, edge);
@@ -237,7 +238,7 @@ describe('versions of the configuration', () => {
         refusals: [{ node: 'edge', reason: 'not here' }],
       });
       await eventually(async () =>
-        expect(await a.get('/v1/config')).toMatchObject({ sites: [{ name: 'one' }] }),
+        expect(await a.get('/v1/config')).toMatchObject({ sites: [{ shieldGroup: null }] }),
       );
       clock.advance('1s');
     }

@@ -25,7 +25,9 @@ try {
   // None is left.
 }
 const wroteWithoutFiles = await store.put(large('b'));
-const readWithoutFiles: unknown = await size().catch((error: { code: string }) => error.code);
+const readWithoutFiles: unknown = await size().catch(
+  (error: { cause: { code: string } }) => error.cause.code,
+);
 const found = store.lookup('a').length;
 const code = 'code' in keeper.health ? keeper.health.code : '';
 for (const fd of taken) closeSync(fd);

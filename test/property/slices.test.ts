@@ -211,7 +211,7 @@ test('a whole answer waits when it is ahead of all who read it', async () => {
     }
   }
   const answer = { body: body(), discard: () => undefined } as unknown as UpstreamResponse;
-  slices.cut(manifest, answer, true);
+  slices.cut(manifest, answer, true, lookup);
   const { signal } = new AbortController();
   const reader = new SliceReader(slices, manifest, lookup, { start: 0, end: 9999 }, signal);
   await reader.next();

@@ -55,7 +55,7 @@ scenario(
 
 scenario(
   'fills under way keep a quarter of the memory, and share what is beyond without keeping it',
-  { midTiers: [], memoryBytes: MIB },
+  { midTiers: [], memoryBytes: MIB, isInMemory: true },
   async ({ origin, edge, gate }) => {
     const slow = gate();
     const body = Buffer.alloc(400_000, 'abcdefg');
@@ -76,7 +76,7 @@ scenario(
 
 scenario(
   'an answer without a length is kept as far as there is room',
-  { midTiers: [], memoryBytes: MIB },
+  { midTiers: [], memoryBytes: MIB, isInMemory: true },
   async ({ origin, edge }) => {
     const body = Buffer.alloc(400_000, 'abcdefg');
     const fields = { 'Transfer-Encoding': 'chunked' };

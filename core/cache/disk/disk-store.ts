@@ -13,15 +13,15 @@ import type {
   Volume,
   Writer,
 } from '#core/cache/store.ts';
-import { commitOf, DiskWriter } from './disk-writer.ts';
-import { storedEpochs, storedFence } from './durable-fence.ts';
+import { commitOf, DiskWriter, type Start } from './disk-writer.ts';
+import { storedEpochs, type StoredFence, storedFence } from './durable-fence.ts';
 import { FileBody } from './file-body.ts';
 import { fileNumber, Files } from './files.ts';
 import { indexFailure } from './health.ts';
 import { IndexDb } from './index-db.ts';
 import { KeeperLink } from './keeper-link.ts';
 import type { DiskPlace, Drop } from './messages.ts';
-import { keyHash, type KeyRecord, shortHash, type Variant } from './record.ts';
+import { asOfIn, keyHash, type KeyRecord, shortHash, type Variant } from './record.ts';
 import { SharedState } from './shared.ts';
 import { isMeant } from './upkeep.ts';
 
@@ -52,7 +52,7 @@ export class DiskStore implements Store {
     this.#keeper = new KeeperLink(port);
   }
 
-  lookup(key: string): readonly StoredObject<StoredBody>[] {
+  lookup(key: string): readonly StoredObject[] {
     const { slot } = this.#place;
     this.#shared.count(slot, 'lookups');
     const hash = keyHash(key);
@@ -68,16 +68,13 @@ export class DiskStore implements Store {
    * An object found here before may be put with other fields and the body it had, which stays where
    * it is as long as some variant has it.
    */
-  put(
-    object: StoredObject<StoredBody>,
-    keeping: Keeping | number = {},
-  ): boolean | Promise<boolean> {
+  put(object: StoredObject, keeping: Keeping | number = {}): boolean | Promise<boolean> {
     const how = typeof keeping === 'number' ? { maxVariants: keeping } : keeping;
     const { body, ...head } = object;
     if (body instanceof FileBody) {
       if (this.#shared.isRefusing) return this.#refused();
       const at = { size: body.size, file: body.file };
-      return this.#keeper.commit(commitOf(head, at, undefined, how, this.#shared.ticket(), 0));
+      return this.#keeper.commit(commitOf(head, at, undefined, how, this.#start(), 0));
     }
     const writer = this.reserve(object, body.size, how);
     if (writer === undefined) return false;
@@ -96,7 +93,7 @@ export class DiskStore implements Store {
       expectedBytes,
       maxObjectBytes,
       keeping,
-      ticket: this.#shared.ticket(),
+      start: this.#start(),
       mayInline: !this.#shared.isIndexFull,
       keeper: this.#keeper,
       files: this.#files,
@@ -106,9 +103,17 @@ export class DiskStore implements Store {
     });
   }
 
+  release(): void {
+    // Nothing is in memory.
+  }
+
   drop({ key, selector }: Pick<StoredObject, 'key' | 'selector'>): void {
     this.#fence(key);
-    this.#order({ key, which: { kind: 'selector', selector }, reason: 'purged' });
+    this.#order({
+      key,
+      which: { kind: 'selector', selector, era: this.#shared.era },
+      reason: 'purged',
+    });
   }
 
   delete(key: string, prefix = ''): Volume {
@@ -121,7 +126,7 @@ export class DiskStore implements Store {
     const softPurgedAt = mode === 'soft' ? at : undefined;
     return this.#order({
       key,
-      which: { kind: 'before', sequence },
+      which: { kind: 'before', sequence, era: this.#shared.era },
       softPurgedAt,
       reason: 'purged',
     });
@@ -139,8 +144,10 @@ export class DiskStore implements Store {
    * what stands here after a restart is never ahead of the purges, and the journal is replayed from it.
    */
   get fence(): number {
-    this.#index.refresh();
-    return storedFence(this.#index);
+    return this.#attempt(() => {
+      this.#index.refresh();
+      return storedFence(this.#index);
+    }, 0);
   }
 
   /** The purges of whole scopes, which are up to who looks up: see `Fence.restore`. */
@@ -160,25 +167,34 @@ export class DiskStore implements Store {
    * heeded after a crash; as long as the disk fails, not at all.
    * @returns `false`: the store was closed before
    */
-  async advance(sequence: number): Promise<boolean> {
-    if (!(await this.#keeper.settled())) return false;
-    this.#shared.order();
-    this.#keeper.change({ kind: 'advance', sequence });
-    return this.#keeper.settled();
+  advance(sequence: number): Promise<boolean> {
+    return this.#keeper.advance(this.#shared, sequence);
   }
 
-  async sweep(isPurged: (object: StoredObject<StoredBody>) => boolean): Promise<void> {
+  /** What is known of the fence, by every thread's doing so far; `undefined`: the store was closed. */
+  recall(): Promise<StoredFence | undefined> {
+    return this.#keeper.recall();
+  }
+
+  forgetFences(): void {
+    // All threads do so at once, when the keeper is told of another journal.
+  }
+
+  async sweep(isPurged: (object: StoredObject) => boolean): Promise<void> {
     let last = -1;
     for (;;) {
-      this.#refresh();
-      const ids = this.#index.after(last, SWEEP_BATCH);
-      if (ids.length === 0) return;
-      last = ids.at(-1) ?? last;
-      for (const id of ids) {
-        const record = this.#index.at(id)?.record;
-        if (record === undefined) continue;
-        for (const { key, selector, asOf } of this.#objects(record).filter(isPurged)) {
-          this.#order({ key, which: { kind: 'selector', selector, asOf }, reason: 'purged' });
+      const { era } = this.#shared;
+      const records: readonly (KeyRecord | undefined)[] = this.#attempt(() => {
+        this.#refresh();
+        const ids = this.#index.after(last, SWEEP_BATCH);
+        last = ids.at(-1) ?? last;
+        return ids.map((id) => this.#index.at(id)?.record);
+      }, []);
+      if (records.length === 0) return;
+      for (const record of records) {
+        const objects = record === undefined ? NONE : this.#objects(record);
+        for (const { key, selector, asOf } of objects.filter(isPurged)) {
+          this.#order({ key, which: { kind: 'selector', selector, asOf, era }, reason: 'purged' });
         }
       }
       await this.settled();
@@ -186,8 +202,10 @@ export class DiskStore implements Store {
   }
 
   volume(site?: string): Volume {
-    this.#refresh();
-    return this.#index.volume(site);
+    return this.#attempt(() => {
+      this.#refresh();
+      return this.#index.volume(site);
+    }, NOTHING);
   }
 
   /** Of all threads together, so that one of them is asked. */
@@ -211,6 +229,7 @@ export class DiskStore implements Store {
           purged: total('purged'),
           replaced: total('replaced'),
           variants: total('variants'),
+          released: total('released'),
           damaged: total('damaged'),
         },
         evictedBytes: total('evictedBytes'),
@@ -234,34 +253,42 @@ export class DiskStore implements Store {
   /** What is stored under a key and is not about to be dropped. */
   #find(key: string, hash: string): KeyRecord | undefined {
     if (this.#shared.isHidden(shortHash(hash))) return undefined;
-    try {
+    return this.#attempt(() => {
       this.#refresh();
       const record = this.#index.find(hash)?.record;
       return record?.key === key ? record : undefined;
+    }, undefined);
+  }
+
+  /** Where the index cannot be read, nothing is stored. */
+  #attempt<T>(read: () => T, otherwise: T): T {
+    try {
+      return read();
     } catch (error) {
-      // Where the index cannot be read, nothing is stored.
       this.#keeper.failed(indexFailure(error));
-      return undefined;
+      return otherwise;
     }
   }
 
-  #objects(record: KeyRecord): StoredObject<StoredBody>[] {
+  #objects(record: KeyRecord): StoredObject[] {
     return record.variants.map((variant) => this.#object(record, variant));
   }
 
-  #object(record: KeyRecord, variant: Variant): StoredObject<StoredBody> {
-    const { at: _at, ...head } = variant;
+  #object(record: KeyRecord, variant: Variant): StoredObject {
+    const { at: _at, era: _era, ...head } = variant;
     const { key, site } = record;
     // JSON leaves out what is undefined.
     const { softPurgedAt } = variant;
-    return { ...head, softPurgedAt, key, site, body: this.#body(record, variant) };
+    const asOf = asOfIn(variant, this.#shared.era);
+    return { ...head, asOf, softPurgedAt, key, site, body: this.#body(record, variant) };
   }
 
   #body(record: KeyRecord, variant: Variant): StoredBody {
     const { size, file } = variant.at;
+    if (size === 0) return Body.empty;
     if (file === undefined) {
       const body = record.bodies[record.variants.indexOf(variant)];
-      return body === undefined || size === 0 ? Body.empty : new Body([body]);
+      return body === undefined ? Body.empty : new Body([body]);
     }
     return new FileBody(file, size, this.#files, {
       damaged: () => {
@@ -289,6 +316,10 @@ export class DiskStore implements Store {
     this.#shared.orderHidden(short);
     this.#keeper.change({ kind: 'drop', drop });
     return { objects: meant.length, bytes: meant.reduce((sum, { at }) => sum + at.size, 0) };
+  }
+
+  #start(): Start {
+    return { ticket: this.#shared.ticket(), era: this.#shared.era };
   }
 
   #refused(): false {

@@ -20,7 +20,7 @@ export interface DiskWriterOptions {
   readonly expectedBytes: number | undefined;
   readonly keeping: Keeping;
   readonly maxObjectBytes: number;
-  readonly ticket: number;
+  readonly start: Start;
   /** Small bodies stand in the index. */
   readonly mayInline: boolean;
   readonly keeper: KeeperLink;
@@ -32,6 +32,14 @@ export interface DiskWriterOptions {
   readonly onRefused: () => void;
 }
 
+/** When a write has begun. */
+export interface Start {
+  /** See `SharedState.ticket`. */
+  readonly ticket: number;
+  /** Of the object's `asOf`; see `Variant`. */
+  readonly era: number;
+}
+
 interface OpenFile {
   readonly number: number;
   readonly handle: FileHandle;
@@ -40,6 +48,7 @@ interface OpenFile {
 
 /** One object on its way to disk: its content into a file, or into the index where it stays small. */
 export class DiskWriter implements Writer {
+  readonly holdsAll = false;
   readonly #options: DiskWriterOptions;
   #held: Buffer[] = [];
   #heldBytes = 0;
@@ -92,7 +101,8 @@ export class DiskWriter implements Writer {
 
   #isSmall(): boolean {
     const { expectedBytes = 0, mayInline } = this.#options;
-    return mayInline && Math.max(this.#size, expectedBytes) <= INLINE_BYTES;
+    const bytes = Math.max(this.#size, expectedBytes);
+    return bytes === 0 || (mayInline && bytes <= INLINE_BYTES);
   }
 
   /** Writes out what is held, behind what is being written. */
@@ -179,8 +189,8 @@ export class DiskWriter implements Writer {
     at: BodyPlace,
     body: Buffer | undefined,
   ): Promise<boolean> {
-    const { keeper, keeping, ticket } = this.#options;
-    return keeper.commit(commitOf(object, at, body, keeping, ticket, this.#roomBytes));
+    const { keeper, keeping, start } = this.#options;
+    return keeper.commit(commitOf(object, at, body, keeping, start, this.#roomBytes));
   }
 }
 
@@ -189,10 +199,11 @@ export function commitOf(
   at: BodyPlace,
   body: Buffer | undefined,
   { maxVariants = DEFAULT_MAX_VARIANTS, reserved = false, expiresAt = Infinity }: Keeping,
-  ticket: number,
+  { ticket, era }: Start,
   roomBytes: number,
 ): Parameters<KeeperLink['commit']>[0] {
-  const { key, site, ...variant } = object;
+  const { key, site, checked: _, ...head } = object;
+  const variant = era === 0 ? head : { ...head, era };
   return { key, site, variant, at, body, ticket, maxVariants, reserved, expiresAt, roomBytes };
 }
 

@@ -5,12 +5,27 @@ import type { PurgeMark } from '#core/cache/store.ts';
 import type { IndexDb } from './index-db.ts';
 import { keyHash } from './record.ts';
 
+/** What the threads of a node begin with. */
+export interface StoredFence {
+  /** The journal that `asOf`, epochs and `sequence` are of; `undefined`: none was followed yet. */
+  readonly journal: string | undefined;
+  /** The last event of it that all in the index heeds. */
+  readonly sequence: number;
+  /** The longest unchanged first. */
+  readonly epochs: readonly ScopeEpoch[];
+}
+
 const PREFIX = 'epoch ';
 const FENCE = 'fence';
+const JOURNAL = 'journal';
+const ERA = 'era';
 
 /** The last event of the journal that all in the index heeds; 0 in a new one. */
 export const storedFence = (index: IndexDb): number =>
   (index.get(FENCE) as number | undefined) ?? 0;
+
+/** Journals that were followed before this one. */
+const storedEra = (index: IndexDb): number => (index.get(ERA) as number | undefined) ?? 0;
 
 /** Within a transaction. */
 export function advanceFence(index: IndexDb, sequence: number): void {
@@ -19,10 +34,10 @@ export function advanceFence(index: IndexDb, sequence: number): void {
 
 /** The longest unchanged first. */
 export const storedEpochs = (index: IndexDb): readonly ScopeEpoch[] =>
-  index
-    .named(PREFIX)
-    .map(({ value }) => value as ScopeEpoch)
-    .toSorted((a, b) => latestOf(a.epoch) - latestOf(b.epoch));
+  inOrder(index.named(PREFIX).map(({ value }) => value as ScopeEpoch));
+
+const inOrder = (epochs: readonly ScopeEpoch[]): readonly ScopeEpoch[] =>
+  epochs.toSorted((a, b) => latestOf(a.epoch) - latestOf(b.epoch));
 
 /** Writes the epochs of purged scopes into the index: as many, and as wide, as a `Fence` keeps. */
 export class DurableEpochs {
@@ -42,6 +57,23 @@ export class DurableEpochs {
     this.#fence.raise(scope, purge);
   }
 
+  /**
+   * Follows another journal from its start, within a transaction. Of what its purges concern nothing
+   * is known, so that all that is stored is stale.
+   */
+  follow(journal: string, at: number): void {
+    const index = this.#index;
+    const before = index.get(JOURNAL) as string | undefined;
+    if (before === journal) return;
+    index.set(JOURNAL, journal);
+    if (before === undefined) return;
+    for (const { key } of index.named(PREFIX)) index.remove(key);
+    index.set(FENCE, 0);
+    index.set(ERA, storedEra(index) + 1);
+    this.#fence = undefined;
+    this.raise({ kind: 'everything' }, distrust(at));
+  }
+
   /** The transaction has failed: only what the index has counts. */
   undone(): void {
     this.#fence = undefined;
@@ -56,6 +88,54 @@ export class DurableEpochs {
       forgotten: ({ scope }) => index.remove(nameOf(scope)),
     });
     return fence;
+  }
+}
+
+/** Any event of a journal is later than what is known of content of another: nothing, so 0. */
+const distrust = (at: number): PurgeMark => ({ sequence: 1, mode: 'soft', at });
+
+/** What the keeper was told of the fence, whether or not it could be written down yet. */
+export class ToldFence {
+  readonly #index: IndexDb;
+  #fence = new Fence();
+  #journal: string | undefined;
+  #era: number;
+
+  constructor(index: IndexDb) {
+    this.#index = index;
+    this.#fence.restore({ sequence: 0, epochs: storedEpochs(index) });
+    this.#journal = index.get(JOURNAL) as string | undefined;
+    this.#era = storedEra(index);
+  }
+
+  /** Which of the journals that were followed, from 0, is followed now. */
+  get era(): number {
+    return this.#era;
+  }
+  /** The fence is the stored one: no more counts as heeded. */
+  get stored(): StoredFence {
+    const isWritten = this.#index.get(JOURNAL) === this.#journal;
+    return {
+      journal: this.#journal,
+      sequence: isWritten ? storedFence(this.#index) : 0,
+      epochs: inOrder(this.#fence.epochs),
+    };
+  }
+
+  raise(scope: Scope, purge: PurgeMark): void {
+    this.#fence.raise(scope, purge);
+  }
+
+  /** @returns `false`: it is followed already */
+  follow(journal: string, at: number): boolean {
+    const before = this.#journal;
+    if (before === journal) return false;
+    this.#journal = journal;
+    if (before === undefined) return true;
+    this.#fence = new Fence();
+    this.#era++;
+    this.raise({ kind: 'everything' }, distrust(at));
+    return true;
   }
 }
 

@@ -1,3 +1,4 @@
+import type { FileHandle } from 'node:fs/promises';
 import { BLOCK_BYTES, fileBytes, readBlocks, STRIDE_BYTES } from './blocks.ts';
 import type { Files } from './files.ts';
 import { codeOf } from './health.ts';
@@ -5,7 +6,7 @@ import { codeOf } from './health.ts';
 /** What a read from disk asks for at once. */
 const READ_BLOCKS = 4;
 
-/** The content is not there any more, or not as it was written. It is to be fetched again. */
+/** Content is not there any more, not as it was written, or cannot be read now. It is to be fetched again. */
 export class BodyLost extends Error {
   override readonly name = 'BodyLost';
 }
@@ -37,8 +38,7 @@ export class FileBody {
    * The bytes from `start` to `end`, both inclusive. Each is handed out only after its block was
    * found as it was written; the file is opened with the first piece, and what is removed later is
    * read to its end.
-   * @throws BodyLost where it was evicted before it was opened, or is damaged; what the system says
-   * where it cannot be opened or read
+   * @throws BodyLost
    */
   async *read(start = 0, end = this.size - 1): AsyncGenerator<Buffer, void, undefined> {
     const handle = await this.#open();
@@ -46,9 +46,7 @@ export class FileBody {
       const last = Math.floor(end / BLOCK_BYTES);
       for (let first = Math.floor(start / BLOCK_BYTES); first <= last; first += READ_BLOCKS) {
         const count = Math.min(READ_BLOCKS, last - first + 1);
-        const content = readBlocks(await this.#readAt(handle, first, count), this.file, first);
-        if (content === undefined) this.#damaged('has a wrong checksum');
-        for (const [i, block] of content.entries()) {
+        for (const [i, block] of (await this.#blocks(handle, first, count)).entries()) {
           const offset = (first + i) * BLOCK_BYTES;
           yield block.subarray(Math.max(start - offset, 0), end + 1 - offset);
         }
@@ -58,22 +56,23 @@ export class FileBody {
     }
   }
 
-  async #open() {
+  async #open(): Promise<FileHandle> {
     try {
       return await this.#files.open(this.file);
     } catch (error) {
       // Evicted since it was looked up, or lost: whoever keeps the index finds out which.
       if (codeOf(error) === 'ENOENT') this.#damaged('is gone');
       this.#trouble.failed(codeOf(error));
-      throw error;
+      throw new BodyLost(`File ${this.file} cannot be opened`, { cause: error });
     }
   }
 
-  async #readAt(
-    handle: Awaited<ReturnType<Files['open']>>,
-    first: number,
-    count: number,
-  ): Promise<Buffer> {
+  async #blocks(handle: FileHandle, first: number, count: number): Promise<Buffer[]> {
+    const content = readBlocks(await this.#readAt(handle, first, count), this.file, first);
+    return content ?? this.#damaged('has a wrong checksum');
+  }
+
+  async #readAt(handle: FileHandle, first: number, count: number): Promise<Buffer> {
     const from = first * STRIDE_BYTES;
     const length = Math.min(count * STRIDE_BYTES, fileBytes(this.size) - from);
     const buffer = Buffer.allocUnsafeSlow(length);
@@ -95,7 +94,7 @@ export class FileBody {
       this.#trouble.failed(codeOf(error));
       // A place that cannot be read will hardly be readable later.
       if (codeOf(error) === 'EIO') this.#damaged('cannot be read');
-      throw error;
+      throw new BodyLost(`File ${this.file} cannot be read`, { cause: error });
     }
   }
 

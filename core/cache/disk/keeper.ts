@@ -6,7 +6,7 @@ import type { Cancel, Clock } from '#core/clock.ts';
 import { Files } from './files.ts';
 import { commitObject } from './commit.ts';
 import { Counts } from './counts.ts';
-import { advanceFence, DurableEpochs } from './durable-fence.ts';
+import { advanceFence, DurableEpochs, type StoredFence, ToldFence } from './durable-fence.ts';
 import { makeRoom, Sequence } from './eviction.ts';
 import { Grants } from './grants.ts';
 import { canWriteTo, type Health, HealthWatch, indexFailure } from './health.ts';
@@ -37,8 +37,15 @@ export interface KeeperOptions extends Budget {
   readonly dir: string;
   readonly clock: Clock;
   readonly log: { warn(message: string): void };
+  /** Told whenever it changes. */
+  readonly onHealth?: (health: Health) => void;
   /** Has the system flush each file before it is committed. Without it a power failure may damage the latest, which is then noticed. */
   readonly syncFiles?: boolean;
+}
+
+interface Asked {
+  readonly port: MessagePort;
+  readonly id: number;
 }
 
 /** What a thread has asked for, in the order in which it came. */
@@ -67,11 +74,14 @@ export class Keeper {
   readonly #limits: Limits;
   readonly #health: HealthWatch;
   readonly #grants = new Grants();
+  readonly #fence: ToldFence;
   #queue: Queued[] = [];
   /** Changes that could not be written down. */
   #owed: Change[] = [];
   /** Who waits until there is none. */
-  #settling: { readonly port: MessagePort; readonly id: number }[] = [];
+  #settling: Asked[] = [];
+  /** Who waits to be told of the fence. */
+  #recalling: Asked[] = [];
   #isScheduled = false;
   #cancelUpkeep: Cancel | undefined;
   readonly #cancelSettled: Cancel;
@@ -90,6 +100,8 @@ export class Keeper {
     this.#shared = new SharedState(rememberedKeys(options.budgetBytes));
     this.#sequence = new Sequence(index);
     this.#epochs = new DurableEpochs(index);
+    this.#fence = new ToldFence(index);
+    this.#shared.era = this.#fence.era;
     this.#limits = new Limits(options);
     this.#health = new HealthWatch({
       clock: options.clock,
@@ -127,6 +139,11 @@ export class Keeper {
     return keeper;
   }
 
+  /** What is known of the fence. */
+  get fence(): StoredFence {
+    return this.#fence.stored;
+  }
+
   get health(): Health {
     return this.#health.now;
   }
@@ -137,12 +154,22 @@ export class Keeper {
    */
   connect(slot: number): { readonly place: DiskPlace; readonly port: MessagePort } {
     const { port1, port2 } = new MessageChannel();
-    this.#grants.open(port1);
-    port1.on('message', (message: ToKeeper) => void this.#receive(port1, message));
-    port1.once('close', () => this.#grants.close(port1));
-    port1.unref();
+    this.accept(port1);
+    return { place: this.place(slot), port: port2 };
+  }
+
+  /** Takes orders from the thread that holds the other end of `port`. */
+  accept(port: MessagePort): void {
+    this.#grants.open(port);
+    port.on('message', (message: ToKeeper) => void this.#receive(port, message));
+    port.once('close', () => this.#grants.close(port));
+    port.unref();
+  }
+
+  /** @param slot see `connect` */
+  place(slot: number): DiskPlace {
     const { dir, budgetBytes, syncFiles = false } = this.#options;
-    const place: DiskPlace = {
+    return {
       dir,
       run: this.#run,
       budgetBytes,
@@ -152,7 +179,6 @@ export class Keeper {
       shared: this.#shared.buffer,
       slot,
     };
-    return { place, port: port2 };
   }
 
   /** Sees to free space, expiry and room ahead of need; called every second. */
@@ -198,7 +224,15 @@ export class Keeper {
         break;
       }
       case 'change':
-        this.#queue.push(message.change);
+        this.#heed(message.change);
+        // Changes are written in their order.
+        if (this.#owed.length > 0) this.#owe(message.change);
+        else this.#queue.push(message.change);
+        this.#schedule();
+        break;
+      case 'recall':
+        // What other threads have sent before, by ports of their own, is heeded first.
+        this.#recalling.push({ port, id: message.id });
         this.#schedule();
         break;
       case 'settle':
@@ -220,6 +254,14 @@ export class Keeper {
     }
   }
 
+  /** What is to be written down counts at once for every thread that starts. */
+  #heed(change: Change): void {
+    if (change.kind === 'raise') this.#fence.raise(change.scope, change.purge);
+    if (change.kind !== 'follow' || !this.#fence.follow(change.journal, change.at)) return;
+    this.#shared.era = this.#fence.era;
+    this.#shared.changed();
+  }
+
   #schedule(): void {
     if (this.#isScheduled) return;
     this.#isScheduled = true;
@@ -229,6 +271,7 @@ export class Keeper {
       const batch = this.#queue.splice(0, BATCH);
       if (this.#queue.length > 0) this.#schedule();
       if (batch.length > 0) this.#write(batch);
+      this.#answerRecalling();
       this.#answerSettled();
     });
   }
@@ -257,8 +300,12 @@ export class Keeper {
       if (one.kind === 'commit') this.#answerCommit(one, stored?.[i] ?? false);
       else if (stored !== undefined) this.#settled(one);
       // Until it is written down, its keys stay hidden and the fence where it is.
-      else if (this.#owed.length < MOST_OWED) this.#owed.push(one);
+      else this.#owe(one);
     }
+  }
+
+  #owe(change: Change): void {
+    if (change.kind !== 'drop' || this.#owed.length < MOST_OWED) this.#owed.push(change);
   }
 
   #writeOne(one: Queued, ledger: Ledger, underWay: UnderWay, counts: Counts): boolean {
@@ -282,6 +329,9 @@ export class Keeper {
       case 'raise':
         this.#epochs.raise(one.scope, one.purge);
         return true;
+      case 'follow':
+        this.#epochs.follow(one.journal, one.at);
+        return true;
       case 'advance':
         advanceFence(index, one.sequence);
         return true;
@@ -297,6 +347,11 @@ export class Keeper {
   #settled(change: Change): void {
     if (change.kind === 'drop') this.#shared.writtenHidden(shortHash(keyHash(change.drop.key)));
     else this.#shared.written();
+  }
+
+  #answerRecalling(): void {
+    for (const { port, id } of this.#recalling.splice(0))
+      port.postMessage({ id, ok: true, fence: this.#fence.stored } satisfies FromKeeper);
   }
 
   #answerSettled(): void {
@@ -400,6 +455,7 @@ export class Keeper {
 
   #healthChanged(health: Health): void {
     this.#shared.isRefusing = health.state === 'degraded';
+    this.#options.onHealth?.(health);
     if (health.state === 'degraded') {
       this.#options.log.warn(`The disk store takes nothing more for now: ${health.reason}`);
       return;

@@ -1,5 +1,6 @@
 import type { Scope } from '#core/cache/scopes.ts';
 import type { PurgeMark } from '#core/cache/store.ts';
+import type { StoredFence } from './durable-fence.ts';
 import type { BodyPlace, Variant } from './record.ts';
 
 /** An object to be stored, its content in `body` or in a file that is written. */
@@ -20,9 +21,15 @@ export interface Commit {
 
 /** Variants under a key. */
 export type Which =
-  | { readonly kind: 'selector'; readonly selector: string; readonly asOf?: number | undefined }
+  | {
+      readonly kind: 'selector';
+      readonly selector: string;
+      readonly asOf?: number | undefined;
+      /** Of `asOf`; see `Variant`. */
+      readonly era: number;
+    }
   | { readonly kind: 'prefix'; readonly prefix: string }
-  | { readonly kind: 'before'; readonly sequence: number }
+  | { readonly kind: 'before'; readonly sequence: number; readonly era: number }
   | { readonly kind: 'file'; readonly file: number };
 
 /** What is not to be found any more, or only as softly purged. */
@@ -39,6 +46,8 @@ export type Change =
   | { readonly kind: 'drop'; readonly drop: Drop }
   /** All of a scope was purged. */
   | { readonly kind: 'raise'; readonly scope: Scope; readonly purge: PurgeMark }
+  /** Another journal is followed than before, since `at`, ms since the epoch. */
+  | { readonly kind: 'follow'; readonly journal: string; readonly at: number }
   /** The journal is heeded up to there. */
   | { readonly kind: 'advance'; readonly sequence: number };
 
@@ -49,6 +58,8 @@ export type ToKeeper =
   | { readonly type: 'change'; readonly change: Change }
   /** Has all that was ordered so far been written down? Answered once it has. */
   | { readonly type: 'settle'; readonly id: number }
+  /** What is known of the fence, once all that was said before is heeded. */
+  | { readonly type: 'recall'; readonly id: number }
   /** A file for which so much was granted will not be committed. */
   | { readonly type: 'release'; readonly bytes: number }
   /** The system has refused to read or write. @param code of its error */
@@ -58,6 +69,7 @@ export type ToKeeper =
 export interface FromKeeper {
   readonly id: number;
   readonly ok: boolean;
+  readonly fence?: StoredFence;
 }
 
 /** What a thread needs to open a store that a keeper keeps. */

@@ -10,7 +10,15 @@ export interface BodyPlace {
 }
 
 /** One variant without what all variants under a key have in common. */
-export type Variant = Omit<StoredObject, 'key' | 'site' | 'body'> & { readonly at: BodyPlace };
+export type Variant = Omit<StoredObject, 'key' | 'site' | 'body'> & {
+  readonly at: BodyPlace;
+  /** Which of the journals that the store has followed, from 0, its `asOf` is of. */
+  readonly era?: number | undefined;
+};
+
+/** The fence of a variant in the journal that is followed now: of another one's it tells nothing. */
+export const asOfIn = ({ era = 0, asOf }: Pick<Variant, 'era' | 'asOf'>, now: number): number =>
+  era === now ? asOf : 0;
 
 /** All that the index has of one key. */
 export interface KeyRecord {

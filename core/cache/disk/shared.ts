@@ -12,6 +12,7 @@ const COUNTERS = [
   'purged',
   'replaced',
   'variants',
+  'released',
   'damaged',
 ] as const;
 export type Counter = (typeof COUNTERS)[number];
@@ -32,6 +33,7 @@ const WORD = {
   refusing: 4,
   nextFile: 5,
   indexFull: 6,
+  era: 7,
 };
 const WORDS = 8;
 const MOST_USES = 3;
@@ -131,6 +133,14 @@ export class SharedState {
   }
   set isIndexFull(is: boolean) {
     Atomics.store(this.#words, WORD.indexFull, is ? 1 : 0);
+  }
+
+  /** Which of the journals that the store has followed, from 0, it follows now. */
+  get era(): number {
+    return Atomics.load(this.#words, WORD.era);
+  }
+  set era(era: number) {
+    Atomics.store(this.#words, WORD.era, era);
   }
 
   /** A number that no file of this process has had. */

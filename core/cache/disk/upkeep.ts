@@ -4,7 +4,7 @@ import type { Files } from './files.ts';
 import type { Entry, IndexDb } from './index-db.ts';
 import type { Ledger } from './ledger.ts';
 import type { Drop, Which } from './messages.ts';
-import { type KeyRecord, keyHash, type Variant } from './record.ts';
+import { asOfIn, type KeyRecord, keyHash, type Variant } from './record.ts';
 
 /** Records looked at for their expiry in one go. */
 const EXPIRY_BATCH = 2_000;
@@ -44,10 +44,11 @@ export function dropVariants(
 const IS_MEANT: {
   readonly [K in Which['kind']]: (variant: Variant, which: Which & { kind: K }) => boolean;
 } = {
-  selector: ({ selector, asOf }, which) =>
-    selector === which.selector && asOf === (which.asOf ?? asOf),
+  selector: ({ selector, asOf, era }, which) =>
+    selector === which.selector &&
+    (which.asOf === undefined || asOfIn({ asOf, era }, which.era) === which.asOf),
   prefix: ({ selector }, { prefix }) => selector.startsWith(prefix),
-  before: ({ asOf }, { sequence }) => asOf < sequence,
+  before: (variant, { sequence, era }) => asOfIn(variant, era) < sequence,
   file: ({ at }, { file }) => at.file === file,
 };
 

@@ -48,8 +48,8 @@ export class Answering {
         this.#send({ type: 'refused', id });
         return;
       }
-      const { status, fields, asOf, content, outcome } = answer;
-      this.#send({ type: 'answer', id, status, fields, asOf, tries: outcome.tries });
+      const { status, fields, asOf, sliced, content, outcome } = answer;
+      this.#send({ type: 'answer', id, status, fields, asOf, sliced, tries: outcome.tries });
       await this.#sendContent(content);
       if (!signal.aborted) this.#send({ type: 'end', id });
     } catch (error) {

@@ -1,3 +1,4 @@
+import type { Sliced } from '#core/cache/object.ts';
 import { CanopyError } from '#core/errors.ts';
 import type { Fields } from '#core/http/fields.ts';
 import type { Try } from '#core/tree/tries.ts';
@@ -14,6 +15,7 @@ export interface SiblingAnswer {
   readonly status: number;
   readonly fields: Fields;
   readonly asOf: number;
+  readonly sliced: Sliced | undefined;
   readonly tries: readonly Try[] | undefined;
   readonly body: AsyncIterable<Buffer>;
 }
@@ -55,8 +57,8 @@ export class Asking {
         this.#onInterim(message.status, message.fields);
         break;
       case 'answer': {
-        const { status, fields, asOf, tries } = message;
-        this.#answer.resolve({ status, fields, asOf, tries, body: this.#body() });
+        const { status, fields, asOf, sliced, tries } = message;
+        this.#answer.resolve({ status, fields, asOf, sliced, tries, body: this.#body() });
         break;
       }
       case 'content':

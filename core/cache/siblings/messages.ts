@@ -1,4 +1,5 @@
 import type { Lookup } from '#core/cache/engine.ts';
+import type { Sliced } from '#core/cache/object.ts';
 import type { ErrorCode } from '#core/errors.ts';
 import type { Fields } from '#core/http/fields.ts';
 import type { Parent } from '#core/tree/parents.ts';
@@ -34,6 +35,8 @@ export type SiblingMessage =
       readonly fields: Fields;
       /** The fence up to which the content has heeded every purge. */
       readonly asOf: number;
+      /** The slices that it comes from, of which the asking thread finds some on disk. */
+      readonly sliced: Sliced | undefined;
       /** The parents that it asked. */
       readonly tries: readonly Try[] | undefined;
     }

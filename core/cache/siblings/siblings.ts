@@ -107,7 +107,7 @@ export class Siblings {
       request.onInterim?.(status, fields),
     );
     const cancel: Cancel = clock.after(lookup.site.cache.waitTimeoutMs, () => asking.giveUp());
-    const { status, fields, asOf, tries, body } = await asking.answer.finally(cancel);
+    const { status, fields, asOf, sliced, tries, body } = await asking.answer.finally(cancel);
     const response: UpstreamResponse = {
       parent: SIBLING,
       status,
@@ -117,6 +117,7 @@ export class Siblings {
         String(asOf),
       ],
       body,
+      sliced,
       discard: () => asking.discard(),
       requestedAt,
       receivedAt: clock.now(),

@@ -2,9 +2,15 @@ import type { Answer } from '#core/cache/answer.ts';
 import type { Lookup } from '#core/cache/engine.ts';
 import type { Manifest } from '#core/cache/object.ts';
 import { currentAgeMs } from '#core/cache/policy/decide.ts';
-import { isMultipart, newBoundary, readParts, returning } from '#core/cache/multipart-content.ts';
+import {
+  firstRange,
+  isMultipart,
+  newBoundary,
+  readParts,
+  returning,
+} from '#core/cache/multipart-content.ts';
 import type { ByteRange } from '#core/http/ranges.ts';
-import { type Selection, select } from '#core/http/selection.ts';
+import { select } from '#core/http/selection.ts';
 import { type Begun, SliceReader } from './reader.ts';
 import type { Slices } from './slices.ts';
 
@@ -33,14 +39,8 @@ export async function answerFromSlices(
     reader = new SliceReader(slices, manifest, lookup, range, signal);
     return reader;
   };
-  const begun = read(firstOf(part, size));
+  const begun = read(firstRange(part, size));
   const how = await begun.begin();
   const content = several && returning(readParts(several, begun, read), () => reader);
   return { ...answer, content: content ?? begun, ...how };
-}
-
-function firstOf(part: Exclude<Selection['part'], 'none'>, size: number): ByteRange {
-  const all = { start: 0, end: size - 1 };
-  if (part === 'all') return all;
-  return isMultipart(part) ? (part.parts[0]?.range ?? all) : part;
 }

@@ -1,13 +1,13 @@
 import { CanopyError } from '#core/errors.ts';
 import type { Lookup } from '#core/cache/engine.ts';
-import { everybodysFields } from '#core/cache/everybodys-fields.ts';
 import type { Fence } from '#core/cache/fence.ts';
 import type { FillSource } from '#core/cache/filler.ts';
 import type { Manifest } from '#core/cache/object.ts';
 import { contentRange, sliceAnswer, sliceRange } from '#core/cache/policy/slicing.ts';
+import { rangeRequest } from '#core/cache/range-request.ts';
 import { SIBLING } from '#core/cache/siblings/messages.ts';
 import type { UpstreamResponse } from '#core/tree/attempt.ts';
-import type { Tree, UpstreamRequest } from '#core/tree/tree.ts';
+import type { Tree } from '#core/tree/tree.ts';
 import type { FillingSlice } from './filling-slice.ts';
 
 /** There is another version of the object than the one that was being read, or none any more. */
@@ -53,7 +53,7 @@ export async function fetchSlice(
       });
     }
     const asked = { start: start + slice.size, end };
-    const request = requestFor(manifest, asked.start, end, lookup, fence);
+    const request = rangeRequest(manifest, asked, lookup, fence.sequence);
     const response =
       next ?? (await (isPastHome ? tree.fetch(request) : source.fetch(lookup, request)));
     next = undefined;
@@ -92,30 +92,3 @@ async function receive({ fields, body }: UpstreamResponse, slice: FillingSlice):
     if (chunk.length > 0) slice.append(chunk);
   }
 }
-
-const requestFor = (
-  manifest: Manifest,
-  start: number,
-  end: number,
-  lookup: Lookup,
-  fence: Fence,
-): UpstreamRequest => ({
-  site: lookup.site,
-  key: manifest.key,
-  keyedBy: lookup.keyedBy,
-  method: 'GET',
-  target: lookup.request.target,
-  fields: [
-    ...everybodysFields(lookup.upstreamFields()),
-    'Range',
-    `bytes=${start}-${end}`,
-    'If-Range',
-    manifest.facts.etag ?? '',
-  ],
-  host: lookup.request.host,
-  content: undefined,
-  fence: Math.max(fence.sequence, lookup.askingFence),
-  changed: lookup.changed,
-  orHeld: true,
-  signal: undefined,
-});

@@ -20,10 +20,16 @@ export function newManifest(
   fill: Fill,
   fields: Fields,
   facts: ResponseFacts,
-  { requestedAt, receivedAt }: Pick<UpstreamResponse, 'requestedAt' | 'receivedAt'>,
+  {
+    requestedAt,
+    receivedAt,
+    sliced,
+  }: Pick<UpstreamResponse, 'requestedAt' | 'receivedAt' | 'sliced'>,
   size: number,
   sliceBytes: number,
 ): Manifest {
+  // Where another thread has cut it alike, both find the same slices.
+  const isCutAlike = sliced?.size === size && sliced.sliceBytes === sliceBytes;
   return {
     key: fill.key,
     site: fill.site,
@@ -35,6 +41,6 @@ export function newManifest(
     receivedAt,
     asOf: fill.asOf,
     softPurgedAt: fill.purge?.at,
-    sliced: { size, sliceBytes, generation: randomUUID() },
+    sliced: { size, sliceBytes, generation: isCutAlike ? sliced.generation : randomUUID() },
   };
 }

@@ -3,9 +3,15 @@ import { CanopyError } from '#core/errors.ts';
 import type { ByteRange } from '#core/http/ranges.ts';
 import type { Lookup } from '#core/cache/engine.ts';
 import type { Manifest } from '#core/cache/object.ts';
+import { FileBody } from '#core/cache/disk/file-body.ts';
 import type { Try } from '#core/tree/tries.ts';
 import { FillingSlice } from './filling-slice.ts';
 import type { Slices } from './slices.ts';
+
+interface SliceFile {
+  readonly index: number;
+  readonly pieces: ReturnType<FileBody['read']>;
+}
 
 /** How the first slice of an answer was come by. */
 export interface Begun {
@@ -34,6 +40,10 @@ export class SliceReader implements AsyncIterableIterator<Buffer> {
   #offset: number;
   /** A slice that only its readers hold, for it is not to be stored. */
   #held: FillingSlice | undefined;
+  /** The slice on disk that it reads. */
+  #file: SliceFile | undefined;
+  /** The slice whose file cannot be read. */
+  #unreadable = -1;
   #first: Buffer | undefined;
   #readAheadOf = -1;
   #hasLeft = false;
@@ -103,8 +113,10 @@ export class SliceReader implements AsyncIterableIterator<Buffer> {
     try {
       for (let fetches = 0; !this.#hasLeft && this.#offset <= this.#end;) {
         const within = this.#offset % this.manifest.sliced.sliceBytes;
-        const piece =
-          this.#held?.from(within) ?? this.#slices.stored(this.manifest, this.index)?.from(within);
+        const found = this.#held?.from(within) ?? this.#fromStore(within);
+        // In memory it is there at once, so that what is not is known to be still under way.
+        const piece = found instanceof Promise ? await found : found;
+        if (this.#hasLeft) break;
         if (piece !== undefined) return this.#advance(piece);
         if (this.#held?.end instanceof Error) throw this.#held.end;
         let source = this.#slices.underWay(this.manifest, this.index);
@@ -128,6 +140,32 @@ export class SliceReader implements AsyncIterableIterator<Buffer> {
     }
   }
 
+  /** What the store has of the slice from there on, at most a piece. */
+  #fromStore(within: number): Buffer | Promise<Buffer | undefined> | undefined {
+    const { index } = this;
+    if (index === this.#unreadable) return undefined;
+    if (this.#file?.index === index) return this.#read(this.#file);
+    const body = this.#slices.stored(this.manifest, index);
+    if (!(body instanceof FileBody)) return body?.from(within);
+    const last = Math.min(body.size - 1, within + this.#end - this.#offset);
+    this.#file = { index, pieces: body.read(within, last) };
+    return this.#read(this.#file);
+  }
+
+  async #read({ index, pieces }: SliceFile): Promise<Buffer | undefined> {
+    const piece = await pieces.next().catch(() => undefined);
+    if (piece?.value !== undefined) return piece.value;
+    // It is fetched again, and held until it is read.
+    this.#file = undefined;
+    this.#unreadable = index;
+    return undefined;
+  }
+
+  #closeFile(): void {
+    void this.#file?.pieces.return();
+    this.#file = undefined;
+  }
+
   #assertStored(): void {
     for (let index = this.index; index <= this.lastIndex; index++) {
       if (this.#slices.stored(this.manifest, index) === undefined) {
@@ -142,8 +180,11 @@ export class SliceReader implements AsyncIterableIterator<Buffer> {
     const wanted = piece.subarray(0, this.#end - this.#offset + 1);
     this.#offset += wanted.length;
     const isKept = this.#slices.isKept(this.manifest);
-    if (isKept || this.index !== index) this.#held = undefined;
-    if (this.index !== index) this.#slices.passed(this.manifest, index, this.lookup);
+    if ((isKept && index !== this.#unreadable) || this.index !== index) this.#held = undefined;
+    if (this.index !== index) {
+      this.#closeFile();
+      this.#slices.passed(this.manifest, index, this.lookup);
+    }
     const mayReadAhead = isKept && !this.#onlyIfCached && index < this.lastIndex;
     if (mayReadAhead && this.#readAheadOf !== index) {
       this.#readAheadOf = index;
@@ -156,6 +197,7 @@ export class SliceReader implements AsyncIterableIterator<Buffer> {
     if (this.#hasLeft) return;
     this.#hasLeft = true;
     this.#held = undefined;
+    this.#closeFile();
     this.#first = undefined;
     this.#signal.removeEventListener('abort', this.#onAbort);
     this.#slices.leave(this);

@@ -23,7 +23,8 @@ export interface RunHost {
   isKept(): boolean;
   /** A slice that comes now; `undefined` where it is there or on its way already. */
   begin(index: number): FillingSlice | undefined;
-  complete(index: number, slice: FillingSlice): void;
+  /** Resolves when it is stored, or will not be. */
+  complete(index: number, slice: FillingSlice): Promise<void>;
   fail(index: number, slice: FillingSlice): void;
 }
 
@@ -91,7 +92,7 @@ export class Run {
           left -= part.length;
           if (part.length > 0) slice?.append(part);
         }
-        if (slice !== undefined) this.#host.complete(this.#index, slice);
+        if (slice !== undefined) await this.#host.complete(this.#index, slice);
         slice = undefined;
       }
       await source.next();

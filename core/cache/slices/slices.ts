@@ -1,10 +1,10 @@
 import type { Clock } from '#core/clock.ts';
-import type { Body } from '#core/cache/body.ts';
 import type { Lookup } from '#core/cache/engine.ts';
 import { Marks } from '#core/cache/marks.ts';
-import type { Manifest } from '#core/cache/object.ts';
+import type { Manifest, StoredBody } from '#core/cache/object.ts';
+import { keptAs } from '#core/cache/policy/keeping.ts';
 import { sliceRange } from '#core/cache/policy/slicing.ts';
-import type { ObjectStore } from '#core/cache/store.ts';
+import type { Store } from '#core/cache/store.ts';
 import type { UpstreamResponse } from '#core/tree/attempt.ts';
 import { fetchSlice, GenerationChanged, type SliceSources } from './fetch.ts';
 import { FillingSlice } from './filling-slice.ts';
@@ -21,7 +21,7 @@ const AGAIN_MS = 60_000;
 
 export interface SlicesOptions extends SliceSources {
   readonly clock: Clock;
-  readonly store: ObjectStore;
+  readonly store: Store;
 }
 
 /** All that is read and fetched of one generation. */
@@ -35,8 +35,9 @@ export class Slices {
   readonly #options: SlicesOptions;
   readonly #filling = new Map<string, FillingSlice>();
   readonly #generations = new Map<string, Generation>();
-  /** The smallest slice that the store was too small for. */
+  /** The smallest slice that the store was too small for, or too busy, and until when it is not asked again. */
   #refusedBytes = Infinity;
+  #refusedUntilMs = 0;
   readonly #fromParents = new Allowance(FROM_PARENTS_BYTES);
   readonly #fromSiblings = new Allowance(FROM_SIBLINGS_BYTES);
   /** Slices of other threads that were read here lately. */
@@ -55,10 +56,13 @@ export class Slices {
 
   /** Whether a slice that is complete can be found again, so that nobody has to hold it. */
   isKept(manifest: Manifest): boolean {
-    return manifest.sliced.sliceBytes < this.#refusedBytes && this.isCurrent(manifest);
+    const isRefused =
+      manifest.sliced.sliceBytes >= this.#refusedBytes &&
+      this.#options.clock.monotonicMs() < this.#refusedUntilMs;
+    return !isRefused && this.isCurrent(manifest);
   }
 
-  stored(manifest: Manifest, index: number): Body | undefined {
+  stored(manifest: Manifest, index: number): StoredBody | undefined {
     return this.#options.store.lookup(sliceKey(manifest, index))[0]?.body;
   }
 
@@ -93,7 +97,7 @@ export class Slices {
   }
 
   /** Cuts a whole answer into slices as it comes, as far as somebody reads them. */
-  cut(manifest: Manifest, answer: UpstreamResponse, hasRanges: boolean): void {
+  cut(manifest: Manifest, answer: UpstreamResponse, hasRanges: boolean, lookup: Lookup): void {
     const { generation } = manifest.sliced;
     const { readers, runs } = this.#generation(generation);
     const forget = (index: number): void => void this.#filling.delete(sliceKey(manifest, index));
@@ -108,10 +112,7 @@ export class Slices {
         this.#filling.set(key, slice);
         return slice;
       },
-      complete: (index, slice) => {
-        forget(index);
-        this.#keep(manifest, index, slice);
-      },
+      complete: (index, slice) => this.#keep(manifest, index, slice, lookup),
       fail: (index, slice) => {
         forget(index);
         slice.finish('elsewhere');
@@ -149,7 +150,7 @@ export class Slices {
     const key = sliceKey(manifest, index);
     const isAskedAgain = this.#passedOn.has(key);
     this.#passedOn.set(key, AGAIN_MS);
-    if (!isAskedAgain) store.delete(key);
+    if (!isAskedAgain) store.release(key);
   }
 
   #moved({ sliced }: Manifest): void {
@@ -193,10 +194,12 @@ export class Slices {
         return;
       }
       const whole = await fetchSlice(this.#options, manifest, index, slice, lookup, answer);
-      if (whole !== undefined) this.cut(manifest, whole, false);
-      this.#filling.delete(key);
-      if (whole === undefined) this.#keep(manifest, index, slice);
-      else slice.finish('elsewhere');
+      if (whole === undefined) await this.#keep(manifest, index, slice, lookup);
+      else {
+        this.#filling.delete(key);
+        this.cut(manifest, whole, false, lookup);
+        slice.finish('elsewhere');
+      }
     } catch (error) {
       if (error instanceof GenerationChanged) this.#drop(manifest);
       this.#filling.delete(key);
@@ -207,18 +210,29 @@ export class Slices {
     }
   }
 
-  #keep(manifest: Manifest, index: number, slice: FillingSlice): void {
-    const isStored =
+  /** Stores a slice that is complete. Until that is done, it is found where it has been so far. */
+  async #keep(
+    manifest: Manifest,
+    index: number,
+    slice: FillingSlice,
+    lookup: Lookup,
+  ): Promise<void> {
+    const { store, source, clock } = this.#options;
+    const key = sliceKey(manifest, index);
+    const settings = lookup.site.cacheFor(lookup.request.target, manifest.facts);
+    const object = { ...manifest, key, selector: '', fields: [], sliced: undefined };
+    const stored =
       this.isKept(manifest) &&
-      this.#options.store.put({
-        ...manifest,
-        key: sliceKey(manifest, index),
-        selector: '',
-        fields: [],
-        body: slice.body(),
-        sliced: undefined,
-      });
-    if (!isStored && this.isKept(manifest)) this.#refusedBytes = manifest.sliced.sliceBytes;
+      store.put(
+        { ...object, body: slice.body() },
+        { ...keptAs(manifest, settings), memoryOnly: !source.isHome(lookup) },
+      );
+    const isStored = typeof stored === 'boolean' ? stored : await stored;
+    if (!isStored && this.isKept(manifest)) {
+      this.#refusedBytes = manifest.sliced.sliceBytes;
+      this.#refusedUntilMs = clock.monotonicMs() + AGAIN_MS;
+    }
+    if (this.#filling.get(key) === slice) this.#filling.delete(key);
     slice.finish(isStored ? 'stored' : 'unstored');
   }
 

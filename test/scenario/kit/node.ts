@@ -8,6 +8,7 @@ import type { Tier } from '#core/contract/node.ts';
 import { handleRequest as handleAtEdge } from '#edge/request.ts';
 import { handleRequest as handleAtMidTier } from '#mid-tier/request.ts';
 import { listen, type Listener } from '#core/serving/listener.ts';
+import { openDisk, type OpenDisk } from '#test/disk/support.ts';
 import { type CountryOf, TierNode } from '#core/serving/tier-node.ts';
 import { type RequestOptions, send, type Sight } from './client.ts';
 import type { FakeClock } from './clock.ts';
@@ -23,19 +24,39 @@ export class ScenarioNode {
   readonly #lease: { hasEnded: boolean };
   readonly #missed: [Config, JournalEvent | undefined][] = [];
   readonly #spillDir = join(tmpdir(), `canopy-scenario-${randomUUID()}`);
+  readonly #disk: OpenDisk | undefined;
   #lagging = false;
   #listener: Listener | undefined;
   #port = 0;
 
-  constructor(
+  /** One that keeps what it stores on disk, too, where `CANOPY_SCENARIO_STORE` is `disk`. */
+  static async open(
     name: string,
     tier: Tier & keyof typeof HANDLERS,
     clock: FakeClock,
     memory: number,
     countryOf: CountryOf,
+    mayUseDisk: boolean,
+  ): Promise<ScenarioNode> {
+    const isOnDisk = mayUseDisk && process.env['CANOPY_SCENARIO_STORE'] === 'disk';
+    const disk = isOnDisk ? await openDisk({ clock }) : undefined;
+    const node = new ScenarioNode(name, tier, clock, memory, countryOf, disk);
+    const fence = await disk?.store.recall();
+    if (fence !== undefined) node.#node.recall(fence);
+    return node;
+  }
+
+  private constructor(
+    name: string,
+    tier: Tier & keyof typeof HANDLERS,
+    clock: FakeClock,
+    memory: number,
+    countryOf: CountryOf,
+    disk: OpenDisk | undefined,
   ) {
     this.name = name;
     this.tier = tier;
+    this.#disk = disk;
     const lease = { hasEnded: false };
     this.#lease = lease;
     this.#node = new TierNode({
@@ -45,6 +66,7 @@ export class ScenarioNode {
       memoryBytes: memory,
       lease: { ended: () => lease.hasEnded },
       countryOf,
+      ...(disk !== undefined && { disk: disk.store }),
       spill: { dir: this.#spillDir, bytes: 1024 ** 3 },
     });
   }
@@ -54,6 +76,11 @@ export class ScenarioNode {
   }
   get node(): TierNode {
     return this.#node;
+  }
+
+  /** Bytes that memory holds of what is stored. */
+  get memoryBytes(): number {
+    return this.#node.engine.store.stats()[0]?.bytes ?? 0;
   }
 
   get(target: string, headers: Readonly<Record<string, string>> = {}): Sight {
@@ -106,6 +133,7 @@ export class ScenarioNode {
   async end(): Promise<void> {
     await this.down();
     await this.#node.close();
+    await this.#disk?.close();
     await rm(this.#spillDir, { recursive: true, force: true });
   }
 }

@@ -20,6 +20,8 @@ export interface Cast {
   readonly countries?: Readonly<Record<string, string>>;
   /** Byte budget of every node. */
   readonly memoryBytes?: number;
+  /** It is about what memory lets go of, so that nothing is kept on disk. */
+  readonly isInMemory?: boolean;
 }
 
 export interface World {
@@ -63,12 +65,10 @@ async function run(cast: Cast, play: (world: World) => Promise<void>): Promise<v
   const origins = Array.from({ length: cast.origins ?? 1 }, () => new ScriptedOrigin(clock));
   const memory = cast.memoryBytes ?? 64 * 1024 * 1024;
   const countryOf = (address: string): string | undefined => cast.countries?.[address];
-  const edges = (cast.edges ?? ['oslo']).map(
-    (n) => new ScenarioNode(n, 'edge', clock, memory, countryOf),
-  );
-  const midTiers = (cast.midTiers ?? ['frankfurt']).map(
-    (n) => new ScenarioNode(n, 'mid-tier', clock, memory, countryOf),
-  );
+  const open = (tier: ScenarioNode['tier']) => (name: string) =>
+    ScenarioNode.open(name, tier, clock, memory, countryOf, cast.isInMemory !== true);
+  const edges = await Promise.all((cast.edges ?? ['oslo']).map(open('edge')));
+  const midTiers = await Promise.all((cast.midTiers ?? ['frankfurt']).map(open('mid-tier')));
   const nodes = [...midTiers, ...edges];
   await Promise.all([...origins, ...nodes].map((server) => server.up()));
 
