@@ -11,6 +11,7 @@ export interface ResponseDirectives {
   readonly mustRevalidate: boolean;
   readonly proxyRevalidate: boolean;
   readonly mustUnderstand: boolean;
+  readonly immutable: boolean;
   readonly maxAgeSeconds: number | undefined;
   readonly sMaxageSeconds: number | undefined;
   readonly staleWhileRevalidateSeconds: number | undefined;
@@ -46,6 +47,7 @@ export function readResponseDirectives(found: ReadonlyMap<string, string>): Resp
     mustRevalidate: found.has('must-revalidate'),
     proxyRevalidate: found.has('proxy-revalidate'),
     mustUnderstand: found.has('must-understand'),
+    immutable: found.has('immutable'),
     maxAgeSeconds: lifetime(found, 'max-age'),
     sMaxageSeconds: lifetime(found, 's-maxage'),
     staleWhileRevalidateSeconds: lifetime(found, 'stale-while-revalidate'),
