@@ -32,6 +32,8 @@ import {
   outcomeSchema,
   problemSchema,
   type Purge,
+  type PurgePreview,
+  purgePreviewSchema,
   purgeSchema,
   type RouteExplanation,
   routeExplanationSchema,
@@ -249,6 +251,11 @@ export class ApiClient {
 
   purge(order: PurgeRequest): Promise<Purge> {
     return this.#send(purgeSchema, 'POST', '/v1/purges', json(order));
+  }
+
+  /** What the purge would do, which is not done. */
+  previewPurge(order: PurgeRequest): Promise<PurgePreview> {
+    return this.#send(purgePreviewSchema, 'POST', '/v1/purges', json({ ...order, dryRun: true }));
   }
 
   /**

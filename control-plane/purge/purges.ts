@@ -6,7 +6,7 @@ import type { Config, JournalEvent } from '#core/contract/event.ts';
 import type { Node } from '#core/contract/node.ts';
 import type { PurgeTarget } from '#core/contract/purge.ts';
 import type { Acknowledgement } from '#core/contract/report.ts';
-import { CanopyError, messageOf } from '#core/errors.ts';
+import { messageOf } from '#core/errors.ts';
 import type { Change, Journal } from '../journal/journal.ts';
 import type { NodeLeases, Survey } from '../journal/leases.ts';
 import type { Standings } from '../state/standings.ts';
@@ -136,7 +136,6 @@ export class Purges {
     let purge: PurgeRecord | undefined;
     const plan = (config: Config): Change => {
       const targets = planPurge(request, config, reach);
-      if (targets.length === 0) throw new CanopyError('not-found', 'There is no site to purge');
       check(targets);
       if (mode === 'ban') assertRoom(config, targets);
       const ordered = {

@@ -20,6 +20,7 @@ import type {
   PurgeRecord,
   StateContent,
   StateStore,
+  StateWatcher,
 } from './store.ts';
 import { readToken, type TokenRecord, writtenToken } from './token.ts';
 
@@ -78,6 +79,7 @@ class SqliteState implements StateStore {
   readonly standings: Standings;
   readonly records: SqliteRecords;
   readonly #database: SqliteDatabase;
+  #watcher: StateWatcher | undefined;
 
   constructor(database: SqliteDatabase) {
     this.#database = database;
@@ -256,8 +258,14 @@ class SqliteState implements StateStore {
     });
   }
 
-  /** Nobody else can change a state that is held exclusively. */
-  watch(): void {}
+  /** Nobody else can change a state that is held exclusively, or tell anything. */
+  watch(watcher: StateWatcher): void {
+    this.#watcher = watcher;
+  }
+
+  async tell(message: string): Promise<void> {
+    this.#watcher?.told(message);
+  }
 
   async close(): Promise<void> {
     this.#database.close();
