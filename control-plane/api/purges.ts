@@ -221,6 +221,6 @@ function summaryOf(purge: PurgeRecord): object {
   const { targets, ...rest } = shown(purge);
   const names = targets.flatMap(namesOf);
   const kind = targets[0]?.kind;
-  const sites = targets.flatMap((target) => siteOfTarget(target) ?? []);
+  const sites = [...new Set(targets.flatMap((target) => siteOfTarget(target) ?? []))];
   return { ...rest, kind, sites, names: names.length, first: names[0] };
 }

@@ -33,7 +33,7 @@ export interface PurgeRecord {
   readonly by: string;
   /** Why, in the words of who ordered it. */
   readonly reason?: string;
-  /** One per site; `sequences[i]` is the journal event of `targets[i]`. */
+  /** `sequences[i]` is the journal event of `targets[i]`. */
   readonly targets: readonly PurgeTarget[];
   readonly sequences: readonly number[];
   readonly status: 'pending' | 'complete';
