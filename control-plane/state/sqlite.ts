@@ -219,7 +219,8 @@ class SqliteState implements StateStore {
 
   async updatePurge(purge: PurgeRecord): Promise<void> {
     const sql = 'UPDATE purges SET status = ?, purge = ? WHERE id = ?';
-    this.#database.run(sql, purge.status, JSON.stringify(purge), purge.id);
+    // A power cut may take it: the purge is then settled once more, see `Purges`.
+    this.#database.runUnsynced(sql, purge.status, JSON.stringify(purge), purge.id);
   }
 
   async content(): Promise<StateContent | undefined> {
