@@ -33,7 +33,9 @@ test('every benchmark runs, and the report names command, machine and traces', a
 });
 
 test('an unknown benchmark is refused', async () => {
-  await expect(run('fast')).rejects.toThrow(/expected names among hit-ratio, policy-cost, purge-fanout/);
+  await expect(run('fast')).rejects.toThrow(
+    /expected names among hit-ratio, policy-cost, purge-fanout/,
+  );
 });
 
 test('a run replaces what the report said of the same benchmark, and nothing else', () => {
