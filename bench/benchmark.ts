@@ -26,6 +26,14 @@ export function cpuNs(): number {
   return (user + system) * 1000;
 }
 
+/** Memory that is in use after a collection, bytes. */
+export function usedBytes(): number {
+  globalThis.gc?.();
+  globalThis.gc?.();
+  const { heapUsed, arrayBuffers } = process.memoryUsage();
+  return heapUsed + arrayBuffers;
+}
+
 /**
  * Runs each contender once a round, a round after the other, so that what disturbs the machine
  * disturbs all of them. @returns what each measured, by contender and round

@@ -1,17 +1,10 @@
-import { type Benchmark, cpuNs, interleaved, median } from './benchmark.ts';
+import { type Benchmark, cpuNs, interleaved, median, usedBytes } from './benchmark.ts';
 import { type Contender, CONTENDERS, type MakeContender, PEER } from './contenders.ts';
 import { makeTrace } from './traces.ts';
 
 const OBJECTS = 1_000_000;
 const MEAN_BYTES = 35_000;
 const ROUNDS = 3;
-
-const usedBytes = (): number => {
-  globalThis.gc?.();
-  globalThis.gc?.();
-  const { heapUsed, arrayBuffers } = process.memoryUsage();
-  return heapUsed + arrayBuffers;
-};
 
 function filled(make: MakeContender, keys: readonly string[], count: number): Contender {
   const cache = make(count * MEAN_BYTES);

@@ -6,9 +6,11 @@ import { runInNewContext } from 'node:vm';
 import type { Benchmark } from './benchmark.ts';
 import { hitRatio } from './hit-ratio.ts';
 import { policyCost } from './policy-cost.ts';
+import { purgeFanout } from './purge-fanout.ts';
+import { purgeIndex } from './purge-index.ts';
 import { section, withSection } from './report.ts';
 
-const BENCHMARKS: readonly Benchmark[] = [hitRatio, policyCost];
+const BENCHMARKS: readonly Benchmark[] = [hitRatio, policyCost, purgeFanout, purgeIndex];
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,

@@ -32,6 +32,8 @@ import {
   outcomeSchema,
   problemSchema,
   type Purge,
+  type PurgePreview,
+  purgePreviewSchema,
   purgeSchema,
   type RouteExplanation,
   routeExplanationSchema,
@@ -251,6 +253,11 @@ export class ApiClient {
     return this.#send(purgeSchema, 'POST', '/v1/purges', json(order));
   }
 
+  /** What the purge would do, which is not done. */
+  previewPurge(order: PurgeRequest): Promise<PurgePreview> {
+    return this.#send(purgePreviewSchema, 'POST', '/v1/purges', json({ ...order, dryRun: true }));
+  }
+
   /**
    * The purge as it stands once it is complete, or after `timeoutMs`.
    * @param onProgress called with it now and then
@@ -292,9 +299,21 @@ export class ApiClient {
     return this.#send(z.unknown(), 'DELETE', `/v1/bans/${encodeURIComponent(id)}`);
   }
 
-  /** @param path the object's URL path, from the first `/` */
-  putObject(site: string, path: string, body: Body): Promise<StoredObject> {
-    return this.#send(storedObjectSchema, 'PUT', `/v1/sites/${site}/objects${path}`, body);
+  /**
+   * @param path the object's URL path, from the first `/`
+   * @param purge whether caches are to forget what they hold of it
+   * @returns with the id of the purge, if there is one
+   */
+  async putObject(
+    site: string,
+    path: string,
+    body: Body,
+    purge: boolean,
+  ): Promise<{ readonly object: StoredObject; readonly purge: string | undefined }> {
+    const target = `/v1/sites/${site}/objects${path}${purge ? '' : '?purge=none'}`;
+    const { text, url, headers } = await this.#exchange('PUT', target, body);
+    const object = validate(storedObjectSchema, parse(text, url), 'answer of the control plane');
+    return { object, purge: headers['canopy-purge']?.toString() };
   }
 
   /** Every page of a list, or its first `most` items behind `start`. */
@@ -333,9 +352,9 @@ export class ApiClient {
   async #exchange(method: string, path: string, body?: Body, onProgress?: OnProgress) {
     const { url, token } = this.#address;
     const at = { url: new URL(path, url), token, dispatcher: this.#dispatcher };
-    const { statusCode, text } = await exchange(at, method, body, onProgress);
+    const { statusCode, text, headers } = await exchange(at, method, body, onProgress);
     if (statusCode >= 400) throw problemOf(statusCode, text, url);
-    return { text, url };
+    return { text, url, headers };
   }
 }
 
@@ -381,7 +400,8 @@ async function exchange(
       chunks.push(chunk);
       onProgress((bytes += chunk.length), total);
     }
-    return { statusCode: answer.statusCode, text: Buffer.concat(chunks).toString() };
+    const { statusCode, headers } = answer;
+    return { statusCode, headers, text: Buffer.concat(chunks).toString() };
   } catch (cause) {
     throw new CanopyError(
       'unavailable',

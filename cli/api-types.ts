@@ -80,6 +80,26 @@ export const purgeSchema = z.looseObject({
   ),
 });
 
+/** Left out by a node that has not answered. */
+const tollSchema = z.looseObject({
+  objects: z.int().optional(),
+  bytes: z.int().optional(),
+  originRequestsPerSecond: z.number().optional(),
+  sampled: z.boolean().optional(),
+});
+
+/** What a purge would do. */
+export const purgePreviewSchema = tollSchema.extend({
+  mode: purgeModeSchema,
+  nodes: z.array(
+    tollSchema.extend({
+      node: z.string(),
+      tier: tierSchema,
+      status: z.enum(['answered', 'silent']),
+    }),
+  ),
+});
+
 /** A purge in the history. */
 export const listedPurgeSchema = z.looseObject({
   id: z.string(),
@@ -231,6 +251,8 @@ export type Version = z.output<typeof versionSchema>;
 export type Outcome = z.output<typeof outcomeSchema>;
 export type Rollout = z.output<typeof rolloutSchema>;
 export type Purge = z.output<typeof purgeSchema>;
+export type Toll = z.output<typeof tollSchema>;
+export type PurgePreview = z.output<typeof purgePreviewSchema>;
 export type ListedPurge = z.output<typeof listedPurgeSchema>;
 export type Ban = z.output<typeof banSchema>;
 export type StoredObject = z.output<typeof storedObjectSchema>;

@@ -1,6 +1,7 @@
 import type { Server as HttpsServer } from 'node:https';
 import { type Logger, pino } from 'pino';
 import { type Clock, systemClock } from '#core/clock.ts';
+import type { Question } from '#core/contract/question.ts';
 import { CanopyError, messageOf } from '#core/errors.ts';
 import { isLoopback } from '#core/http/loopback.ts';
 import { openAdmin } from '#core/serving/admin.ts';
@@ -20,6 +21,7 @@ import { Journal } from './journal/journal.ts';
 import { TierKeyRotation } from './keys/rotation.ts';
 import { NodeLeases } from './journal/leases.ts';
 import { Purges } from './purge/purges.ts';
+import { Questions } from './questions.ts';
 import { sampleControlPlane } from './samples.ts';
 import { digestOf, newSecret, sameDigest } from './secrets.ts';
 import { openState, type StatePlace } from './state/open.ts';
@@ -97,6 +99,8 @@ export async function startControlPlane(
     });
     const purges = await Purges.open({ store, journal, leases, clock, log });
     const streams = new NodeStreams(journal, clock);
+    const send = (question: Question): void => streams.ask(question);
+    const questions = new Questions({ store, clock, log, send });
     const tokenUse = new TokenUse(store.records, clock, log);
     const access = new Access({
       store,
@@ -120,6 +124,7 @@ export async function startControlPlane(
       journal,
       leases,
       purges,
+      questions,
       rollouts,
       store,
       streams,
@@ -157,12 +162,13 @@ export async function startControlPlane(
       findings: async () => ({ stopping, 'state-unavailable': !(await isReadable(store)) }),
       facts: () => ({ sequence: journal.config.sequence }),
     });
-    followOthers({ store, journal, leases, purges, log });
+    followOthers({ ...services, log });
     const close = async (): Promise<void> => {
       stopping = true;
       certificate?.close();
       streams.endAll();
       purges.close();
+      questions.close();
       tierKeyRotation.close();
       rollouts.close();
       await app.close();
@@ -198,12 +204,14 @@ function followOthers({
   journal,
   leases,
   purges,
+  questions,
   log,
 }: {
   readonly store: StateStore;
   readonly journal: Journal;
   readonly leases: NodeLeases;
   readonly purges: Purges;
+  readonly questions: Questions;
   readonly log: Logger;
 }): void {
   const follow = async (read: Promise<void>): Promise<void> => {
@@ -214,6 +222,7 @@ function followOthers({
   };
   store.watch({
     changed: () => follow(journal.catchUp()),
+    told: (message) => questions.told(message),
     reconnected: () => {
       leases.presumeAll();
       void follow(journal.verify());

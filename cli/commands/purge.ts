@@ -4,7 +4,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { PurgeMode } from '#core/contract/purge.ts';
 import { CanopyError, messageOf } from '#core/errors.ts';
 import type { ApiClient, PurgeRequest, PurgeTargets } from '../api-client.ts';
-import type { Purge } from '../api-types.ts';
+import type { Purge, PurgePreview, Toll } from '../api-types.ts';
 import { connect, type ConnectionOptions, withConnection } from '../connection.ts';
 import { EXIT } from '../exit-codes.ts';
 import { print, table } from '../output.ts';
@@ -20,6 +20,7 @@ interface PurgeOptions extends ConnectionOptions, Partial<Record<PurgeMode, true
   readonly everything?: true;
   readonly lift?: string;
   readonly reason?: string;
+  readonly dryRun: boolean;
   readonly wait: boolean;
   readonly timeout: number;
 }
@@ -43,6 +44,7 @@ export function addPurge(program: Command): void {
     .option('--site <name>', 'all of a site')
     .option('--everything', 'all of every site')
     .option('--reason <text>', 'why, for the history')
+    .option('--dry-run', 'only say what it would hit, and what the origin would be asked', false)
     .option('--wait', 'wait until it is complete and report each node', false)
     .option('--timeout <seconds>', 'how long to wait', seconds, 60)
     .option('--lift <id>', 'end the bans of an earlier purge instead');
@@ -56,7 +58,7 @@ export function addPurge(program: Command): void {
 const addText = (text: string, previous: readonly string[] = []): string[] => [...previous, text];
 
 async function purge(urls: string[], options: PurgeOptions): Promise<void> {
-  const { lift, json, wait, timeout } = options;
+  const { lift, json, dryRun, wait, timeout } = options;
   if (lift !== undefined) {
     const answer = await (await connect(options)).liftBan(lift);
     print(json, answer, () => `The bans of purge ${lift} are lifted.`);
@@ -64,6 +66,12 @@ async function purge(urls: string[], options: PurgeOptions): Promise<void> {
   }
   const order = await orderOf(urls, options);
   const api = await connect(options);
+  if (dryRun) {
+    const preview = await api.previewPurge(order);
+    print(json, preview, () => previewReport(preview));
+    if (preview.nodes.some(({ status }) => status === 'silent')) process.exitCode = EXIT.incomplete;
+    return;
+  }
   const { id } = await api.purge(order);
   if (!wait) {
     print(json, { id }, () => id);
@@ -135,6 +143,23 @@ export function purgeReport({ id, mode, status, nodes }: Purge): string {
   ]);
   const headings = ['node', 'tier', 'status', 'objects', 'bytes', 'fills', 'ms'];
   return `${table(headings, rows)}\n\nPurge ${id} (${mode}) is ${status}.`;
+}
+
+/** One row per node, and what they come to. */
+function previewReport(preview: PurgePreview): string {
+  const rows = preview.nodes.map((node) => [node.node, node.tier, node.status, ...tollRow(node)]);
+  const headings = ['node', 'tier', 'status', 'objects', 'bytes', 'origin requests/s'];
+  const total = ['all', '', '', ...tollRow(preview)];
+  return `${table(headings, [...rows, total])}\n\nNothing is purged (${preview.mode}).`;
+}
+
+function tollRow({ objects, bytes, originRequestsPerSecond, sampled }: Toll): readonly string[] {
+  const about = sampled === true ? '~' : '';
+  return [
+    objects === undefined ? '-' : `${about}${objects}`,
+    bytes === undefined ? '-' : `${about}${formatSize(bytes)}`,
+    String(originRequestsPerSecond ?? '-'),
+  ];
 }
 
 export function seconds(input: string): number {

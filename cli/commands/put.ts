@@ -42,16 +42,18 @@ async function put(file: string, target: string, options: PutOptions): Promise<v
   const { content, length } = await open(file);
   const type = options.contentType ?? typeOf(file, url);
   const bar = progressBar('Upload', 'bytes');
-  const sent = api.putObject(site, url.pathname, {
+  const body = {
     content: counted(content, (bytes) => bar?.update(bytes, length ?? bytes)),
     headers: {
       ...(length !== undefined && { 'content-length': `${length}` }),
       ...(type !== undefined && { 'content-type': type }),
       ...(options.cacheControl !== undefined && { 'cache-control': options.cacheControl }),
     },
-  });
-  const stored = await sent.finally(() => bar?.stop());
-  const purge = options.purge ? await purged(api, url) : undefined;
+  };
+  const sent = api.putObject(site, url.pathname, body, options.purge);
+  const { object: stored, purge: id } = await sent.finally(() => bar?.stop());
+  // Once the command ends nobody is served what was there before.
+  const purge = id === undefined ? undefined : await waitForPurge(api, id, PURGE_LIMIT_MS);
   print(options.json, { ...stored, ...(purge !== undefined && { purge }) }, () => {
     const line = `${url.href} is ${formatSize(stored.size)} of ${stored.contentType}, ETag ${stored.etag}`;
     return purge === undefined ? line : `${line}\n\n${purgeReport(purge)}`;
@@ -80,17 +82,6 @@ function mediaType(text: string): string {
 function fieldValue(text: string): string {
   if (/^[\x20-\x7e\t]+$/.test(text)) return text;
   throw new InvalidArgumentError('Expected a field value of one line.');
-}
-
-/** Waits for the purge, so that once the command ends nobody is served what was there before. */
-async function purged(api: ApiClient, url: URL) {
-  const { id } = await api.purge({ mode: 'hard', urls: [url.href, ...directoryOf(url)] });
-  return waitForPurge(api, id, PURGE_LIMIT_MS);
-}
-
-/** An index page is also what its directory is answered with. */
-function directoryOf({ href, pathname }: URL): readonly string[] {
-  return pathname.endsWith('/index.html') ? [href.slice(0, -'index.html'.length)] : [];
 }
 
 function objectUrl(text: string): URL {

@@ -4,6 +4,7 @@ import type { ApiClient } from '../api-client.ts';
 export async function uploadSample(api: ApiClient, site: string): Promise<void> {
   const { sampleFiles } = await import('#origin/sample.ts');
   for (const { path, content, cacheControl } of await sampleFiles()) {
-    await api.putObject(site, path, { content, headers: { 'cache-control': cacheControl } });
+    const body = { content, headers: { 'cache-control': cacheControl } };
+    await api.putObject(site, path, body, false);
   }
 }

@@ -2,6 +2,7 @@ import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
 import { sequenceSchema } from '#core/contract/names.ts';
 import { JOURNAL_FIELD } from '#core/node/journal-stream.ts';
+import { answerSchema } from '#core/contract/question.ts';
 import { acknowledgementSchema, heartbeatSchema, leaseSchema } from '#core/contract/report.ts';
 import { validate } from '#core/contract/validate.ts';
 import { CanopyError, messageOf } from '#core/errors.ts';
@@ -16,7 +17,7 @@ const resumeSchema = z.strictObject({ after: z.coerce.number().pipe(sequenceSche
 
 /** What nodes talk to; a credential tells which node it is. */
 export function nodeLinkRoutes(app: FastifyInstance, services: Services): void {
-  const { access, leases, purges, rollouts, streams } = services;
+  const { access, leases, purges, questions, rollouts, streams } = services;
   const admits = access.toNode();
 
   route(
@@ -63,6 +64,23 @@ export function nodeLinkRoutes(app: FastifyInstance, services: Services): void {
       const node = nodeOf(request);
       await rollouts.refused(node.name, request.body.refusals);
       await purges.acknowledge(node, request.body);
+      return reply.code(204).send();
+    },
+  );
+
+  route(
+    app,
+    {
+      method: 'POST',
+      path: '/v1/node/answers',
+      id: 'answerQuestion',
+      summary: 'Answer what the stream has asked',
+      admits,
+      body: answerSchema,
+      answers: { 204: null },
+    },
+    async (request, reply) => {
+      await questions.answered(nodeOf(request).name, request.body);
       return reply.code(204).send();
     },
   );

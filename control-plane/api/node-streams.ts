@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import type { Cancel, Clock } from '#core/clock.ts';
 import type { Node } from '#core/contract/node.ts';
+import type { Question } from '#core/contract/question.ts';
 import { JOURNAL_SEQUENCE_FIELD } from '#core/node/journal-stream.ts';
 import type { Journal } from '../journal/journal.ts';
 import { configFor, eventFor } from '../journal/redact.ts';
@@ -14,11 +15,16 @@ const STALLED_MS = 10_000;
 /** Events read at once: with the socket's own buffer, all that one slow reader can hold. */
 const PAGE_EVENTS = 256;
 
+interface OpenStream {
+  readonly response: ServerResponse;
+  readonly ending: AbortController;
+}
+
 /** The journal as server-sent events, one stream per node. */
 export class NodeStreams {
   readonly #journal: Journal;
   readonly #clock: Clock;
-  readonly #open = new Map<string, AbortController>();
+  readonly #open = new Map<string, OpenStream>();
 
   constructor(journal: Journal, clock: Clock) {
     this.#journal = journal;
@@ -50,7 +56,8 @@ export class NodeStreams {
   async serve(response: ServerResponse, node: Node, after: number | undefined): Promise<void> {
     const ending = new AbortController();
     this.end(node.name);
-    this.#open.set(node.name, ending);
+    const stream = { response, ending };
+    this.#open.set(node.name, stream);
     const end = (): void => ending.abort();
     response.once('close', end).once('error', end);
     if (response.destroyed) end();
@@ -62,7 +69,7 @@ export class NodeStreams {
     } finally {
       stopKeepAlive();
       response.destroy();
-      if (this.#open.get(node.name) === ending) this.#open.delete(node.name);
+      if (this.#open.get(node.name) === stream) this.#open.delete(node.name);
     }
   }
 
@@ -73,11 +80,20 @@ export class NodeStreams {
 
   /** Ends the node's stream, if it has one. */
   end(node: string): void {
-    this.#open.get(node)?.abort();
+    this.#open.get(node)?.ending.abort();
   }
 
   endAll(): void {
-    for (const ending of this.#open.values()) ending.abort();
+    for (const { ending } of this.#open.values()) ending.abort();
+  }
+
+  /** Asks all nodes that are linked here and keep up. */
+  ask(question: Question): void {
+    // It has no id, so that no node takes it for a place in the journal.
+    const frame = `event: question\ndata: ${JSON.stringify(question)}\n\n`;
+    for (const { response } of this.#open.values()) {
+      if (response.headersSent && !response.writableNeedDrain) response.write(frame);
+    }
   }
 
   async #send(

@@ -8,6 +8,11 @@ import type { Declaration } from './route.ts';
 
 export const siteParams = z.strictObject({ site: nameSchema });
 
+/** How what is published is purged; `none`: what caches hold is left. Whatever else there is says nothing. */
+export const publishedQuery = z.looseObject({
+  purge: z.enum(['hard', 'soft', 'none']).default('hard'),
+});
+
 const ANY_CONTENT = { mediaType: '*/*' };
 const JSON_CONTENT = { mediaType: 'application/json' };
 
@@ -37,7 +42,7 @@ interface ObjectCall extends Pick<
   readonly scope: Scope;
   readonly params: z.ZodObject;
   /** What is done with it at the origin nodes. */
-  readonly how: 'read' | 'write' | 'missing';
+  readonly how: 'read' | 'write' | 'write object' | 'publish' | 'missing';
 }
 
 export const OBJECT_CALLS: readonly ObjectCall[] = [
@@ -70,10 +75,11 @@ export const OBJECT_CALLS: readonly ObjectCall[] = [
     summary: 'Store an object at every origin in service',
     scope: 'publish',
     params: path,
+    query: publishedQuery,
     body: ANY_CONTENT,
     answers: { 200: objectSchema, 201: objectSchema },
     conditional: true,
-    how: 'write',
+    how: 'write object',
   },
   {
     method: 'DELETE',
@@ -82,9 +88,10 @@ export const OBJECT_CALLS: readonly ObjectCall[] = [
     summary: 'Remove an object',
     scope: 'publish',
     params: path,
+    query: publishedQuery,
     answers: { 204: null },
     conditional: true,
-    how: 'write',
+    how: 'write object',
   },
   {
     method: 'GET',
@@ -146,10 +153,11 @@ export const OBJECT_CALLS: readonly ObjectCall[] = [
     summary: 'Have any number of paths changed at one moment',
     scope: 'publish',
     params: siteParams,
+    query: publishedQuery,
     body: JSON_CONTENT,
     answers: { 200: z.strictObject({ objects: z.int(), deleted: z.int() }) },
     errors: ['invalid-input', 'conflict'],
-    how: 'write',
+    how: 'publish',
   },
   {
     method: 'PUT',

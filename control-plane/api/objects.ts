@@ -1,13 +1,14 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { type IncomingHttpHeaders, STATUS_CODES } from 'node:http';
-import { finished, PassThrough, type Readable } from 'node:stream';
+import { finished, PassThrough, Readable } from 'node:stream';
 import { Agent, type Dispatcher, request as send } from 'undici';
 import { z } from 'zod';
 import type { Node } from '#core/contract/node.ts';
 import { validate } from '#core/contract/validate.ts';
 import { CanopyError, messageOf } from '#core/errors.ts';
 import { TIER_FIELDS } from '#core/tree/tier-fields.ts';
-import { OBJECT_CALLS, type siteParams } from './object-calls.ts';
+import { pathsOf, PURGE_FIELD, publishedTargets } from '../purge/published.ts';
+import { OBJECT_CALLS, type publishedQuery, type siteParams } from './object-calls.ts';
 import { route } from './route.ts';
 import type { Services } from './services.ts';
 
@@ -41,13 +42,19 @@ const FORWARDED = [
 /** Fields of the origin's connection, not of its answer. */
 const HOP_BY_HOP: ReadonlySet<string> = new Set(['connection', 'keep-alive', 'transfer-encoding']);
 
+/** As it is in the target of a request for it. */
+const OBJECT_PATH = /^\/v1\/sites\/[^/]*\/objects(\/[^?]*)/;
+
+/** As much as origins read of a publication. */
+const PUBLICATION_LIMIT_BYTES = 16 * 1024 * 1024;
+
 /** How long one piece of content may take to move; a whole upload takes as long as it takes. */
 const IDLE_TIMEOUT_MS = 60_000;
 
 /** Content of push sites: passed through to the origin nodes, never held here. */
 export function objectRoutes(
   app: FastifyInstance,
-  { access, clock, journal, leases }: Services,
+  { access, clock, journal, leases, purges }: Services,
 ): void {
   const agent = new Agent({
     connect: { timeout: 2_000 },
@@ -100,12 +107,46 @@ export function objectRoutes(
     const { origins, ...exchange } = exchangeOf(request);
     return pass(await readFromAny(urls(origins), exchange), request, reply);
   };
-  const writeToAll = async (request: FastifyRequest) => {
+  const writeToAll = async (
+    request: FastifyRequest,
+    body = request.body as Readable | undefined,
+  ) => {
     const { origins, ...exchange } = exchangeOf(request);
-    return askAll(urls(await written(origins)), exchange, request.body as Readable | undefined);
+    return askAll(urls(await written(origins)), exchange, body);
   };
   const write: Handler = async (request, reply) =>
     pass(await worstOf(await writeToAll(request)), request, reply);
+  /** Also where only some of the origins have taken it: caches may have it from these. */
+  const purge = async (
+    request: FastifyRequest,
+    reply: FastifyReply,
+    answers: readonly (Answer | CanopyError)[],
+    paths: () => readonly string[],
+  ): Promise<void> => {
+    const { purge: mode } = request.query as z.output<typeof publishedQuery>;
+    const { site: name } = request.params as z.output<typeof siteParams>;
+    const site = journal.config.sites.find((known) => known.name === name);
+    const isTaken = answers.some((answer) => isWritten(answer, request.method));
+    if (mode === 'none' || site === undefined || !isTaken) return;
+    const targets = publishedTargets(site, paths());
+    if (targets.length === 0) return;
+    const order = { mode, by: request.token?.name ?? '', reason: 'published' };
+    const { id, sequences } = await purges.orderTargets(targets, order);
+    request.sequences = sequences;
+    reply.header(PURGE_FIELD, id);
+  };
+  const writeObject: Handler = async (request, reply) => {
+    const answers = await writeToAll(request);
+    const path = (): string => OBJECT_PATH.exec(request.raw.url ?? '')?.[1] ?? '/';
+    await purge(request, reply, answers, () => [path()]);
+    return pass(await worstOf(answers), request, reply);
+  };
+  const publish: Handler = async (request, reply) => {
+    const content = await wholeOf(request.body as Readable | undefined);
+    const answers = await writeToAll(request, Readable.from([content]));
+    await purge(request, reply, answers, () => pathsOf(content.toString()));
+    return pass(await worstOf(answers), request, reply);
+  };
   /** What is missing at one of the origins has to be put. */
   const missing: Handler = async (request, reply) => {
     const answers = await writeToAll(request);
@@ -116,7 +157,7 @@ export function objectRoutes(
     return reply.send({ missing: [...new Set(lists.flat())] });
   };
 
-  const handlers = { read, write, missing };
+  const handlers = { read, write, 'write object': writeObject, publish, missing };
   for (const { resource, scope, how, errors = [], ...call } of OBJECT_CALLS) {
     const declaration = {
       ...call,
@@ -186,6 +227,26 @@ async function worstOf(outcomes: readonly (Answer | CanopyError)[]): Promise<Ans
   await Promise.all(unused.map(({ body }) => body.dump()));
   if (chosen === undefined) throw failure ?? noOrigin();
   return chosen;
+}
+
+/** A delete that finds nothing may be one that is sent again. */
+const isWritten = (answer: Answer | CanopyError, method: string): boolean =>
+  !(answer instanceof CanopyError) &&
+  (answer.statusCode < 300 || (method === 'DELETE' && answer.statusCode === 404));
+
+/** @throws CanopyError `content-too-large` */
+async function wholeOf(body: Readable | undefined): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of (body ?? []) as AsyncIterable<Buffer>) {
+    bytes += chunk.length;
+    if (bytes > PUBLICATION_LIMIT_BYTES) {
+      const most = `At most ${PUBLICATION_LIMIT_BYTES} bytes are read`;
+      throw new CanopyError('content-too-large', most);
+    }
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks);
 }
 
 async function missingOf(answer: Answer | CanopyError): Promise<readonly string[]> {

@@ -12,8 +12,10 @@ import {
 } from '#core/contract/purge.ts';
 import { CanopyError } from '#core/errors.ts';
 import { planLift } from '../purge/bans.ts';
+import { dryRun } from '../purge/dry-run.ts';
 import { identify } from '../purge/identity.ts';
 import { purgeRequestSchema, sizeOf, withMode } from '../purge/plan.ts';
+import { purgePreviewSchema } from '../purge/preview.ts';
 import type { PurgeRecord } from '../state/store.ts';
 import { mayReach, requireNetwork, requireSite } from './access.ts';
 import { wrote } from './audit.ts';
@@ -76,22 +78,24 @@ export function purgeRoutes(app: FastifyInstance, services: Services): void {
       method: 'POST',
       path: '/v1/purges',
       id: 'orderPurge',
-      summary: 'Have every node forget objects',
+      summary: 'Have every node forget objects, or say what that would hit',
       admits: access.toSites('purge'),
       body: purgeRequestSchema,
       bodyLimitBytes: BODY_LIMIT_BYTES,
-      answers: { 202: purgeSchema },
+      answers: { 200: purgePreviewSchema, 202: purgeSchema },
       errors: ['not-found', 'conflict', 'idempotency-mismatch'],
     },
     async (request, reply) => {
-      const order = withMode(request.body);
+      const { dryRun: isDryRun = false, ...order } = withMode(request.body);
       const { name: by, sites } = tokenOf(request);
       limits.take(by, sizeOf(order));
+      const check = (targets: readonly PurgeTarget[]): void => {
+        for (const target of targets) requireTarget(request, target);
+      };
+      if (isDryRun) return dryRun(services, order, sites, check);
       const key = request.headers['idempotency-key'];
       const identified = identify(key === undefined ? undefined : String(key), by, order);
-      const purge = await purges.order(order, { by, sites, request: identified }, (targets) => {
-        for (const target of targets) requireTarget(request, target);
-      });
+      const purge = await purges.order(order, { by, sites, request: identified }, check);
       request.sequences = purge.sequences;
       reply.code(202).header('location', `/v1/purges/${purge.id}`);
       return shown(purge);
@@ -217,6 +221,6 @@ function summaryOf(purge: PurgeRecord): object {
   const { targets, ...rest } = shown(purge);
   const names = targets.flatMap(namesOf);
   const kind = targets[0]?.kind;
-  const sites = targets.flatMap((target) => siteOfTarget(target) ?? []);
+  const sites = [...new Set(targets.flatMap((target) => siteOfTarget(target) ?? []))];
   return { ...rest, kind, sites, names: names.length, first: names[0] };
 }

@@ -17,6 +17,8 @@ import { readHost, readPrefix, readUrl } from './spellings.ts';
 const common = {
   mode: purgeModeSchema.optional(),
   reason: z.string().min(1).max(1_000).optional(),
+  /** Only to be told what it would do. */
+  dryRun: z.boolean().optional(),
 };
 const names = (longest: number) =>
   z.array(z.string().min(1).max(longest)).min(1).max(MAX_PURGED_SCOPES);
@@ -95,9 +97,11 @@ export function planPurge(
   if (!('tags' in request)) return [{ kind: 'site', site: request.site }];
   const meant = site === undefined ? sites.map(({ name }) => name) : [site];
   const tags = [...new Set(request.tags)];
-  return meant
-    .filter((name) => site !== undefined || reach === null || reach.includes(name))
-    .map((name) => ({ kind: 'tags', site: name, tags }));
+  const reached = meant.filter(
+    (name) => site !== undefined || reach === null || reach.includes(name),
+  );
+  if (reached.length === 0) throw new CanopyError('not-found', 'There is no site to purge');
+  return reached.map((name) => ({ kind: 'tags', site: name, tags }));
 }
 
 /** So that ten thousand bad URLs do not make an answer of megabytes. */

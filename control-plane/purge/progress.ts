@@ -11,7 +11,7 @@ export interface NodeState {
 }
 
 /** Tiers that hold copies; what the origin holds is not a copy. */
-const CONCERNED: ReadonlySet<Tier> = new Set(['edge', 'mid-tier']);
+export const CONCERNED: ReadonlySet<Tier> = new Set(['edge', 'mid-tier']);
 
 /** The sequence that a node must have applied to have heeded the whole purge. */
 export const fenceOf = (purge: PurgeRecord): number => Math.max(...purge.sequences);

@@ -6,7 +6,7 @@ import type { Config, JournalEvent } from '#core/contract/event.ts';
 import type { Node } from '#core/contract/node.ts';
 import type { PurgeTarget } from '#core/contract/purge.ts';
 import type { Acknowledgement } from '#core/contract/report.ts';
-import { CanopyError, messageOf } from '#core/errors.ts';
+import { messageOf } from '#core/errors.ts';
 import type { Change, Journal } from '../journal/journal.ts';
 import type { NodeLeases, Survey } from '../journal/leases.ts';
 import type { Standings } from '../state/standings.ts';
@@ -39,6 +39,9 @@ export interface Orderer {
   /** Where the order may be sent again. */
   readonly request?: IdentifiedRequest | undefined;
 }
+
+/** A purge but for what it is of. */
+type Order = Pick<PurgeRequest, 'mode' | 'reason'> & Pick<Orderer, 'by' | 'request'>;
 
 /** Orders purges and follows each until every node in service has heeded it, whichever control plane took the order. */
 export class Purges {
@@ -97,14 +100,20 @@ export class Purges {
     orderer: Orderer,
     check: (targets: readonly PurgeTarget[]) => void,
   ): Promise<PurgeRecord> {
-    const { request: identified } = orderer;
-    if (identified === undefined) return this.#order(request, orderer, check);
+    const { by, sites: reach, request: identified } = orderer;
+    const order = (): Promise<PurgeRecord> =>
+      this.#order({ ...request, by, request: identified }, (config) => {
+        const targets = planPurge(request, config, reach);
+        check(targets);
+        return targets;
+      });
+    if (identified === undefined) return order();
     const { key } = identified;
     const before = this.#ordering.get(key)?.catch(() => undefined) ?? Promise.resolve();
     const ordering = before.then(async () => {
       const known = await this.#orderedAs(identified);
       if (known !== undefined) return known;
-      return this.#order(request, orderer, check).catch(async (error: unknown) => {
+      return order().catch(async (error: unknown) => {
         // Another control plane may have come first, or it was written all the same.
         return (await this.#orderedAs(identified)) ?? Promise.reject(error);
       });
@@ -117,6 +126,14 @@ export class Purges {
     }
   }
 
+  /** Orders a purge of targets that are known, on behalf of who made it necessary. */
+  orderTargets(
+    targets: readonly PurgeTarget[],
+    order: Omit<Order, 'request'>,
+  ): Promise<PurgeRecord> {
+    return this.#order({ ...order, request: undefined }, () => targets);
+  }
+
   /** @throws CanopyError `idempotency-mismatch` */
   async #orderedAs(request: IdentifiedRequest): Promise<PurgeRecord | undefined> {
     const known = await this.#options.store.purgeByKey(request.key);
@@ -126,18 +143,14 @@ export class Purges {
   }
 
   async #order(
-    request: PurgeRequest,
-    { by, sites: reach, request: identified }: Orderer,
-    check: (targets: readonly PurgeTarget[]) => void,
+    { mode, reason, by, request: identified }: Order,
+    targetsIn: (config: Config) => readonly PurgeTarget[],
   ): Promise<PurgeRecord> {
     const id = randomUUID();
-    const { mode, reason } = request;
     this.#own.set(id, true);
     let purge: PurgeRecord | undefined;
     const plan = (config: Config): Change => {
-      const targets = planPurge(request, config, reach);
-      if (targets.length === 0) throw new CanopyError('not-found', 'There is no site to purge');
-      check(targets);
+      const targets = targetsIn(config);
       if (mode === 'ban') assertRoom(config, targets);
       const ordered = {
         id,

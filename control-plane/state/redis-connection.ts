@@ -21,19 +21,26 @@ export type Commands = readonly (readonly [command: string, ...rest: (string | n
 const NEWS_BLOCK_MS = 2_000;
 const NEWS_PAUSE_MS = 200;
 
-/** Two connections to one Redis: one for commands, and one that waits for news. */
+/** What control planes tell one another; a channel is not of a database, so its number is in the name. */
+const channelOf = ({ db }: RedisAddress): string => `canopy:tidings:${db}`;
+
+/** Three connections to one Redis: for commands, for waiting for news, and for listening to others. */
 export class RedisConnection {
   readonly #address: RedisAddress;
   readonly #client: RedisClient;
   readonly #waiting: RedisClient;
+  readonly #listening: RedisClient;
+  readonly #log: Logger;
   #complaint = '';
   #closed = false;
 
   private constructor(address: RedisAddress, log: Logger) {
     this.#address = address;
+    this.#log = log;
     this.#client = createClient(address);
     this.#waiting = createClient(address);
-    for (const client of [this.#client, this.#waiting]) {
+    this.#listening = createClient(address);
+    for (const client of this.#clients) {
       client.on('error', (error) => this.#complain(error, log));
       client.on('ready', () => (this.#complaint = ''));
     }
@@ -57,6 +64,9 @@ export class RedisConnection {
     }
   }
 
+  get #clients(): readonly RedisClient[] {
+    return [this.#client, this.#waiting, this.#listening];
+  }
   get name(): string {
     return nameOf(this.#address);
   }
@@ -95,12 +105,22 @@ export class RedisConnection {
     // A cluster stays connected when one of its masters is replaced.
     for (const event of ['+node', '-node']) this.#client.on(event, () => watcher.reconnected());
     void this.#follow(key, watcher);
+    this.#listening.on('message', (_, message: string) => watcher.told(message));
+    // Also after a lost connection: what ioredis has subscribed to once it subscribes to again.
+    this.#listening.subscribe(channelOf(this.#address)).catch((error: unknown) => {
+      if (!this.#closed) this.#log.warn(`No control plane hears another: ${messageOf(error)}`);
+    });
+  }
+
+  tell(message: string): Promise<void> {
+    return this.send(
+      async (client) => void (await client.publish(channelOf(this.#address), message)),
+    );
   }
 
   close(): void {
     this.#closed = true;
-    this.#client.disconnect();
-    this.#waiting.disconnect();
+    for (const client of this.#clients) client.disconnect();
   }
 
   async #follow(key: string, watcher: StateWatcher): Promise<void> {
@@ -123,7 +143,7 @@ export class RedisConnection {
     const remember = (error: unknown): void => void (reason = error);
     this.#client.on('error', remember);
     try {
-      const connected = Promise.all([this.#client.connect(), this.#waiting.connect()]);
+      const connected = Promise.all(this.#clients.map((client) => client.connect()));
       // Sentinels and clusters are asked for ever.
       const timeUp = delay(COMMAND_TIMEOUT_MS, undefined, { ref: false }).then(() => {
         throw new Error(`no answer within ${COMMAND_TIMEOUT_MS} ms`);

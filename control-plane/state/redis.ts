@@ -276,6 +276,10 @@ class RedisState implements StateStore {
     this.#redis.watch(keyOf('news'), watcher);
   }
 
+  tell(message: string): Promise<void> {
+    return this.#redis.tell(message);
+  }
+
   async close(): Promise<void> {
     this.#redis.close();
   }

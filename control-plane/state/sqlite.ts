@@ -20,6 +20,7 @@ import type {
   PurgeRecord,
   StateContent,
   StateStore,
+  StateWatcher,
 } from './store.ts';
 import { readToken, type TokenRecord, writtenToken } from './token.ts';
 
@@ -78,6 +79,7 @@ class SqliteState implements StateStore {
   readonly standings: Standings;
   readonly records: SqliteRecords;
   readonly #database: SqliteDatabase;
+  #watcher: StateWatcher | undefined;
 
   constructor(database: SqliteDatabase) {
     this.#database = database;
@@ -217,7 +219,8 @@ class SqliteState implements StateStore {
 
   async updatePurge(purge: PurgeRecord): Promise<void> {
     const sql = 'UPDATE purges SET status = ?, purge = ? WHERE id = ?';
-    this.#database.run(sql, purge.status, JSON.stringify(purge), purge.id);
+    // A power cut may take it: the purge is then settled once more, see `Purges`.
+    this.#database.runUnsynced(sql, purge.status, JSON.stringify(purge), purge.id);
   }
 
   async content(): Promise<StateContent | undefined> {
@@ -256,8 +259,14 @@ class SqliteState implements StateStore {
     });
   }
 
-  /** Nobody else can change a state that is held exclusively. */
-  watch(): void {}
+  /** Nobody else can change a state that is held exclusively, or tell anything. */
+  watch(watcher: StateWatcher): void {
+    this.#watcher = watcher;
+  }
+
+  async tell(message: string): Promise<void> {
+    this.#watcher?.told(message);
+  }
 
   async close(): Promise<void> {
     this.#database.close();

@@ -33,7 +33,7 @@ export interface PurgeRecord {
   readonly by: string;
   /** Why, in the words of who ordered it. */
   readonly reason?: string;
-  /** One per site; `sequences[i]` is the journal event of `targets[i]`. */
+  /** `sequences[i]` is the journal event of `targets[i]`. */
   readonly targets: readonly PurgeTarget[];
   readonly sequences: readonly number[];
   readonly status: 'pending' | 'complete';
@@ -84,6 +84,8 @@ export interface StateContent {
 export interface StateWatcher {
   /** Something may have changed. Called once for what changes until it resolves, and every few seconds. */
   changed(): Promise<void>;
+  /** What a control plane on this state, perhaps this one, told with `tell`. */
+  told(message: string): void;
   /** The connection was lost and is back, perhaps to another server: what was written last may be lost. */
   reconnected(): void;
 }
@@ -143,5 +145,7 @@ export interface StateStore {
   replace(content: StateContent): Promise<void>;
 
   watch(watcher: StateWatcher): void;
+  /** Tells all control planes that watch this state something now. It is kept nowhere: who is away misses it. */
+  tell(message: string): Promise<void>;
   close(): Promise<void>;
 }

@@ -30,6 +30,7 @@ import { Slices } from './slices/slices.ts';
 import type { PurgeMark, Store } from './store.ts';
 import { Sweeper } from './sweeper.ts';
 import { Targets } from './targets.ts';
+import type { Watch } from './watch.ts';
 
 /** A request at the cache, with all that was settled about it on the way there. */
 export interface Lookup {
@@ -115,6 +116,8 @@ export class CacheEngine {
   readonly #changed: Marks;
   readonly #budget: FillBudget;
   readonly #purger: Purger;
+  /** Told of what is found for requests; there are none but while a purge is previewed. */
+  readonly watches = new Set<Watch>();
   /** What is not to be stored. */
   bans = new Targets([], () => undefined);
 
@@ -203,6 +206,7 @@ export class CacheEngine {
     if (variant === undefined) return 'vary-miss';
     const verdict = this.fence.verdict(variant);
     if (verdict?.mode === 'hard') return 'purged';
+    if (this.watches.size > 0) for (const watch of this.watches) watch.note(variant);
     if (!suffices(variant, request)) return 'partial';
     if (verdict === undefined) return variant;
     return { ...variant, softPurgedAt: Math.max(verdict.at, variant.softPurgedAt ?? 0) };

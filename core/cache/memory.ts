@@ -5,19 +5,20 @@ import { BudgetedMap } from './eviction/budgeted-map.ts';
 import { DEFAULT_POLICY, policyOf, type PolicyName } from './eviction/policies.ts';
 import { sizeInMemory, type HeldObject } from './object.ts';
 import { HeldWriters } from './held-writer.ts';
-import type {
-  Draft,
-  EvictionReason,
-  Keeping,
-  ObjectStore,
-  PurgeMark,
-  StoreStats,
-  Volume,
-  Writer,
+import {
+  addVolumes,
+  type Draft,
+  type EvictionReason,
+  type Keeping,
+  NO_VOLUME,
+  type ObjectStore,
+  type PurgeMark,
+  type StoreStats,
+  type Volume,
+  type Writer,
 } from './store.ts';
 
 const SWEEP_BATCH = 1000;
-const NOTHING: Volume = { objects: 0, bytes: 0 };
 const NO_VARIANTS: readonly HeldObject[] = [];
 /** The most of the budget that one key may take, so that nothing large empties the store. */
 const KEY_FRACTION = 0.5;
@@ -124,7 +125,7 @@ export class MemoryStore implements ObjectStore {
     }
     const variants = this.#peek(key);
     const hit = variants.filter((object) => object.asOf < purge.sequence);
-    if (hit.length === 0) return NOTHING;
+    if (hit.length === 0) return NO_VOLUME;
     this.#set(
       key,
       variants.map((object) =>
@@ -146,17 +147,27 @@ export class MemoryStore implements ObjectStore {
   }
 
   async sweep(isPurged: (object: HeldObject) => boolean): Promise<void> {
+    // What is stored meanwhile comes after all that is there now.
+    const count = this.#variants.size;
     let seen = 0;
-    const keys = [...this.#variants.keys()];
-    for (const key of keys) {
-      if (++seen % SWEEP_BATCH === 0) await setImmediate();
+    for (const key of this.#variants.keys()) {
+      if (seen === count) return;
+      // Nothing at once: whoever asks for a sweep is in a hurry.
+      if (seen++ % SWEEP_BATCH === 0) await setImmediate();
       this.#keep(key, (object) => !isPurged(object), 'purged');
     }
   }
 
+  scan(visit: (object: HeldObject) => void): Promise<void> {
+    return this.sweep((object) => {
+      visit(object);
+      return false;
+    });
+  }
+
   volume(site?: string): Volume {
-    if (site !== undefined) return this.#bySite.get(site) ?? NOTHING;
-    return [...this.#bySite.values()].reduce(sum, NOTHING);
+    if (site !== undefined) return this.#bySite.get(site) ?? NO_VOLUME;
+    return [...this.#bySite.values()].reduce(addVolumes, NO_VOLUME);
   }
 
   stats(): readonly [StoreStats] {
@@ -186,7 +197,7 @@ export class MemoryStore implements ObjectStore {
   #keep(key: string, isKept: (object: HeldObject) => boolean, reason: EvictionReason): Volume {
     const variants = this.#peek(key);
     const kept = variants.filter(isKept);
-    if (kept.length === variants.length) return NOTHING;
+    if (kept.length === variants.length) return NO_VOLUME;
     const gone = variants.filter((object) => !kept.includes(object));
     for (const object of gone) this.#left(object, reason);
     this.#set(key, kept);
@@ -209,7 +220,7 @@ export class MemoryStore implements ObjectStore {
     const site = variants[0]?.site;
     if (site === undefined) return;
     const { objects, bytes } = volumeOf(variants);
-    const after = sum(this.#bySite.get(site) ?? NOTHING, {
+    const after = addVolumes(this.#bySite.get(site) ?? NO_VOLUME, {
       objects: sign * objects,
       bytes: sign * bytes,
     });
@@ -218,13 +229,8 @@ export class MemoryStore implements ObjectStore {
   }
 }
 
-const sum = (a: Volume, b: Volume): Volume => ({
-  objects: a.objects + b.objects,
-  bytes: a.bytes + b.bytes,
-});
-
 const volumeOf = (variants: readonly HeldObject[]): Volume =>
   variants.reduce(
-    (total, object) => sum(total, { objects: 1, bytes: sizeInMemory(object) }),
-    NOTHING,
+    (total, object) => addVolumes(total, { objects: 1, bytes: sizeInMemory(object) }),
+    NO_VOLUME,
   );

@@ -81,8 +81,8 @@ export const suitsRequest = (
 /** Bytes of bookkeeping around an object: maps, the policy, parsed facts, buffers. Measured, rounded up. */
 const OVERHEAD_BYTES = 1536;
 
-/** What an object costs of the byte budget. */
-export function sizeInMemory(object: HeldObject): number {
+/** What an object costs of the byte budget of memory, or would. */
+export function sizeInMemory(object: StoredObject): number {
   let bytes = OVERHEAD_BYTES + object.body.size + 2 * object.key.length + object.selector.length;
   for (const text of object.fields) bytes += text.length + 16;
   for (const tag of object.facts.tags ?? []) bytes += tag.length + 32;

@@ -5,7 +5,7 @@ import type { FillTable } from './fill.ts';
 import type { HitForMiss } from './hit-for-miss.ts';
 import { type Scope, scopesOf } from './scopes.ts';
 import type { ServedSite } from './served-site.ts';
-import type { PurgeMark, Store, Volume } from './store.ts';
+import { addVolumes, NO_VOLUME, type PurgeMark, type Store } from './store.ts';
 import type { Sweeper } from './sweeper.ts';
 import { keysOf, Targets } from './targets.ts';
 
@@ -67,14 +67,8 @@ export class Purger {
   ): Pick<PurgeReport, 'objects' | 'bytes'> {
     const { store } = this.#options;
     if (target.kind === 'urls')
-      return keys.map((key) => store.purge(key, mark)).reduce(sum, NOTHING);
+      return keys.map((key) => store.purge(key, mark)).reduce(addVolumes, NO_VOLUME);
     if (target.kind === 'everything') return store.volume();
     return target.kind === 'site' ? store.volume(target.site) : { objects: null, bytes: null };
   }
 }
-
-const NOTHING: Volume = { objects: 0, bytes: 0 };
-const sum = (a: Volume, b: Volume): Volume => ({
-  objects: a.objects + b.objects,
-  bytes: a.bytes + b.bytes,
-});

@@ -7,6 +7,13 @@ export interface Volume {
   readonly bytes: number;
 }
 
+export const NO_VOLUME: Volume = { objects: 0, bytes: 0 };
+
+export const addVolumes = (a: Volume, b: Volume): Volume => ({
+  objects: a.objects + b.objects,
+  bytes: a.bytes + b.bytes,
+});
+
 /** A purge as a store needs to know it: its place in the journal decides whom it concerns. */
 export interface PurgeMark {
   readonly sequence: number;
@@ -100,6 +107,8 @@ export interface Store<B extends StoredBody = StoredBody> {
   forgetFences(): void;
   /** Drops objects that `isPurged` names, a bounded batch at a time, without counting as use. */
   sweep(isPurged: (object: StoredObject<B>) => boolean): Promise<void>;
+  /** Goes over what `volume` counts, a bounded batch at a time, without counting as use. */
+  scan(visit: (object: StoredObject<B>) => void): Promise<void>;
   /** All that is stored, or all of one site. */
   volume(site?: string): Volume;
   /** One entry for each tier of storage. */

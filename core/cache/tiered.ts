@@ -140,6 +140,11 @@ export class TieredStore implements Store {
     await this.#memory.sweep(isPurged);
   }
 
+  /** Of what is in memory, nearly all is in the lasting store. */
+  async scan(visit: (object: StoredObject) => void): Promise<void> {
+    if (this.#tendsLasting) await this.#lasting.scan(visit);
+  }
+
   /** What is in both counts once, as far as can be told: the greater of the two. */
   volume(site?: string): Volume {
     if (!this.#tendsLasting) return NOTHING;

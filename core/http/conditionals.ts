@@ -13,7 +13,10 @@ export interface ConditionalRequest {
 export interface Validators {
   readonly etag?: string | undefined;
   readonly lastModified?: string | undefined;
-  /** `Date` of the response: without it, `lastModified` is not known to be strong. */
+  /**
+   * `Date` of the response: without it, `lastModified` is not known to be strong; what was sent then
+   * was current then, which answers `If-Modified-Since` alone (RFC 9111 §4.3.2).
+   */
   readonly date?: string | undefined;
 }
 
@@ -33,14 +36,16 @@ export function evaluatePreconditions(
   if (ifMatch !== undefined) {
     if (!listHolds(ifMatch, selected, strongMatch)) return 'precondition-failed';
   } else if (ifUnmodifiedSince !== undefined) {
-    if (modifiedSince(ifUnmodifiedSince, selected) === true) return 'precondition-failed';
+    if (modifiedSince(ifUnmodifiedSince, selected?.lastModified) === true)
+      return 'precondition-failed';
   }
   if (ifNoneMatch !== undefined) {
     if (listHolds(ifNoneMatch, selected, weakMatch)) {
       return safe ? 'not-modified' : 'precondition-failed';
     }
   } else if (ifModifiedSince !== undefined && safe) {
-    if (modifiedSince(ifModifiedSince, selected) === false) return 'not-modified';
+    if (modifiedSince(ifModifiedSince, selected?.lastModified ?? selected?.date) === false)
+      return 'not-modified';
   }
   return 'proceed';
 }
@@ -83,9 +88,9 @@ const weakMatch = (a: string, b: string): boolean => opaque(a) === opaque(b);
 const opaque = (tag: string): string => (tag.startsWith('W/') ? tag.slice(2) : tag);
 
 /** `undefined`: the field is to be ignored, RFC 9110 §13.1.3 and §13.1.4. */
-function modifiedSince(field: string, selected: Validators | undefined): boolean | undefined {
-  if (selected?.lastModified === undefined) return undefined;
-  const modifiedAfterMs = differenceMs(selected.lastModified, field);
+function modifiedSince(field: string, modified: string | undefined): boolean | undefined {
+  if (modified === undefined) return undefined;
+  const modifiedAfterMs = differenceMs(modified, field);
   return modifiedAfterMs === undefined ? undefined : modifiedAfterMs > 0;
 }
 

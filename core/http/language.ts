@@ -1,5 +1,7 @@
 /** Ranges of one `Accept-Language` that are read; a browser sends a handful. */
 const MAX_RANGES = 32;
+/** No tag is nearly so long (RFC 5646 §4.4.1), so that none is costly to shorten. */
+const MAX_RANGE_LENGTH = 100;
 
 /**
  * The language that suits `acceptLanguage` best, by the lookup of RFC 4647 §3.4: each range in the
@@ -33,6 +35,7 @@ function rangesByWeight(acceptLanguage: string): readonly string[] {
       return { range, weight: stated === undefined ? 1 : Number(stated) };
     })
     .filter(({ range, weight }) => range !== '' && range !== '*' && weight > 0)
+    .filter(({ range }) => range.length <= MAX_RANGE_LENGTH)
     .toSorted((a, b) => b.weight - a.weight)
     .map(({ range }) => range);
 }

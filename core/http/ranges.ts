@@ -27,7 +27,7 @@ export function parseRange(
   const specs = field
     .slice('bytes='.length)
     .split(',')
-    .map((spec) => spec.replace(/^[ \t]+|[ \t]+$/g, ''))
+    .map((spec) => spec.trim())
     .filter((spec) => spec !== '');
   if (specs.length === 0 || specs.length > MAX_RANGES) return 'ignore';
   const ranges: ByteRange[] = [];

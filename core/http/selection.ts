@@ -44,8 +44,7 @@ export function select(
   const request = (name: string): string | undefined => fieldValue(requestFields, name);
   const validators = {
     etag: fieldValue(whole.fields, 'etag'),
-    // RFC 9111 §4.3.2: without it, what was sent then was current then.
-    lastModified: fieldValue(whole.fields, 'last-modified') ?? fieldValue(whole.fields, 'date'),
+    lastModified: fieldValue(whole.fields, 'last-modified'),
     date: fieldValue(whole.fields, 'date'),
   };
   const verdict = evaluatePreconditions(

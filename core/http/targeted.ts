@@ -50,6 +50,9 @@ function argumentOf(name: string, item: unknown): string | typeof ABSENT | undef
   return item instanceof Token || typeof item === 'number' ? String(item) : ABSENT;
 }
 
+/** What makes `Surrogate-Control` speak of caching: beside it there may be `content="ESI/1.0"` alone. */
+const STORES_OR_NOT = ['max-age', 's-maxage', 'no-store', 'no-cache', 'private'];
+
 /** Written as `Cache-Control` is; a directive with a parameter is for the surrogate that it names. */
 function surrogateControl(fields: Fields): ResponseDirectives | undefined {
   const value = fieldValue(fields, 'surrogate-control');
@@ -58,5 +61,5 @@ function surrogateControl(fields: Fields): ResponseDirectives | undefined {
   for (const [name, argument] of parseDirectives(value)) {
     if (!name.includes(';') && !argument.includes(';')) found.set(name, argument);
   }
-  return found.size === 0 ? undefined : readResponseDirectives(found);
+  return STORES_OR_NOT.some((name) => found.has(name)) ? readResponseDirectives(found) : undefined;
 }

@@ -16,11 +16,14 @@ export const JOURNAL_SEQUENCE_FIELD = 'canopy-journal-sequence';
 /** The field in which a node says which journal its place belongs to. */
 export const JOURNAL_FIELD = 'canopy-journal';
 
+/** A later control plane may say more, which means nothing here. */
+const KINDS = ['snapshot', 'event', 'question'] as const;
+
 export type StreamMessage =
   /** The control plane took the stream; `sequence` is the journal's last at that moment. */
   | { readonly kind: 'open'; readonly sequence: number }
-  /** `text` is the JSON of a Config, or of a JournalEvent. */
-  | { readonly kind: 'snapshot' | 'event'; readonly text: string };
+  /** `text` is the JSON of a Config, of a JournalEvent, or of a Question. */
+  | { readonly kind: (typeof KINDS)[number]; readonly text: string };
 
 export interface StreamOptions {
   readonly url: URL;
@@ -74,7 +77,8 @@ export async function* readJournalStream(options: StreamOptions): AsyncGenerator
   const parser = createParser({
     maxBufferSize: LONGEST_EVENT,
     onEvent: ({ event, data }) => {
-      if (event === 'snapshot' || event === 'event') messages.push({ kind: event, text: data });
+      const kind = KINDS.find((name) => name === event);
+      if (kind !== undefined) messages.push({ kind, text: data });
     },
   });
   const decoder = new TextDecoder();

@@ -2,9 +2,11 @@ import { mkdir } from 'node:fs/promises';
 import type { Logger } from 'pino';
 import { type Clock, delay } from '#core/clock.ts';
 import type { Config, JournalEvent } from '#core/contract/event.ts';
+import type { Estimate, Question } from '#core/contract/question.ts';
 import type { Load, ParentReport, PurgeReport, Refusal } from '#core/contract/report.ts';
 import { CanopyError, messageOf } from '#core/errors.ts';
 import { Acknowledger } from './acknowledger.ts';
+import { Answerer } from './answerer.ts';
 import { applyEvent } from './config.ts';
 import { ControlPlaneClient } from './control-plane-client.ts';
 import { Heart } from './heart.ts';
@@ -66,6 +68,8 @@ export interface NodeLinkOptions {
   readonly load: () => Load;
   /** The parents that are not well as the node sees them, for heartbeats; by default none. */
   readonly parents?: () => readonly ParentReport[];
+  /** What the control plane wants to know live; left out: a node that does not say. */
+  readonly answer?: (question: Question) => Promise<Estimate>;
 }
 
 /** A node's link to the control plane: it follows the journal, acknowledges, and keeps its lease. */
@@ -75,6 +79,7 @@ export class NodeLink {
   readonly #client: ControlPlaneClient;
   readonly #lastGood: LastGoodConfig;
   readonly #acknowledger: Acknowledger;
+  readonly #answerer: Answerer;
   readonly #heart: Heart;
   readonly #stopping = new AbortController();
   readonly #ready = Promise.withResolvers<void>();
@@ -106,6 +111,12 @@ export class NodeLink {
         const acknowledgement = { ...body, refusals: this.refusals };
         await this.#client.post('/v1/node/acknowledgements', acknowledgement);
       },
+    });
+    this.#answerer = new Answerer({
+      log,
+      // Without a configuration there is nothing to go by.
+      answer: (question) => (this.#config === undefined ? undefined : options.answer?.(question)),
+      post: async (body) => void (await this.#client.post('/v1/node/answers', body)),
     });
     this.#heart = new Heart({
       clock,
@@ -238,6 +249,10 @@ export class NodeLink {
       signal: this.#stopping.signal,
     });
     for await (const message of stream) {
+      if (message.kind === 'question') {
+        void this.#answerer.heard(message.text);
+        continue;
+      }
       if (message.kind === 'open') {
         this.#streaming = true;
         target = message.sequence;
@@ -262,7 +277,7 @@ export class NodeLink {
   }
 
   /** @returns false if the stream is of no use any more */
-  async #take(message: Exclude<StreamMessage, { kind: 'open' }>): Promise<boolean> {
+  async #take(message: Extract<StreamMessage, { text: string }>): Promise<boolean> {
     try {
       const input: unknown = JSON.parse(message.text);
       if (message.kind === 'snapshot') {

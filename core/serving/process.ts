@@ -105,6 +105,7 @@ export async function startServing(
     checkSite: servedSite,
     load: () => threads.load(),
     parents: () => threads.parents(),
+    answer: (question) => threads.answer(question),
   });
   let admin: NodeAdmin | undefined;
   const close = async (): Promise<void> => {

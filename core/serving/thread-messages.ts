@@ -2,6 +2,7 @@ import type { MessagePort } from 'node:worker_threads';
 import type { Changed } from '#core/cache/engine.ts';
 import type { PolicyName } from '#core/cache/eviction/policies.ts';
 import type { Config, JournalEvent } from '#core/contract/event.ts';
+import type { Estimate, Question } from '#core/contract/question.ts';
 import type { Tier } from '#core/contract/node.ts';
 import type { ErrorCode } from '#core/errors.ts';
 import type { LeaseMemory } from '#core/node/lease.ts';
@@ -58,6 +59,8 @@ export type ToThread =
     }
   /** The node's checks have these parents down, and no others. */
   | { readonly type: 'checked'; readonly down: readonly string[] }
+  /** Answered with `estimated`. */
+  | { readonly type: 'question'; readonly id: number; readonly question: Question }
   /** Answered with `measured`. */
   | { readonly type: 'measure'; readonly id: number }
   | { readonly type: 'close'; readonly graceMs: number };
@@ -75,4 +78,5 @@ export type FromThread =
       readonly id: number | undefined;
       readonly samples: Samples['byMetric'];
     }
+  | { readonly type: 'estimated'; readonly id: number; readonly estimate: Estimate }
   | { readonly type: 'error'; readonly message: string };

@@ -2,6 +2,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import type { Changed } from '#core/cache/engine.ts';
 import { DiskStore } from '#core/cache/disk/disk-store.ts';
 import { systemClock } from '#core/clock.ts';
+import type { Question } from '#core/contract/question.ts';
 import { CanopyError, messageOf } from '#core/errors.ts';
 import { countryOf } from '#core/geography/country-of.ts';
 import { applyEvent } from '#core/node/config.ts';
@@ -66,6 +67,9 @@ export function runThread(handle: (node: TierNode, exchange: Exchange) => Promis
     send({ type: 'measured', id, samples: samples.byMetric });
   };
 
+  const estimate = async (id: number, { targets }: Question): Promise<void> =>
+    send({ type: 'estimated', id, estimate: await node.preview(targets) });
+
   const stop = async (graceMs: number): Promise<void> => {
     await listener?.close(graceMs);
     await node.close();
@@ -105,6 +109,9 @@ export function runThread(handle: (node: TierNode, exchange: Exchange) => Promis
         break;
       case 'checked':
         node.checked(new Set(message.down));
+        break;
+      case 'question':
+        void estimate(message.id, message.question);
         break;
       case 'measure':
         measure(message.id);

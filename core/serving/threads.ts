@@ -8,6 +8,7 @@ import {
   type ParentReport,
   type PurgeReport,
 } from '#core/contract/report.ts';
+import { addEstimates, type Estimate, type Question } from '#core/contract/question.ts';
 import { CanopyError } from '#core/errors.ts';
 import { Samples } from '#core/telemetry/samples.ts';
 import type { NodeDisk } from './disk/node-disk.ts';
@@ -31,6 +32,8 @@ interface Thread {
   readonly worker: Worker;
   /** Events sent and not yet applied, by id. */
   readonly pending: Map<number, Applied>;
+  /** Questions that it has not answered, by id. */
+  readonly asked: Map<number, (estimate: Estimate | undefined) => void>;
   /** Those who wait for it to be measured. */
   readonly measuring: Map<number, () => void>;
   load: Load;
@@ -110,6 +113,18 @@ export class Threads {
     return [...this.#threads].reduce((sum, { load }) => addLoads(sum, load), this.#past);
   }
 
+  /** What all threads have to say to a question. */
+  async answer(question: Question): Promise<Estimate> {
+    const answers = [...this.#threads].map(({ worker, asked }) => {
+      const id = this.#nextId++;
+      return new Promise<Estimate | undefined>((resolve) => {
+        asked.set(id, resolve);
+        worker.postMessage({ type: 'question', id, question } satisfies ToThread);
+      });
+    });
+    return addEstimates((await Promise.all(answers)).filter((one) => one !== undefined));
+  }
+
   /** Adds what all threads have measured, by now where they answer in time. */
   async sample(samples: Samples): Promise<void> {
     await Promise.all([...this.#threads].map((thread) => this.#measure(thread)));
@@ -165,6 +180,7 @@ export class Threads {
       slot,
       worker,
       pending: new Map(),
+      asked: new Map(),
       measuring: new Map(),
       load: NO_LOAD,
       parents: [],
@@ -192,6 +208,9 @@ export class Threads {
     } else if (message.type === 'measured') {
       thread.samples = new Samples(message.samples);
       if (message.id !== undefined) thread.measuring.get(message.id)?.();
+    } else if (message.type === 'estimated') {
+      thread.asked.get(message.id)?.(message.estimate);
+      thread.asked.delete(message.id);
     } else if (message.type === 'error') {
       this.#options.log.error({ detail: message.message }, 'A request has failed');
     }
@@ -211,6 +230,7 @@ export class Threads {
   /** What a dead thread held is gone with it, so it has heeded whatever it was sent; not so what is on disk. */
   #replace(dead: Thread): void {
     this.#threads.delete(dead);
+    for (const answered of dead.asked.values()) answered(undefined);
     for (const measured of dead.measuring.values()) measured();
     // What it had open and stored is gone with it; what it counted is not.
     const now = { objects: 0, storedBytes: 0, connections: 0, tunnels: 0 };

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Answer } from '#core/cache/answer.ts';
 import { carryOut } from '#core/cache/carry-out.ts';
+import { preview } from '#core/cache/preview.ts';
 import { CacheEngine, type Changed, type Lookup } from '#core/cache/engine.ts';
 import type { PolicyName } from '#core/cache/eviction/policies.ts';
 import type { DiskStore } from '#core/cache/disk/disk-store.ts';
@@ -17,7 +18,8 @@ import { Targets } from '#core/cache/targets.ts';
 import type { Clock } from '#core/clock.ts';
 import type { Config, JournalEvent } from '#core/contract/event.ts';
 import type { Tier } from '#core/contract/node.ts';
-import { siteOfTarget } from '#core/contract/purge.ts';
+import { type PurgeTarget, siteOfTarget } from '#core/contract/purge.ts';
+import type { Estimate } from '#core/contract/question.ts';
 import { zonesOf } from '#core/contract/routed-hosts.ts';
 import type { Load, ParentReport, PurgeReport } from '#core/contract/report.ts';
 import type { Site } from '#core/contract/site.ts';
@@ -225,6 +227,11 @@ export class TierNode {
       this.#fenceWaits.add(check);
     });
     return reached();
+  }
+
+  /** What a purge of `targets` would hit in this thread. */
+  preview(targets: readonly PurgeTarget[]): Promise<Estimate> {
+    return preview(this, targets, (site) => this.#sites.byName(site));
   }
 
   /** Bytes on disk that wait for slow clients. */

@@ -27,11 +27,15 @@ test('every benchmark runs, and the report names command, machine and traces', a
   const report = await readFile(out, 'utf8');
   expect(report).toMatch(/`npm run bench -- hit-ratio --scale 0\.001`.* cores .*Node \d+/);
   expect(report).toContain('| own.csv | 10 % |');
-  expect(report).toContain('## policy-cost');
+  for (const name of ['policy-cost', 'purge-fanout', 'purge-index']) {
+    expect(report).toContain(`## ${name}`);
+  }
 });
 
 test('an unknown benchmark is refused', async () => {
-  await expect(run('fast')).rejects.toThrow(/expected names among hit-ratio, policy-cost/);
+  await expect(run('fast')).rejects.toThrow(
+    /expected names among hit-ratio, policy-cost, purge-fanout/,
+  );
 });
 
 test('a run replaces what the report said of the same benchmark, and nothing else', () => {

@@ -99,11 +99,9 @@ test('putObject streams the body with the token and its fields', async () => {
       );
     });
   const headers = { 'content-type': 'text/css', 'content-length': '4' };
-  const stored = await api.putObject('default', '/a.css', {
-    content: Readable.from(['ab', 'cd']),
-    headers,
-  });
-  expect(stored.size).toBe(4);
+  const body = { content: Readable.from(['ab', 'cd']), headers };
+  const { object, purge: id } = await api.putObject('default', '/a.css', body, true);
+  expect([object.size, id]).toEqual([4, undefined]);
   expect(seen).toEqual(['PUT /v1/sites/default/objects/a.css']);
   expect(received?.body).toBe('abcd');
   expect(received?.headers).toMatchObject({ ...headers, authorization: 'Bearer secret' });

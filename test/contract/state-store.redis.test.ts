@@ -176,7 +176,11 @@ describe('a cut connection', () => {
     onTestFinished(() => store.close());
     await store.append([begin]);
     let reconnections = 0;
-    store.watch({ changed: async () => undefined, reconnected: () => void reconnections++ });
+    store.watch({
+      changed: async () => undefined,
+      told: () => undefined,
+      reconnected: () => void reconnections++,
+    });
     await other.kill();
     await expect(store.config()).rejects.toMatchObject({ code: 'unavailable' });
     await other.start();

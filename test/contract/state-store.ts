@@ -5,6 +5,7 @@ import type { JournalEntry, JournalEvent } from '#core/contract/event.ts';
 import { nodeSchema } from '#core/contract/node.ts';
 import { siteSchema } from '#core/contract/site.ts';
 import { applyEvent } from '#core/node/config.ts';
+import { eventually } from '#test/control-plane/kit.ts';
 import { recordsContract } from './records.ts';
 
 const network = { tierKey: 'tier-key-of-the-network', publishKey: 'publish-key-of-origins' };
@@ -278,6 +279,17 @@ export function stateStoreContract(
       expect(await store.append([purgeEvent(5, 'p5')], { purge })).toBe(true);
       expect((await store.standings.read()).completedFence).toBe(4);
     });
+  });
+
+  test('what is told is heard by who watches, and kept nowhere', async () => {
+    const heard: string[] = [];
+    const told = (message: string): void => void heard.push(message);
+    store.watch({ changed: async () => undefined, reconnected: () => undefined, told });
+    await eventually(async () => {
+      await store.tell('{"a":"æ"}');
+      expect(heard).toContain('{"a":"æ"}');
+    });
+    expect(await store.content()).toBeUndefined();
   });
 
   describe('identity and content', () => {

@@ -10,7 +10,8 @@ import {
 import type { AddressInfo } from 'node:net';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
-import { expect, onTestFinished, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import type { PurgeRecord } from '#control-plane/state/store.ts';
 import { eventually, TestControlPlane } from './kit.ts';
 
 interface Origin {
@@ -205,7 +206,6 @@ test.for([
   ['GET', '/v1/sites/shop/usage', 200],
   ['GET', '/v1/sites/shop/contents/0123', 200],
   ['PUT', '/v1/sites/shop/contents/0123', 201],
-  ['POST', '/v1/sites/shop/publications', 200],
   ['PUT', '/v1/sites/shop/holds/release-1', 204],
   ['DELETE', '/v1/sites/shop/holds/release-1', 204],
 ] as const)('%s %s is passed on', async ([method, path, status]) => {
@@ -215,4 +215,76 @@ test.for([
   const headers = { authorization: 'Bearer admin-token' };
   expect((await fetch(new URL(path, cp.url), { method, headers })).status).toBe(status);
   expect(origin.seen).toMatchObject([{ line: `${method} ${path}` }]);
+});
+
+const purgesOf = (cp: TestControlPlane) =>
+  cp.get<{ id: string; by: string; reason: string; mode: string }[]>('/v1/purges');
+const published = async (cp: TestControlPlane, method: string, path: string, body?: object) => {
+  const answer = await cp.call(method, `/v1/sites/shop/${path}`, body ?? {});
+  const id = answer.headers.get('canopy-purge');
+  const purge = id === null ? undefined : await cp.get<PurgeRecord>(`/v1/purges/${id}`);
+  return { status: answer.status, mode: purge?.mode, targets: purge?.targets };
+};
+const urls = (...paths: string[]) => ({
+  kind: 'urls',
+  site: 'shop',
+  urls: paths.map((path) => `http://shop.example${path}`),
+});
+const noContent = (incoming: IncomingMessage, response: ServerResponse): void => {
+  incoming.resume().on('end', () => response.writeHead(204).end());
+};
+
+describe('what is published', () => {
+  test('is purged by who published it, whatever may purge', async () => {
+    const cp = await startWith(await startOrigin(noContent));
+    const token = await cp.addToken('deploy', ['publish'], ['shop']);
+    const { status, headers } = await cp.call('PUT', '/v1/sites/shop/objects/a', {}, token);
+    const [purge] = await purgesOf(cp);
+    expect([status, headers.get('canopy-purge')]).toEqual([204, purge?.id]);
+    expect(purge).toMatchObject({ by: 'deploy', reason: 'published', mode: 'hard' });
+  });
+
+  test.for([
+    ['PUT', 'objects/a%2Fb/%C3%A9.png', 'hard', [urls('/a%2Fb/%C3%A9.png')]],
+    ['PUT', 'objects/a?purge=soft', 'soft', [urls('/a')]],
+    ['PUT', 'objects/a?purge=none', undefined, undefined],
+    ['DELETE', 'objects/a', 'hard', [urls('/a')]],
+    ['PUT', 'objects/a/index.html', 'hard', [urls('/a/index.html', '/a/')]],
+    ['PUT', `contents/${'0'.repeat(64)}`, undefined, undefined],
+  ] as const)('%s %s', async ([method, path, mode, targets]) => {
+    const cp = await startWith(await startOrigin(noContent));
+    expect(await published(cp, method, path)).toEqual({ status: 204, mode, targets });
+  });
+
+  test('as a set is one purge, however many URLs it has', async () => {
+    const origin = await startOrigin(noContent);
+    const cp = await startWith(origin, await startOrigin(noContent));
+    const paths = Array.from({ length: 10_001 }, (_, i) => `/${i}`);
+    const body = { objects: paths.map((path) => ({ path, digest: '' })), deleted: ['/gone'] };
+    const { targets } = await published(cp, 'POST', 'publications', body);
+    expect(targets).toEqual([urls(...paths.slice(0, 10_000)), urls('/10000', '/gone')]);
+    expect(await cp.sequence()).toBe(6);
+    expect(origin.seen[0]?.headers['content-length']).toBe(String(JSON.stringify(body).length));
+    expect(await purgesOf(cp)).toMatchObject([{ sites: ['shop'], names: 10_002 }]);
+  });
+
+  test('at some of the origins only is purged, and what none has taken is not', async () => {
+    const failing = await startOrigin((incoming, response) => {
+      incoming.resume().on('end', () => response.writeHead(507).end('{}'));
+    });
+    const some = await startWith(await startOrigin(noContent), failing);
+    expect(await published(some, 'PUT', 'objects/a')).toMatchObject({
+      status: 507,
+      targets: [urls('/a')],
+    });
+    const none = await startWith(failing);
+    expect((await published(none, 'PUT', 'objects/a')).targets).toBeUndefined();
+  });
+
+  test('with a wish that is not known is not published', async () => {
+    const origin = await startOrigin(noContent);
+    const cp = await startWith(origin);
+    expect((await published(cp, 'PUT', 'objects/a?purge=maybe')).status).toBe(422);
+    expect(origin.seen).toEqual([]);
+  });
 });

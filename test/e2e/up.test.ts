@@ -92,6 +92,40 @@ describe('a network with an origin of its own', () => {
     }
   });
 
+  test('an object put through the API alone is found where a 404 was stored, and is gone once deleted', async () => {
+    const { url: api, token } = up.ready.controlPlane;
+    const call = async (method: string): Promise<void> => {
+      const headers = { authorization: `Bearer ${token}` };
+      const target = new URL('/v1/sites/default/objects/late.txt', api);
+      const answer = await fetch(target, {
+        method,
+        headers,
+        ...(method === 'PUT' && { body: 'late' }),
+      });
+      expect(answer.ok).toBe(true);
+      const id = answer.headers.get('canopy-purge');
+      const purge = await fetch(new URL(`/v1/purges/${id}?waitMs=60000`, api), { headers });
+      expect(await purge.json()).toMatchObject({ status: 'complete', reason: 'published' });
+    };
+    const seen = async () =>
+      Promise.all([0, 1, 2].map(async (edge) => (await curl(url(edge, '/late.txt'))).status));
+    expect(await seen()).toEqual([404, 404, 404]);
+    await call('PUT');
+    expect(await seen()).toEqual([200, 200, 200]);
+    await call('DELETE');
+    expect(await seen()).toEqual([404, 404, 404]);
+  });
+
+  test('a dry run says what each node would lose, and takes nothing', async () => {
+    await curl(url(0, '/note.txt'));
+    const asked = up.command('purge', url(0, '/note.txt'), '--dry-run');
+    const { code, stdout, stderr } = await asked;
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    expect(stdout).toMatch(/^edge-oslo +edge +answered +1 /m);
+    expect(stdout).toMatch(/^all +[1-9]/m);
+    expect((await curl(url(0, '/note.txt'))).cacheStatus).not.toMatch(/fwd=/);
+  });
+
   test('purge reports every cache, and what it hit', async () => {
     await curl(url(0, '/note.txt'));
     const purge = await up.command('purge', url(0, '/note.txt'), '--wait');

@@ -1,7 +1,7 @@
 import { onTestFinished } from 'vitest';
 import type { Config, JournalEvent } from '#core/contract/event.ts';
 import type { PurgeReport } from '#core/contract/report.ts';
-import { NodeLink } from '#core/node/link.ts';
+import { NodeLink, type NodeLinkOptions } from '#core/node/link.ts';
 import type { CheckSite } from '#core/node/told-sites.ts';
 import { eventually, LOAD, silent } from '#test/control-plane/kit.ts';
 import type { FakeClock } from '#test/scenario/kit/clock.ts';
@@ -20,6 +20,7 @@ export interface LinkOptions {
   readonly clock: FakeClock;
   /** What the node does with a configuration before it counts as applied. */
   readonly apply?: (event: JournalEvent | undefined) => Promise<void>;
+  readonly answer?: NodeLinkOptions['answer'];
 }
 
 /** A link whose node reports one object of 10 bytes for each purge. */
@@ -29,7 +30,7 @@ export class TestLink {
   checkSite: CheckSite = () => undefined;
   readonly link: NodeLink;
 
-  constructor({ urls, credential, dir, clock, apply }: LinkOptions) {
+  constructor({ urls, credential, dir, clock, apply, answer }: LinkOptions) {
     this.link = new NodeLink({
       controlPlaneUrls: urls,
       credential,
@@ -38,6 +39,7 @@ export class TestLink {
       log: silent,
       load: () => LOAD,
       checkSite: (site) => this.checkSite(site),
+      ...(answer !== undefined && { answer }),
       onConfig: async (config, event, reset): Promise<PurgeReport | undefined> => {
         await apply?.(event);
         this.applied.push({ sequence: config.sequence, event, reset, config });

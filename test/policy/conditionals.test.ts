@@ -117,6 +117,12 @@ describe('evaluatePreconditions', () => {
       PROCEED,
     ],
     [
+      '§13.1.3 If-Modified-Since: what was sent by then was current (RFC 9111 §4.3.2)',
+      { method: 'GET', ifModifiedSince: MODIFIED },
+      { date: MODIFIED },
+      UNCHANGED,
+    ],
+    [
       '§13.1.3 If-None-Match makes it unheard',
       { method: 'GET', ifNoneMatch: '"v0"', ifModifiedSince: MODIFIED },
       strong,
@@ -169,6 +175,12 @@ describe('evaluatePreconditions', () => {
       '§13.1.4 If-Unmodified-Since without a date',
       { method: 'PUT', ifUnmodifiedSince: BEFORE },
       { etag: '"v1"' },
+      PROCEED,
+    ],
+    [
+      '§13.1.4 If-Unmodified-Since: Date is no modification date',
+      { method: 'GET', ifUnmodifiedSince: BEFORE },
+      { date: MODIFIED },
       PROCEED,
     ],
     [

@@ -147,6 +147,36 @@ test.each<[string, Given, string]>([
     'serve: fresh (stale on error)',
   ],
   [
+    'RFC 8246 §2: a reload of what is immutable',
+    { client: 'max-age=0', heldSeconds: 6, stored: 'max-age=60, immutable' },
+    'serve: fresh (stale on error)',
+  ],
+  [
+    'RFC 8246 §2: no-cache of what is immutable',
+    { client: 'no-cache', heldSeconds: 6, stored: 'max-age=60, immutable' },
+    'revalidate: request (stale on error)',
+  ],
+  [
+    'RFC 8246 §2: immutable only while fresh',
+    { client: 'max-age=0', heldSeconds: 61, stored: 'max-age=60, immutable' },
+    'revalidate: request (stale on error)',
+  ],
+  [
+    'RFC 9111 §5.2.1.5: no-store, nothing stored',
+    { client: 'no-store', stored: { missing: 'uri-miss' } },
+    'pass: request',
+  ],
+  [
+    'RFC 9111 §5.2.1.5: no-store, nothing that could be served',
+    { client: 'no-store', heldSeconds: 61 },
+    'pass: request',
+  ],
+  [
+    'RFC 9111 §5.2.1.5: no-store says nothing of what is stored already',
+    { client: 'no-store' },
+    'serve: fresh (stale on error)',
+  ],
+  [
     'RFC 9111 §5.2.1.3: min-fresh past the rest',
     { client: 'min-fresh=10', heldSeconds: 51 },
     'revalidate: request (stale on error)',

@@ -18,6 +18,14 @@ test.each<[string, string, Record<string, string>]>([
     { a: 'no-store, private', b: '' },
   ],
   ['RFC 9111 §4.2.1: the first of several', 'max-age=1, max-age=3600', { 'max-age': '1' }],
+  [
+    'RFC 9111 §5.2.2.4: the fields of several count together',
+    'private="a", private="b"',
+    { private: 'a, b' },
+  ],
+  ['§5.2.2.7: without fields after all', 'private="a", private', { private: '' }],
+  ['an open quote hides nothing', 'a="b, no-store', { a: '"b', 'no-store': '' }],
+  ['more after a quoted argument', 'a="b" c, d', { a: 'b', d: '' }],
   ['white space around =', 'max-age = 60', { 'max-age': '60' }],
   ['no white space after the comma', 'max-age=60,private', { 'max-age': '60', private: '' }],
   ['semicolons do not separate', 'max-age=60; private', { 'max-age': '60; private' }],
@@ -31,6 +39,27 @@ test('any field value can be read', () => {
       expect(parseDirectives(value)).toBeInstanceOf(Map);
     }),
   );
+});
+
+test.each<[string, string]>([
+  ['a name and a quote', `${'a'.repeat(16_000)}"`],
+  ['an argument and a quote', `a=${'a'.repeat(16_000)}"`],
+  ['escaped quotes that nothing closes', `"${String.raw`\"`.repeat(8000)}`],
+  ['quotes and commas', '",'.repeat(8001)],
+])('no field value takes long to read: %s', (_, value) => {
+  expect(parseDirectives(value).size).toBeLessThan(2);
+});
+
+test.each<[string, string, object]>([
+  ['§5.2.2.7', 'private', { private: true, unsharedFields: [] }],
+  ['§5.2.2.7: fields', 'private="A, b"', { private: false, unsharedFields: ['a', 'b'] }],
+  ['§5.2.2.4: fields', 'no-cache=a', { noCache: false, unsharedFields: ['a'] }],
+  ['the stricter of two', 'no-cache="a", no-cache', { noCache: true }],
+  ['no field after all', 'private=""', { private: true }],
+  ['nothing but commas', 'private=","', { private: true }],
+  ['a list that cannot be read', 'no-cache="a', { noCache: true, unsharedFields: [] }],
+])('RFC 9111 %s: %s', (_, value, expected) => {
+  expect(responseDirectives(['Cache-Control', value])).toMatchObject(expected);
 });
 
 test('a directive that was written is read back', () => {

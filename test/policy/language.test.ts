@@ -20,6 +20,7 @@ test.each<[string, string | undefined, readonly string[], string]>([
   ['RFC 9110 §12.4.2: of one weight the first', 'de, en', ['en', 'de'], 'de'],
   ['RFC 9110 §12.4.2: weight 0 is not acceptable', 'de;q=0, fr', ['en', 'de'], 'en'],
   ['a weight that is none', 'de;q=x', ['en', 'de'], 'en'],
+  ['a range longer than any tag', `de${'-x1'.repeat(40)}`, ['en', 'de'], 'en'],
   ['beyond 32 ranges', `${'xx,'.repeat(32)}de`, ['en', 'de'], 'en'],
 ])('%s', (_, acceptLanguage, supported, expected) => {
   expect(bestLanguage(acceptLanguage, supported)).toBe(expected);

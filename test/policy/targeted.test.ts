@@ -41,6 +41,13 @@ test('Surrogate-Control: what is for another surrogate is not for us', () => {
   expect(surrogate('max-age=60;other')).toBeUndefined();
 });
 
+test('Surrogate-Control that says nothing of caching leaves Cache-Control in force', () => {
+  const fields = { 'Surrogate-Control': 'content="ESI/1.0"', 'Cache-Control': 'private' };
+  const request = { method: 'GET', authorized: false };
+  const settings = cacheSettings({ defaultFreshSeconds: 60 });
+  expect(storability(request, response(fields), undefined, settings)).toBe('private');
+});
+
 test('CDN-Cache-Control comes before Surrogate-Control', () => {
   const fields = ['Surrogate-Control', 'max-age=1', 'CDN-Cache-Control', 'max-age=2'];
   expect(targetedDirectives(fields)?.maxAgeSeconds).toBe(2);

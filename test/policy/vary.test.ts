@@ -43,6 +43,11 @@ test.each<[string, readonly string[], Fields, Fields, boolean]>([
   expect(variantSelector(vary, one) === variantSelector(vary, other)).toBe(equal);
 });
 
+test('white space within a value takes no time', () => {
+  const value = `a${' '.repeat(200_000)}b`;
+  expect(variantSelector(['accept'], ['Accept', value])).toContain(value);
+});
+
 test.each<[string, string | undefined, string | undefined]>([
   ['absent', undefined, undefined],
   ['one', 'gzip', 'gzip'],

@@ -1,27 +1,22 @@
 import { DatabaseSync } from 'node:sqlite';
 import { Readable } from 'node:stream';
 import { setImmediate } from 'node:timers/promises';
-import { Journal } from '#control-plane/journal/journal.ts';
-import { NodeLeases } from '#control-plane/journal/leases.ts';
-import { Purges } from '#control-plane/purge/purges.ts';
 import type { PurgeRequest } from '#control-plane/purge/plan.ts';
 import { sqliteState } from '#control-plane/state/sqlite.ts';
 import { nodeSchema } from '#core/contract/node.ts';
 import type { PurgeMode } from '#core/contract/purge.ts';
 import { type SiteInput, siteSchema } from '#core/contract/site.ts';
 import { fieldValue } from '#core/http/fields.ts';
-import { applyEvent } from '#core/node/config.ts';
 import { type Attempt, AttemptFailed, type UpstreamResponse } from '#core/tree/attempt.ts';
-import { LOAD, silent } from '#test/control-plane/kit.ts';
 import { FakeClock } from '#test/scenario/kit/clock.ts';
+import { ModelControlPlane } from './fence-control-plane.ts';
 import { handled, ModelNode, skewed } from './fence-node.ts';
 import {
   CONCERNS,
   HOST,
-  type Kind,
-  type Named,
   OBJECTS,
   OTHER_HOST,
+  type Publish,
   type Step,
   TARGETS,
 } from './fence-steps.ts';
@@ -33,7 +28,6 @@ const NODES = [
   ['paris', 'mid-tier'],
 ] as const;
 const ORIGIN = 'http://origin';
-const LEASE_MS = 10_000;
 
 /** What is served though it is known to be stale, and says so. */
 const STALE = new Set([
@@ -62,7 +56,7 @@ export interface Setup {
 }
 
 /**
- * A control plane, two edges, two mid-tiers and an origin. All are the real ones but for the origin,
+ * Two control planes on one state, two edges, two mid-tiers and an origin. All are the real ones but for the origin,
  * the connections and the clocks.
  */
 export class FenceModel {
@@ -75,9 +69,9 @@ export class FenceModel {
   readonly #held: (() => void)[] = [];
   /** Messages until one is held. */
   #holdAfter = Infinity;
-  #journal!: Journal;
-  #leases!: NodeLeases;
-  #purges!: Purges;
+  #store = sqliteState(this.#database);
+  /** On one state. */
+  readonly #controlPlanes: ModelControlPlane[] = [];
   readonly #broken: string[] = [];
 
   constructor(setup: Setup) {
@@ -97,7 +91,7 @@ export class FenceModel {
     for (const step of steps) await this.#take(step);
     await this.#end();
     for (const { serving } of this.#nodes) await serving.close();
-    this.#purges.close();
+    for (const { purges } of this.#controlPlanes) purges.close();
     this.#database.close();
     return this.#broken;
   }
@@ -130,7 +124,8 @@ export class FenceModel {
   }
 
   async #start(): Promise<void> {
-    await this.#openControlPlane();
+    for (const n of [0, 1]) await this.#openControlPlane(n);
+    const { journal } = this.#controlPlane(0);
     const { onLeaseEnd, staleWhileRevalidateSeconds } = this.#setup;
     const site: SiteInput = {
       name: 'site',
@@ -147,16 +142,17 @@ export class FenceModel {
         location: { name: 'here', latitude: 0, longitude: 0 },
       }),
     );
-    await this.#journal.change(() => ({
+    await journal.change(() => ({
       entries: [
         { type: 'site.put', site: siteSchema.parse(site) },
         ...nodes.map((node) => ({ type: 'node.put' as const, node })),
       ],
     }));
+    await this.#controlPlane(1).hear();
     for (const node of this.#nodes) {
-      node.heed(this.#journal.config);
-      await this.#leases.resumed(this.#known(node), node.fence);
-      for (let i = 0; i < 2; i++) await this.#beat(node);
+      node.heed(journal.config);
+      await this.#resume(node);
+      for (let i = 0; i < 2; i++) await this.#of(node).beat(node);
     }
   }
 
@@ -166,10 +162,12 @@ export class FenceModel {
       node.reachable = true;
       if (!node.linked) await this.#link(node);
     }
+    for (const n of [0, 1]) await this.#take({ do: 'hear', controlPlane: n });
     await this.#take({ do: 'round' });
     for (const release of this.#held.splice(0)) release();
     await this.#take({ do: 'wait', ms: 11_000 });
     await this.#take({ do: 'round' });
+    for (const n of [0, 1]) await this.#take({ do: 'hear', controlPlane: n });
     for (const { id, complete } of this.#promised) {
       if (!complete) this.#broken.push(`Purge ${id} does not complete`);
     }
@@ -194,13 +192,15 @@ export class FenceModel {
         return;
       case 'publish':
         this.#change(step.object % OBJECTS.length);
-        return this.#purge(nth(OBJECTS, step.object), step.kind, step.mode);
+        return this.#purge(step);
       case 'deliver':
         return this.#deliver(nth(this.#nodes, step.node));
       case 'acknowledge':
         return this.#acknowledge(nth(this.#nodes, step.node));
-      case 'beat':
-        return this.#beat(nth(this.#nodes, step.node));
+      case 'beat': {
+        const node = nth(this.#nodes, step.node);
+        return this.#of(node).beat(node);
+      }
       case 'link':
         return this.#link(nth(this.#nodes, step.node));
       case 'restart': {
@@ -211,8 +211,8 @@ export class FenceModel {
       case 'snapshot': {
         const node = nth(this.#nodes, step.node);
         if (!node.linked) return;
-        await this.#leases.resumed(this.#known(node), 0);
-        node.heed(this.#journal.config);
+        await this.#of(node).resume(node, 0);
+        node.heed(this.#of(node).journal.config);
         return;
       }
       case 'fail': {
@@ -222,11 +222,11 @@ export class FenceModel {
       }
       case 'round':
         for (const node of this.#nodes) {
-          while (node.linked && node.fence < this.#journal.config.sequence) {
+          while (node.linked && node.fence < this.#of(node).journal.config.sequence) {
             await this.#deliver(node);
           }
           await this.#acknowledge(node);
-          for (let i = 0; i < 2; i++) await this.#beat(node);
+          for (let i = 0; i < 2; i++) await this.#of(node).beat(node);
         }
         return;
       case 'hold':
@@ -238,7 +238,19 @@ export class FenceModel {
         }
         return;
       case 'restart control plane':
-        return this.#openControlPlane();
+        return this.#openControlPlane(step.controlPlane);
+      case 'restart all control planes':
+        // With it goes what the state remembers of the nodes' standings.
+        this.#store = sqliteState(this.#database);
+        for (const n of [0, 1]) await this.#openControlPlane(n);
+        return;
+      case 'fail over': {
+        const node = nth(this.#nodes, step.node);
+        node.controlPlane = 1 - node.controlPlane;
+        return this.#resume(node);
+      }
+      case 'hear':
+        return this.#controlPlane(step.controlPlane).hear();
       case 'wait':
         this.#clock.advance(`${step.ms}ms`);
     }
@@ -285,36 +297,42 @@ export class FenceModel {
     this.#versions[index] = (this.#versions[index] ?? 0) + 1;
   }
 
-  async #purge(named: Named, kind: Kind, mode: PurgeMode): Promise<void> {
-    const least = OBJECTS.map((object, i) =>
-      CONCERNS[kind](named, object) ? (this.#versions[i] ?? 0) : 0,
+  async #purge({ object, kind, mode, controlPlane }: Publish): Promise<void> {
+    const named = nth(OBJECTS, object);
+    const least = OBJECTS.map((other, i) =>
+      CONCERNS[kind](named, other) ? (this.#versions[i] ?? 0) : 0,
     );
     const request = { ...TARGETS[kind](named), mode } as PurgeRequest;
     const orderer = { by: 'admin', sites: null };
-    const { id, sequences } = await this.#purges.order(request, orderer, () => undefined);
+    const { purges } = this.#controlPlane(controlPlane);
+    const { id, sequences } = await purges.order(request, orderer, () => undefined);
     this.#promised.push({ id, mode, sequence: Math.max(...sequences), least, complete: false });
   }
 
   /** Notes which purges have been reported complete. */
   async #note(): Promise<void> {
-    for (const promised of this.#promised) {
-      promised.complete ||= (await this.#purges.find(promised.id))?.status === 'complete';
+    for (const promised of this.#promised.filter(({ complete }) => !complete)) {
+      for (const { purges } of this.#controlPlanes) {
+        promised.complete ||= (await purges.find(promised.id))?.status === 'complete';
+      }
     }
   }
 
-  async #openControlPlane(): Promise<void> {
-    this.#purges?.close();
-    const [store, clock, log] = [sqliteState(this.#database), this.#clock, silent];
-    const journal = await Journal.open(store, clock);
-    const leases = await NodeLeases.open({
-      clock,
-      leaseMs: LEASE_MS,
-      standings: store.standings,
-      nodes: () => journal.config.nodes,
-    });
-    [this.#journal, this.#leases] = [journal, leases];
-    this.#purges = await Purges.open({ store, journal, leases, clock, log });
-    for (const node of this.#nodes) if (node.config !== undefined) await this.#resume(node);
+  #controlPlane(n: number): ModelControlPlane {
+    return nth(this.#controlPlanes, n);
+  }
+
+  /** The control plane that a node is linked to, when it is. */
+  #of(node: ModelNode): ModelControlPlane {
+    return this.#controlPlane(node.controlPlane);
+  }
+
+  async #openControlPlane(n: number): Promise<void> {
+    this.#controlPlanes[n]?.purges.close();
+    this.#controlPlanes[n] = await ModelControlPlane.open(this.#store, this.#clock);
+    for (const node of this.#nodes) {
+      if (node.config !== undefined && node.controlPlane === n) await this.#resume(node);
+    }
   }
 
   async #link(node: ModelNode): Promise<void> {
@@ -322,40 +340,16 @@ export class FenceModel {
     await this.#resume(node);
   }
 
-  /** The node opens its stream. */
   async #resume(node: ModelNode): Promise<void> {
-    if (!node.linked) return;
-    await this.#leases.resumed(this.#known(node), node.fence);
-    await this.#purges.settle();
+    if (node.linked) await this.#of(node).resume(node);
   }
 
   async #deliver(node: ModelNode): Promise<void> {
-    if (!node.linked || node.config === undefined) return;
-    const [event] = (await this.#journal.events(node.fence, 1)) ?? [];
-    if (event !== undefined) node.heed(applyEvent(node.config, event), event);
+    if (node.linked) await this.#of(node).deliver(node);
   }
 
   async #acknowledge(node: ModelNode): Promise<void> {
-    if (!node.linked) return;
-    const purges = node.unsaid.splice(0);
-    await this.#purges.acknowledge(this.#known(node), { fence: node.fence, purges, refusals: [] });
-  }
-
-  async #beat(node: ModelNode): Promise<void> {
-    const { lease, clock, fence, beat } = node;
-    node.beat = undefined;
-    if (beat !== undefined) return lease.granted(beat.sentAtMs, beat.leaseMs);
-    if (!node.linked) return;
-    const sentAtMs = clock.monotonicMs();
-    const heartbeat = { fence, pid: 1, version: '1', load: LOAD, parents: [], refusals: [] };
-    if (!(await this.#leases.heartbeat(this.#known(node), heartbeat))) return;
-    node.beat = { sentAtMs, leaseMs: LEASE_MS };
-  }
-
-  #known({ name }: ModelNode) {
-    const node = this.#journal.config.nodes.find((known) => known.name === name);
-    if (node === undefined) throw new Error(`There is no node ${name}`);
-    return node;
+    if (node.linked) await this.#of(node).acknowledge(node);
   }
 
   /** A message is on its way. */

@@ -25,6 +25,8 @@ export class ModelNode {
   readonly clock: Clock;
   /** The control plane is within reach. */
   linked = true;
+  /** Which of them it is. */
+  controlPlane = 0;
   reachable = true;
   /** Applied, and not acknowledged. */
   unsaid: PurgeReport[] = [];

@@ -12,17 +12,20 @@ export const OBJECTS = [
 
 export type Named = (typeof OBJECTS)[number];
 
+/** Changes the object, and has a control plane purge what it is part of. */
+export interface Publish {
+  readonly do: 'publish';
+  readonly object: number;
+  readonly kind: Kind;
+  readonly mode: PurgeMode;
+  readonly controlPlane: number;
+}
+
 /** One thing that happens; numbers choose among what there is, modulo how many there are. */
 export type Step =
   | { readonly do: 'get'; readonly edge: number; readonly object: number }
   | { readonly do: 'change'; readonly object: number }
-  /** Changes the object, and purges what it is part of. */
-  | {
-      readonly do: 'publish';
-      readonly object: number;
-      readonly kind: Kind;
-      readonly mode: PurgeMode;
-    }
+  | Publish
   /** The journal's next event reaches the node. */
   | { readonly do: 'deliver'; readonly node: number }
   /** What the node has to say of what was delivered reaches the control plane. */
@@ -40,7 +43,12 @@ export type Step =
   /** One message, after so many others, stays on its way until it is released. */
   | { readonly do: 'hold'; readonly after: number }
   | { readonly do: 'release'; readonly message: number }
-  | { readonly do: 'restart control plane' }
+  | { readonly do: 'restart control plane'; readonly controlPlane: number }
+  | { readonly do: 'restart all control planes' }
+  /** The node turns to the other control plane. */
+  | { readonly do: 'fail over'; readonly node: number }
+  /** A control plane looks at what the other has done. */
+  | { readonly do: 'hear'; readonly controlPlane: number }
   | { readonly do: 'wait'; readonly ms: 300 | 3400 | 11_000 };
 
 /** How a purge of a kind names an object. */

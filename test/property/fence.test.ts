@@ -20,6 +20,7 @@ vi.mock('lru-cache', async (original) => {
 /** One of a few; most often the first, so that what happens concerns one another. */
 const any = fc.oneof({ weight: 3, arbitrary: fc.constant(0) }, { weight: 2, arbitrary: fc.nat(3) });
 const node = fc.oneof({ weight: 2, arbitrary: fc.constantFrom(0, 2) }, fc.nat(3));
+const controlPlane = fc.oneof({ weight: 3, arbitrary: fc.constant(0) }, fc.nat(1));
 const of = (what: Step['do'], arbitraries: object): fc.Arbitrary<Step> =>
   fc.record({ do: fc.constant(what), ...arbitraries }) as fc.Arbitrary<Step>;
 
@@ -32,6 +33,7 @@ const step = fc.oneof(
       object: any,
       kind: fc.constantFrom(...KINDS, 'tag' as const),
       mode: fc.constantFrom(...purgeModeSchema.options),
+      controlPlane,
     }),
   },
   { weight: 5, arbitrary: of('round', {}) },
@@ -44,7 +46,10 @@ const step = fc.oneof(
   { weight: 1, arbitrary: of('fail', { midTier: any }) },
   { weight: 4, arbitrary: of('hold', { after: fc.nat({ max: 3 }) }) },
   { weight: 4, arbitrary: of('release', { message: any }) },
-  { weight: 1, arbitrary: of('restart control plane', {}) },
+  { weight: 1, arbitrary: of('restart control plane', { controlPlane }) },
+  { weight: 1, arbitrary: of('restart all control planes', {}) },
+  { weight: 2, arbitrary: of('fail over', { node }) },
+  { weight: 4, arbitrary: of('hear', { controlPlane: fc.nat(1) }) },
   { weight: 3, arbitrary: of('wait', { ms: fc.constantFrom(300, 3400, 11_000) }) },
 );
 

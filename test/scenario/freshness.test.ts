@@ -235,3 +235,18 @@ scenario(
     }
   },
 );
+
+const HONOURING = { site: { cache: { honourClientCacheControl: true } } };
+
+scenario('a reload that the site honours reaches the origin', HONOURING, async (world) => {
+  const { origin, edge, clock } = world;
+  origin.answers(
+    '/p',
+    { cacheControl: 'max-age=60', body: 'a' },
+    { cacheControl: 'max-age=60', body: 'b' },
+  );
+  await edge().get('/p').sees({ body: 'a' });
+  clock.advance('5s');
+  await edge().get('/p', { 'Cache-Control': 'no-cache' }).sees({ midTier: 'request', body: 'b' });
+  await edge().get('/p', { 'Cache-Control': 'max-age=9' }).sees({ edge: 'fresh', body: 'b' });
+});

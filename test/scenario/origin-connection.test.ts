@@ -1,4 +1,5 @@
 import { createHmac } from 'node:crypto';
+import dns, { type LookupAddress } from 'node:dns';
 import { once } from 'node:events';
 import {
   createServer as createHttpServer,
@@ -10,7 +11,7 @@ import {
 import { createSecureServer, type Http2SecureServer } from 'node:http2';
 import { createServer as createHttpsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
-import { afterAll, beforeAll, describe, expect, onTestFinished } from 'vitest';
+import { afterAll, beforeAll, describe, expect, onTestFinished, vi } from 'vitest';
 import type { SiteInput } from '#core/contract/site.ts';
 import { signatureBase } from '#core/tree/signature.ts';
 import { Authority, type Certificate } from './kit/certificates.ts';
@@ -30,7 +31,11 @@ interface Origin {
 }
 
 type Answer = (incoming: IncomingMessage, outgoing: ServerResponse) => void;
-const plain: Answer = (_, outgoing) => void outgoing.end('content');
+const says =
+  (body: string): Answer =>
+  (_, outgoing) =>
+    void outgoing.end(body);
+const plain = says('content');
 
 let authority: Authority;
 let local: Certificate;
@@ -46,6 +51,7 @@ async function start(
   server: Server | Http2SecureServer,
   answer: Answer,
   host = '127.0.0.1',
+  listeningAt = 0,
 ): Promise<Origin> {
   const asked: Asked[] = [];
   server.on('request', (incoming: IncomingMessage, outgoing: ServerResponse) => {
@@ -54,7 +60,7 @@ async function start(
     asked.push({ method, url, httpVersion, headers, serverName });
     answer(incoming, outgoing);
   });
-  server.listen(0, host);
+  server.listen(listeningAt, host);
   await once(server, 'listening');
   onTestFinished(() => {
     if ('closeAllConnections' in server) server.closeAllConnections();
@@ -186,7 +192,30 @@ describe('what a server is sent', () => {
     pullFrom(world, `http://localhost:${port}`);
     await world.edge().get('/a').sees({ status: 200, body: 'content' });
   });
+
+  scenario(
+    'goes where a name leads by now, once its connections are a minute old',
+    async (world) => {
+      const { port } = await start(createHttpServer(), says('before'));
+      await start(createHttpServer(), says('after'), '127.0.0.2', port);
+      let address = '127.0.0.1';
+      const lookup = ((_name: string, _options: unknown, found: LookupCallback) =>
+        found(null, [{ address, family: 4 }])) as typeof dns.lookup;
+      vi.spyOn(dns, 'lookup').mockImplementation(lookup);
+      // Ages of connections are told by the wall clock, which undici does not take from us.
+      vi.useFakeTimers({ toFake: ['Date'] });
+      onTestFinished(() => void vi.useRealTimers().restoreAllMocks());
+      pullFrom(world, `http://origin.example:${port}`);
+      await world.edge().get('/a').sees({ status: 200, body: 'before' });
+      address = '127.0.0.2';
+      await world.edge().get('/b').sees({ status: 200, body: 'before' });
+      vi.setSystemTime(Date.now() + 61_000);
+      await world.edge().get('/c').sees({ status: 200, body: 'after' });
+    },
+  );
 });
+
+type LookupCallback = (error: null, addresses: readonly LookupAddress[]) => void;
 
 const to =
   (location: string): Answer =>

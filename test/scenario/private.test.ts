@@ -92,3 +92,14 @@ scenario('a validation by the authorized leaves what others are given', ALONE, a
   await origin.down();
   await edge().get('/p').sees({ edge: 'stale-if-error', body: 'public' });
 });
+
+const HONOURING = { site: { cache: { honourClientCacheControl: true } } };
+
+scenario('what a client wants stored by nobody is stored nowhere', HONOURING, async (world) => {
+  const { origin, edge } = world;
+  const unstored = { 'Cache-Control': 'no-store' };
+  origin.answers('/p', { ...front, body: 'mine' }, front);
+  await edge().get('/p', unstored).sees({ edge: 'request', midTier: 'request', body: 'mine' });
+  await edge().get('/p').sees({ edge: 'uri-miss', midTier: 'uri-miss', body: 'front' });
+  await edge().get('/p', unstored).sees({ edge: 'fresh', body: 'front' });
+});

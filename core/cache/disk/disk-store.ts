@@ -201,6 +201,13 @@ export class DiskStore implements Store {
     }
   }
 
+  scan(visit: (object: StoredObject) => void): Promise<void> {
+    return this.sweep((object) => {
+      visit(object);
+      return false;
+    });
+  }
+
   volume(site?: string): Volume {
     return this.#attempt(() => {
       this.#refresh();

@@ -133,6 +133,8 @@ export function decide(input: DecisionInput): Decision {
   if (input.heldOnly === true) return asHeld(decision);
   const forwards = decision.action === 'fill' || decision.action === 'revalidate';
   if (forwards && input.clientDirectives?.onlyIfCached) return plain('refuse', 'only-if-cached');
+  // What is fetched for such a request is nobody else's, RFC 9111 §5.2.1.5.
+  if (forwards && input.clientDirectives?.noStore) return plain('pass', 'request');
   if (decision.action === 'fill' && input.hitForMiss) return plain('pass', 'hit-for-miss');
   return decision;
 }
@@ -173,7 +175,11 @@ function decideFromStored(input: DecisionInput): Decision {
   });
 
   if (noCache) return decision('revalidate', 'no-cache');
-  if (clientDirectives !== undefined && asksForMore(clientDirectives, ageMs, freshForMs)) {
+  const { immutable } = stored.facts.directives;
+  if (
+    clientDirectives !== undefined &&
+    asksForMore(clientDirectives, ageMs, freshForMs, immutable)
+  ) {
     return decision('revalidate', 'request');
   }
   if (input.knownChanged) return decision('revalidate', 'changed');
@@ -212,11 +218,20 @@ const plain = (action: Action, reason: Reason): Decision => ({
   staleOnError: false,
 });
 
-/** RFC 9111 §5.2.1.1, §5.2.1.3, §5.2.1.4. */
-function asksForMore(client: RequestDirectives, ageMs: number, freshForMs: number): boolean {
+/** RFC 9111 §5.2.1.1, §5.2.1.3, §5.2.1.4; a mere reload finds what is immutable as it was, RFC 8246 §2. */
+function asksForMore(
+  client: RequestDirectives,
+  ageMs: number,
+  freshForMs: number,
+  immutable: boolean,
+): boolean {
+  const maxAgeSeconds =
+    client.maxAgeSeconds === 0 && immutable && ageMs < freshForMs
+      ? undefined
+      : client.maxAgeSeconds;
   return (
     client.noCache ||
-    (client.maxAgeSeconds !== undefined && ageMs > client.maxAgeSeconds * 1000) ||
+    (maxAgeSeconds !== undefined && ageMs > maxAgeSeconds * 1000) ||
     (client.minFreshSeconds !== undefined && freshForMs - ageMs < client.minFreshSeconds * 1000)
   );
 }

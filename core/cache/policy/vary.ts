@@ -16,8 +16,15 @@ function selectingValue(name: string, fields: Fields): string {
   if (name === 'accept-encoding') return normalizeAcceptEncoding(value) ?? '';
   if (name === 'accept-language' && value !== undefined) return normalizeAcceptLanguage(value);
   // An absent field only matches an absent field, so it must differ from an empty one.
-  return value === undefined ? '-' : `+${value.trim().replaceAll(/\s*,\s*/g, ',')}`;
+  return value === undefined ? '-' : `+${withoutPadding(value)}`;
 }
+
+/** White space around commas tells nothing (RFC 9110 §5.6.1). */
+const withoutPadding = (list: string): string =>
+  list
+    .split(',')
+    .map((member) => member.trim())
+    .join(',');
 
 /** All names in `varies`, in the one order that `variantSelector` needs; `*` tells nothing apart. */
 export const unitedVary = (...varies: readonly (readonly string[])[]): readonly string[] =>
