@@ -17,6 +17,9 @@ afterAll(() => rm(root, { recursive: true, force: true }));
 describe('a network with an origin of its own', () => {
   let up: RunningUp;
   const url = (edge: number, path: string): string => `${up.ready.edges[edge]?.url}${path}`;
+  /** Of every edge's answer. */
+  const statuses = (path: string): Promise<number[]> =>
+    Promise.all([0, 1, 2].map(async (edge) => (await curl(url(edge, path))).status));
 
   beforeAll(async () => {
     up = await RunningUp.start(join(root, 'own'));
@@ -107,13 +110,11 @@ describe('a network with an origin of its own', () => {
       const purge = await fetch(new URL(`/v1/purges/${id}?waitMs=60000`, api), { headers });
       expect(await purge.json()).toMatchObject({ status: 'complete', reason: 'published' });
     };
-    const seen = async () =>
-      Promise.all([0, 1, 2].map(async (edge) => (await curl(url(edge, '/late.txt'))).status));
-    expect(await seen()).toEqual([404, 404, 404]);
+    expect(await statuses('/late.txt')).toEqual([404, 404, 404]);
     await call('PUT');
-    expect(await seen()).toEqual([200, 200, 200]);
+    expect(await statuses('/late.txt')).toEqual([200, 200, 200]);
     await call('DELETE');
-    expect(await seen()).toEqual([404, 404, 404]);
+    expect(await statuses('/late.txt')).toEqual([404, 404, 404]);
   });
 
   test('a dry run says what each node would lose, and takes nothing', async () => {
