@@ -10,7 +10,7 @@ import { BenchRedis } from './redis.ts';
 
 const NODES = [50, 200];
 const ROUNDS = 30;
-const SUSTAINED = 1_000;
+const SUSTAINED = 500;
 /** Orders under way at once. */
 const ORDERS = 32;
 const EVENTS = 100_000;

@@ -111,7 +111,7 @@ async function link(
 }
 const inService = (cp: TestControlPlane, names: readonly string[]) =>
   eventually(async () => {
-    const nodes = await cp.get<{ name: string; inService: boolean }[]>('/v1/nodes');
+    const nodes = await cp.list<{ name: string; inService: boolean }>('/v1/nodes');
     expect(nodes.filter(({ inService: serves }) => serves).map(({ name }) => name)).toEqual(names);
   });
 
@@ -148,7 +148,7 @@ describe('a dry run', () => {
       },
     });
     expect(await cp.sequence()).toBe(before);
-    expect(await cp.get('/v1/purges')).toEqual([]);
+    expect(await cp.list('/v1/purges')).toEqual([]);
   });
 
   test('of what may not be purged, or of nothing, is refused', async () => {
