@@ -1,4 +1,4 @@
-import { availableParallelism, cpus, totalmem } from 'node:os';
+import { availableParallelism, cpus, loadavg, totalmem } from 'node:os';
 import type { Benchmark, Result } from './benchmark.ts';
 
 const HEADING = '# Results\n\nRatios count; absolute figures are of the machine that is named.\n';
@@ -13,7 +13,8 @@ export function section(
   const model = cpus()[0]?.model.trim() ?? 'unknown';
   const memory = `${Math.round(totalmem() / 1024 ** 3)} GiB`;
   const machine = `${availableParallelism()} cores (${model}), ${memory}, Node ${process.versions.node}`;
-  const made = `Made by \`${command}\` on ${date}, on ${machine}.`;
+  const [load = 0] = loadavg();
+  const made = `Made by \`${command}\` on ${date}, on ${machine}, with a load of ${load.toFixed(1)} at its end.`;
   return `## ${name}\n\n${[about, made, ...results.map(markdownTable)].join('\n\n')}\n`;
 }
 
