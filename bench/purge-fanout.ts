@@ -10,6 +10,7 @@ import { BenchRedis } from './redis.ts';
 
 const NODES = [50, 200];
 const ROUNDS = 30;
+const WARM_UP = 5;
 const SUSTAINED = 500;
 /** Orders under way at once. */
 const ORDERS = 32;
@@ -46,7 +47,10 @@ function fanout(nodes: number, rounds: number, sustained: number) {
       const messages: number[] = [];
       const all = async (): Promise<void> => network.complete(await network.purge(order(0)));
       const publish = (): Promise<void> => redis.publish(MESSAGE);
-      for (let i = 0; i < 5; i++) await Promise.all([await all(), await publish()]);
+      for (let i = 0; i < WARM_UP; i++) {
+        await all();
+        await publish();
+      }
       for (let i = 0; i < rounds; i++) {
         purges.push(await timed(all));
         messages.push(await timed(publish));

@@ -3,6 +3,7 @@ import { Agent, type Dispatcher, request } from 'undici';
 import { z } from 'zod';
 import type { NodeInput } from '#core/contract/node.ts';
 import type { PurgeMode } from '#core/contract/purge.ts';
+import type { PushVariant } from '#core/contract/push.ts';
 import {
   type NetworkRouting,
   type NetworkRoutingInput,
@@ -35,6 +36,8 @@ import {
   type PurgePreview,
   purgePreviewSchema,
   purgeSchema,
+  type Push,
+  pushSchema,
   type RouteExplanation,
   routeExplanationSchema,
   type RouteSimulation,
@@ -99,6 +102,23 @@ export interface RollbackRequest {
   readonly to: number;
   readonly reason?: string;
   readonly dryRun?: boolean;
+}
+
+export interface PushRequest {
+  readonly urls: readonly string[];
+  readonly sitemaps?: readonly string[];
+  readonly manifests?: readonly string[];
+  readonly to?: {
+    readonly tier?: string;
+    readonly locations?: readonly string[];
+    readonly nodes?: readonly string[];
+  };
+  readonly priority?: string;
+  readonly bytesPerSecond?: number;
+  readonly concurrency?: number;
+  readonly expiresInSeconds?: number;
+  readonly reason?: string;
+  readonly variants?: readonly PushVariant[] | undefined;
 }
 
 interface Body {
@@ -262,20 +282,31 @@ export class ApiClient {
    * The purge as it stands once it is complete, or after `timeoutMs`.
    * @param onProgress called with it now and then
    */
-  async waitForPurge(
-    id: string,
-    timeoutMs: number,
-    onProgress?: (purge: Purge) => void,
-  ): Promise<Purge> {
-    const endMs = performance.now() + timeoutMs;
-    for (;;) {
-      const leftMs = Math.max(0, Math.round(endMs - performance.now()));
-      const waitMs = Math.min(leftMs, onProgress === undefined ? LONGEST_WAIT_MS : SHOW_MS);
-      const path = `/v1/purges/${encodeURIComponent(id)}?waitMs=${waitMs}`;
-      const purge = await this.#send(purgeSchema, 'GET', path);
-      onProgress?.(purge);
-      if (purge.status === 'complete' || leftMs === waitMs) return purge;
-    }
+  waitForPurge(id: string, timeoutMs: number, onProgress?: (purge: Purge) => void): Promise<Purge> {
+    const path = `/v1/purges/${encodeURIComponent(id)}`;
+    return this.#wait(purgeSchema, path, timeoutMs, isComplete, onProgress);
+  }
+
+  push(order: PushRequest): Promise<Push> {
+    return this.#send(pushSchema, 'POST', '/v1/pushes', json(order));
+  }
+
+  /** The latest `limit`, newest first. */
+  pushes(limit: number): Promise<Push[]> {
+    return this.#all(pushSchema, '/v1/pushes', limit);
+  }
+
+  /**
+   * The push as it stands once it has ended, or after `timeoutMs`.
+   * @param onProgress called with it now and then
+   */
+  waitForPush(id: string, timeoutMs: number, onProgress?: (push: Push) => void): Promise<Push> {
+    const path = `/v1/pushes/${encodeURIComponent(id)}`;
+    return this.#wait(pushSchema, path, timeoutMs, hasEnded, onProgress);
+  }
+
+  cancelPush(id: string): Promise<Push> {
+    return this.#send(pushSchema, 'POST', `/v1/pushes/${encodeURIComponent(id)}/cancel`);
   }
 
   /**
@@ -335,6 +366,24 @@ export class ApiClient {
     }
   }
 
+  /** What is at `path` once it is over, or as it stands after `timeoutMs`. */
+  async #wait<T extends z.ZodType>(
+    schema: T,
+    path: string,
+    timeoutMs: number,
+    isOver: (found: z.output<T>) => boolean,
+    onProgress: ((found: z.output<T>) => void) | undefined,
+  ): Promise<z.output<T>> {
+    const endMs = performance.now() + timeoutMs;
+    for (;;) {
+      const leftMs = Math.max(0, Math.round(endMs - performance.now()));
+      const waitMs = Math.min(leftMs, onProgress === undefined ? LONGEST_WAIT_MS : SHOW_MS);
+      const found = await this.#send(schema, 'GET', `${path}?waitMs=${waitMs}`);
+      onProgress?.(found);
+      if (isOver(found) || leftMs === waitMs) return found;
+    }
+  }
+
   async #send<T extends z.ZodType>(
     schema: T,
     method: string,
@@ -357,6 +406,9 @@ export class ApiClient {
     return { text, url, headers };
   }
 }
+
+const isComplete = ({ status }: Purge): boolean => status === 'complete';
+const hasEnded = ({ status }: Push): boolean => status !== 'running';
 
 const sitePath = (name: string, reason?: string): string =>
   `/v1/sites/${encodeURIComponent(name)}${reason === undefined ? '' : `?reason=${encodeURIComponent(reason)}`}`;

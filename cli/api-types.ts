@@ -224,6 +224,33 @@ export const rolloutSchema = z.looseObject({
   ),
 });
 
+export const pushSchema = z.looseObject({
+  id: z.string(),
+  status: z.enum(['running', 'complete', 'cancelled', 'expired']),
+  urls: z.int(),
+  skipped: z.int(),
+  priority: z.string(),
+  by: z.string(),
+  reason: z.string().optional(),
+  createdAt: z.number(),
+  nodes: z.array(
+    z.looseObject({
+      node: z.string(),
+      tier: tierSchema,
+      location: z.string(),
+      status: z.enum(['pending', 'complete', 'lease-ended']),
+      objects: z.int(),
+      placed: z.int(),
+      fetched: z.int(),
+      elsewhere: z.int(),
+      failed: z.int(),
+      bytes: z.int(),
+      tookMs: z.number().nullable(),
+      failures: z.array(z.looseObject({ url: z.string(), reason: z.string() })),
+    }),
+  ),
+});
+
 export const storedObjectSchema = z.looseObject({
   path: z.string(),
   etag: z.string(),
@@ -255,4 +282,5 @@ export type Toll = z.output<typeof tollSchema>;
 export type PurgePreview = z.output<typeof purgePreviewSchema>;
 export type ListedPurge = z.output<typeof listedPurgeSchema>;
 export type Ban = z.output<typeof banSchema>;
+export type Push = z.output<typeof pushSchema>;
 export type StoredObject = z.output<typeof storedObjectSchema>;

@@ -4,7 +4,7 @@ export const EXIT = {
   done: 0,
   /** It did not, and says why in one line on stderr. */
   failed: 1,
-  /** It was done, but not on every node when time was up. */
+  /** It was done, but not on every node when time was up, or not of every object of a push. */
   incomplete: 2,
   /** There is a difference, and `--exit-code` asks for one. */
   different: 3,

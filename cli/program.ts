@@ -8,6 +8,8 @@ import { addNodes } from './commands/nodes.ts';
 import { addProcesses } from './commands/processes.ts';
 import { addPurge } from './commands/purge.ts';
 import { addPurges } from './commands/purges.ts';
+import { addPush } from './commands/push.ts';
+import { addPushes } from './commands/pushes.ts';
 import { addPut } from './commands/put.ts';
 import { addRoute } from './commands/route.ts';
 import { addSimulate } from './commands/simulate.ts';
@@ -41,6 +43,8 @@ export function createProgram(): Command {
     addPut,
     addPurge,
     addPurges,
+    addPush,
+    addPushes,
     addSites,
     addConfig,
     addNodes,

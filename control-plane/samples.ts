@@ -10,12 +10,13 @@ type NodeState = 'in-service' | 'lease-ended' | 'unseen';
 
 /** Adds how the network stands. */
 export async function sampleControlPlane(services: Services, samples: Samples): Promise<void> {
-  const { journal, leases, purges, streams } = services;
+  const { journal, leases, purges, pushes, streams } = services;
   const { nodes, sequence } = journal.config;
   samples.add('canopy_journal_sequence', sequence);
   samples.add('canopy_journal_streams', streams.size);
   samples.add('canopy_purges_pending', purges.pending);
   samples.add('canopy_purges_completed_total', purges.completed);
+  samples.add('canopy_pushes_running', pushes.running);
   samples.add('canopy_api_unknown_secrets_total', services.access.guesses.failures);
   const states: Record<NodeState, number> = { 'in-service': 0, 'lease-ended': 0, unseen: 0 };
   const survey = await leases.survey();

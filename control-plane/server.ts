@@ -21,6 +21,7 @@ import { Journal } from './journal/journal.ts';
 import { TierKeyRotation } from './keys/rotation.ts';
 import { NodeLeases } from './journal/leases.ts';
 import { Purges } from './purge/purges.ts';
+import { Pushes } from './push/pushes.ts';
 import { Questions } from './questions.ts';
 import { sampleControlPlane } from './samples.ts';
 import { digestOf, newSecret, sameDigest } from './secrets.ts';
@@ -98,6 +99,7 @@ export async function startControlPlane(
       nodes: () => journal.config.nodes,
     });
     const purges = await Purges.open({ store, journal, leases, clock, log });
+    const pushes = await Pushes.open({ store, journal, leases, clock, log });
     const streams = new NodeStreams(journal, clock);
     const send = (question: Question): void => streams.ask(question);
     const questions = new Questions({ store, clock, log, send });
@@ -124,6 +126,7 @@ export async function startControlPlane(
       journal,
       leases,
       purges,
+      pushes,
       questions,
       rollouts,
       store,
@@ -168,6 +171,7 @@ export async function startControlPlane(
       certificate?.close();
       streams.endAll();
       purges.close();
+      pushes.close();
       questions.close();
       tierKeyRotation.close();
       rollouts.close();

@@ -1,18 +1,16 @@
 import type { Answer } from '#core/cache/answer.ts';
 import { carryOut } from '#core/cache/carry-out.ts';
-import type { Lookup } from '#core/cache/engine.ts';
-import { cacheKey } from '#core/cache/key.ts';
-import { foldedRequest, keySelector } from '#core/cache/policy/keying.ts';
 import type { ServedSite } from '#core/cache/served-site.ts';
 import { decidedOutcome } from '#core/telemetry/cache-status.ts';
 import type { Decision } from '#core/cache/policy/decide.ts';
 import { CanopyError } from '#core/errors.ts';
 import { type ClientRequest, readRequest } from '#core/http/request.ts';
+import { clientLookup } from '#core/serving/client-lookup.ts';
 import { deliver, failureAnswer, ownAnswer } from '#core/serving/deliver.ts';
 import { withoutTags } from '#core/http/tags.ts';
 import type { Exchange } from '#core/serving/exchange.ts';
 import type { TierNode } from '#core/serving/tier-node.ts';
-import { forwardedFields, isLoop, withClient } from '#core/tree/forward.ts';
+import { isLoop, withClient } from '#core/tree/forward.ts';
 
 /** A client's request, from its arrival to its record. */
 export async function handleRequest(edge: TierNode, exchange: Exchange): Promise<void> {
@@ -29,7 +27,8 @@ export async function handleRequest(edge: TierNode, exchange: Exchange): Promise
     const own = ownAnswer(request);
     if (own !== undefined) answer = own;
     else {
-      const lookup = keyed(edge, exchange, request, site, client.address);
+      const country = (): string => edge.countryOf(client.address);
+      const lookup = clientLookup(edge, exchange, request, site, country);
       const found = edge.engine.lookUp(lookup);
       decision = edge.engine.decide(lookup, found);
       // serve, refresh behind, revalidate, fill or wait; what a fill brings is stored as it ends
@@ -64,31 +63,6 @@ function guard({ forwardedBy }: TierNode, { fields }: ClientRequest): void {
   if (isLoop(fields, forwardedBy)) {
     throw new CanopyError('loop-detected', 'This edge has passed the request on before');
   }
-}
-
-function keyed(
-  edge: TierNode,
-  exchange: Exchange,
-  received: ClientRequest,
-  site: ServedSite,
-  clientAddress: string,
-): Lookup {
-  const { keying } = site;
-  const { forwardedBy } = edge;
-  const folded = keying.foldTarget(received.target);
-  const request = foldedRequest(keying, received, folded, () => edge.countryOf(clientAddress));
-  return {
-    site,
-    key: cacheKey(site, request, folded),
-    keySelector: keySelector(keying.inputs, request.fields),
-    keyedBy: keying.keyedBy,
-    request,
-    upstreamFields: () => forwardedFields(request, forwardedBy),
-    client: exchange,
-    fromTier: false,
-    askingFence: 0,
-    changed: false,
-  };
 }
 
 function shape(site: ServedSite, answer: Answer): Answer {

@@ -1,12 +1,11 @@
-import { readFile } from 'node:fs/promises';
-import { text as textOf } from 'node:stream/consumers';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { PurgeMode } from '#core/contract/purge.ts';
-import { CanopyError, messageOf } from '#core/errors.ts';
+import { CanopyError } from '#core/errors.ts';
 import type { ApiClient, PurgeRequest, PurgeTargets } from '../api-client.ts';
 import type { Purge, PurgePreview, Toll } from '../api-types.ts';
 import { connect, type ConnectionOptions, withConnection } from '../connection.ts';
 import { EXIT } from '../exit-codes.ts';
+import { linesOf } from '../lines.ts';
 import { print, table } from '../output.ts';
 import { progressBar } from '../progress.ts';
 import { formatSize } from '../size.ts';
@@ -116,17 +115,6 @@ async function orderOf(given: readonly string[], options: PurgeOptions): Promise
   }
   const mode = MODES.find(([name]) => options[name])?.[0];
   return { ...kind, ...(mode && { mode }), ...(reason !== undefined && { reason }) };
-}
-
-/** The lines that are neither empty nor comments. */
-async function linesOf(file: string): Promise<readonly string[]> {
-  try {
-    const content = await (file === '-' ? textOf(process.stdin) : readFile(file, 'utf8'));
-    const lines = content.split('\n').map((line) => line.trim());
-    return lines.filter((line) => line !== '' && !line.startsWith('#'));
-  } catch (cause) {
-    throw new CanopyError('invalid-input', `Cannot read ${file}: ${messageOf(cause)}`, { cause });
-  }
 }
 
 /** One row per node, and how the whole stands. */

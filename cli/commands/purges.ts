@@ -54,7 +54,7 @@ const banRow = ({ id, target }: Ban): readonly string[] => [
   namesOf(target).join(' '),
 ];
 
-function whole(text: string): number {
+export function whole(text: string): number {
   if (/^\d{1,15}$/.test(text)) return Number(text);
   throw new InvalidArgumentError('Expected a whole number.');
 }

@@ -159,7 +159,7 @@ function requireValid(token: TokenRecord, digest: Uint8Array, now: number): void
 const dateOf = (ms: number): string => new Date(ms).toISOString();
 
 /** Whether the request's token extends to `site`. */
-export function mayReach(request: FastifyRequest, site: string): boolean {
+export function mayReach(request: Pick<FastifyRequest, 'token'>, site: string): boolean {
   const { token } = request;
   return token !== undefined && (token.sites === null || token.sites.includes(site));
 }

@@ -18,6 +18,7 @@ import { enrolmentRoutes } from './enrolments.ts';
 import { contentInTime } from './patience.ts';
 import { notFound, refuseConnection, sendProblem } from './problem.ts';
 import { purgeRoutes } from './purges.ts';
+import { pushRoutes } from './pushes.ts';
 import { checkedBy, type Declaration } from './route.ts';
 import { routingRoutes } from './routing.ts';
 import type { Services } from './services.ts';
@@ -89,6 +90,7 @@ export function buildApp(services: Services, options: AppOptions): FastifyInstan
     auditRoutes,
     enrolmentRoutes,
     purgeRoutes,
+    pushRoutes,
     backupRoutes,
     routingRoutes,
     explainRoutes,

@@ -15,6 +15,7 @@ import { wroteVersion } from './audit.ts';
 import { pageFrom, pageOf, pageQuery } from './pages.ts';
 import { route } from './route.ts';
 import type { Services } from './services.ts';
+import { waitQuerySchema } from './waiting.ts';
 
 /** Ten thousand sites. */
 const BODY_LIMIT_BYTES = 64 * 1024 * 1024;
@@ -46,9 +47,6 @@ const rollbackSchema = z
 
 const sitesQuery = z.strictObject({ version: numberSchema.optional() });
 const diffQuery = z.strictObject({ from: numberSchema, to: numberSchema.optional() });
-const waitQuery = z.strictObject({
-  waitMs: z.coerce.number().int().min(0).max(60_000).default(0),
-});
 const params = z.strictObject({ number: numberSchema });
 
 /** The sites of a version; 0: those before the first. */
@@ -213,7 +211,7 @@ export function configRoutes(app: FastifyInstance, services: Services): void {
       summary: 'A version, once it is everywhere or the time to wait is over',
       admits: reads,
       params,
-      query: waitQuery,
+      query: waitQuerySchema,
       answers: { 200: rolloutSchema },
     },
     async ({ params: { number }, query: { waitMs } }) =>

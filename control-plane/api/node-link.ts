@@ -2,6 +2,7 @@ import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
 import { sequenceSchema } from '#core/contract/names.ts';
 import { JOURNAL_FIELD } from '#core/node/journal-stream.ts';
+import { pushAnswerSchema, pushRequestSchema } from '#core/contract/push.ts';
 import { answerSchema } from '#core/contract/question.ts';
 import { acknowledgementSchema, heartbeatSchema, leaseSchema } from '#core/contract/report.ts';
 import { validate } from '#core/contract/validate.ts';
@@ -17,7 +18,7 @@ const resumeSchema = z.strictObject({ after: z.coerce.number().pipe(sequenceSche
 
 /** What nodes talk to; a credential tells which node it is. */
 export function nodeLinkRoutes(app: FastifyInstance, services: Services): void {
-  const { access, leases, purges, questions, rollouts, streams } = services;
+  const { access, leases, purges, pushes, questions, rollouts, streams } = services;
   const admits = access.toNode();
 
   route(
@@ -66,6 +67,20 @@ export function nodeLinkRoutes(app: FastifyInstance, services: Services): void {
       await purges.acknowledge(node, request.body);
       return reply.code(204).send();
     },
+  );
+
+  route(
+    app,
+    {
+      method: 'POST',
+      path: '/v1/node/pushes',
+      id: 'workOnPushes',
+      summary: 'Say what the node has pushed, and ask for more',
+      admits,
+      body: pushRequestSchema,
+      answers: { 200: pushAnswerSchema },
+    },
+    async (request) => pushes.work(nodeOf(request), request.body),
   );
 
   route(

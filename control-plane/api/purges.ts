@@ -23,16 +23,13 @@ import { pageFrom, pageOf, pageQuery } from './pages.ts';
 import { RateLimits } from './rate-limits.ts';
 import { goneSignal, route } from './route.ts';
 import type { Services } from './services.ts';
+import { waitQuerySchema } from './waiting.ts';
 
 /** Ten thousand URLs of a fair length. */
 const BODY_LIMIT_BYTES = 8 * 1024 * 1024;
 
 /** URLs, prefixes, tags and the like that one token may purge. */
 const PURGE_RATE = { perSecond: 1_000, burst: 20_000 };
-
-const waitSchema = z.strictObject({
-  waitMs: z.coerce.number().int().min(0).max(60_000).default(0),
-});
 
 const count = z.int().nullable();
 
@@ -111,7 +108,7 @@ export function purgeRoutes(app: FastifyInstance, services: Services): void {
       summary: 'A purge, once it is complete or the time to wait is over',
       admits: access.toSites('read'),
       params: z.strictObject({ id: z.string() }),
-      query: waitSchema,
+      query: waitQuerySchema,
       answers: { 200: purgeSchema },
     },
     async (request, reply) => {

@@ -6,6 +6,7 @@ import type { TierKeyRotation } from '../keys/rotation.ts';
 import type { Journal } from '../journal/journal.ts';
 import type { NodeLeases } from '../journal/leases.ts';
 import type { Purges } from '../purge/purges.ts';
+import type { Pushes } from '../push/pushes.ts';
 import type { Questions } from '../questions.ts';
 import type { StateStore } from '../state/store.ts';
 import type { AuditLog } from '../audit.ts';
@@ -24,6 +25,7 @@ export interface Services {
   readonly journal: Journal;
   readonly leases: NodeLeases;
   readonly purges: Purges;
+  readonly pushes: Pushes;
   readonly questions: Questions;
   readonly rollouts: Rollouts;
   readonly store: StateStore;

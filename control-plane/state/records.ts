@@ -4,6 +4,8 @@ export const RECORD_KINDS = [
   'audit',
   'release',
   'push',
+  'push-urls',
+  'push-progress',
   'enrolment',
   'token-use',
 ] as const;

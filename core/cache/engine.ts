@@ -57,7 +57,12 @@ export interface Lookup {
   readonly heldOnly?: boolean | undefined;
   /** Another thread of this node asks, and takes this one for the object's home. */
   readonly fromSibling?: boolean;
+  /** Nobody waits for the object: content is taken from the parent at this pace, unless others come to want it. */
+  readonly pace?: Pace | undefined;
 }
+
+/** Resolves when content that comes after these `bytes` may be taken. */
+export type Pace = (bytes: number) => Promise<void>;
 
 /** How long a parent is told that an object was changed by a request that went another way. */
 const CHANGED_MS = 60_000;
@@ -185,6 +190,10 @@ export class CacheEngine {
   /** Requests that wait for a fill, and fills under way. */
   get underWay(): { readonly waiters: number; readonly fills: number } {
     return { waiters: this.#fills.waiters, fills: this.#fills.size };
+  }
+  /** Resolves when what is being fetched under a key has come to its end, and is stored if it is to be. */
+  settled(key: string): Promise<void> {
+    return this.#fills.ended(key);
   }
   /** Memory that fills under way keep. */
   get fillBytes(): number {

@@ -1,3 +1,4 @@
+import type { Pace } from './engine.ts';
 import type { PurgeMark } from './store.ts';
 import type { FillingBody } from './filling-body.ts';
 import type { Body } from './body.ts';
@@ -92,6 +93,9 @@ export class Fill {
   readonly startedAtMs: number;
   /** Those who wait for the result. */
   waiters = 0;
+  /** At which its content is taken, while nobody but a push wants it. */
+  pace: Pace | undefined;
+  #ended: PromiseWithResolvers<void> | undefined;
 
   constructor(
     of: Pick<
@@ -104,6 +108,7 @@ export class Fill {
       | 'asOf'
       | 'behind'
       | 'startedAtMs'
+      | 'pace'
     >,
     run: (fill: Fill) => Promise<FillResult>,
   ) {
@@ -115,12 +120,23 @@ export class Fill {
     this.asOf = of.asOf;
     this.behind = of.behind;
     this.startedAtMs = of.startedAtMs;
+    this.pace = of.pace;
     this.result = run(this);
     const settle = (): void => {
       this.settled = true;
     };
     // Those who wait see the error; a refresh behind has nobody waiting.
     this.result.then(settle, settle);
+  }
+
+  /** Resolves when its content has come to its end, and is stored if it is to be. Asked for while under way. */
+  get ended(): Promise<void> {
+    this.#ended ??= Promise.withResolvers();
+    return this.#ended.promise;
+  }
+
+  end(): void {
+    this.#ended?.resolve();
   }
 }
 
@@ -173,10 +189,18 @@ export class FillTable {
 
   remove(fill: Fill): void {
     this.closeToOthers(fill);
-    if (!this.#underWay.delete(fill) || !fill.behind) return;
+    if (!this.#underWay.delete(fill)) return;
+    fill.end();
+    if (!fill.behind) return;
     const left = this.refreshes(fill.site) - 1;
     if (left === 0) this.#refreshes.delete(fill.site);
     else this.#refreshes.set(fill.site, left);
+  }
+
+  /** Resolves when the fills of a key that are under way now have ended. */
+  async ended(key: string): Promise<void> {
+    const fills = [...this.#underWay].filter((fill) => fill.key === key);
+    await Promise.all(fills.map((fill) => fill.ended));
   }
 
   /** Marks the fills that a purge concerns: nobody joins them any more, and they store accordingly. */

@@ -99,7 +99,10 @@ export class Filler {
       underWay = undefined;
     }
     // A fetch that began before the change is no answer to one who knows of it.
-    if (underWay !== undefined && !lookup.changed) return { fill: underWay, collapsed: true };
+    if (underWay !== undefined && !lookup.changed) {
+      if (lookup.pace === undefined) underWay.pace = undefined;
+      return { fill: underWay, collapsed: true };
+    }
     if (underWay !== undefined) {
       const mark = { sequence: Infinity, mode: 'hard' as const, at: clock.now() };
       fills.purge((other) => other.key === key, mark);
@@ -115,6 +118,7 @@ export class Filler {
         asOf,
         behind: refreshesBehind,
         startedAtMs: clock.monotonicMs(),
+        pace: lookup.pace,
       },
       // Deferred by a microtask, so that the fill is in the table before it can end.
       (self) => Promise.resolve().then(() => this.#run(self, lookup, stored, staleOnError)),

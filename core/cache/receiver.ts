@@ -229,6 +229,7 @@ export class Receiver {
         }
         if (!body.kept) reservation.giveBack();
         await body.room();
+        if (fill.pace !== undefined) await fill.pace(chunk.length);
       }
       const isStored = this.#store(coming);
       body.complete();

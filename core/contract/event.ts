@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { journalIdSchema, nameSchema, sequenceSchema, timestampSchema } from './names.ts';
 import { nodeSchema } from './node.ts';
 import { banSchema, purgeOrderSchema } from './purge.ts';
+import { pushIdSchema } from './push.ts';
 import { networkRoutingSchema } from './routing.ts';
 import { siteSchema } from './site.ts';
 
@@ -19,6 +20,12 @@ export const siteChangeSchema = z.strictObject({
 export const canarySchema = z.strictObject({
   nodes: z.array(nameSchema).min(1).max(10_000),
   change: siteChangeSchema,
+});
+
+/** A push was ordered or cancelled: nodes ask what there is to do, for the journal does not hold its URLs. */
+export const pushChangeSchema = z.strictObject({
+  id: pushIdSchema,
+  change: z.enum(['ordered', 'cancelled']),
 });
 
 const secretSchema = z.string().min(16);
@@ -58,6 +65,7 @@ export const journalEventSchema = z.discriminatedUnion('type', [
   z.strictObject({ ...envelope, type: z.literal('purge'), purge: purgeOrderSchema }),
   /** Ends the bans of a purge. */
   z.strictObject({ ...envelope, type: z.literal('ban.lift'), id: z.string().min(1).max(64) }),
+  z.strictObject({ ...envelope, type: z.literal('push'), push: pushChangeSchema }),
 ]);
 
 /** The whole configuration as of one sequence number: what a node runs on, and its last good config on disk. */

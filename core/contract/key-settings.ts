@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { HOP_BY_HOP } from '#core/http/fields.ts';
+import { CONDITIONAL, HOP_BY_HOP } from '#core/http/fields.ts';
 
 /** A query parameter's name as it stands in the URL, or with a trailing `*` all that begin so. */
 const parameterSchema = z
@@ -11,6 +11,7 @@ const parametersSchema = z.array(parameterSchema).min(1).max(256);
 /** Fields that nodes set, reduce or consume themselves, so that a key by what the client sent would lie. */
 const NOT_KEYED: ReadonlySet<string> = new Set([
   ...HOP_BY_HOP,
+  ...CONDITIONAL,
   'accept-encoding',
   'cdn-loop',
   'content-length',
@@ -18,12 +19,6 @@ const NOT_KEYED: ReadonlySet<string> = new Set([
   'expect',
   'forwarded',
   'host',
-  'if-match',
-  'if-modified-since',
-  'if-none-match',
-  'if-range',
-  'if-unmodified-since',
-  'range',
   'via',
 ]);
 const NOT_KEYED_FAMILY = /^(?:canopy-|x-forwarded-)/;

@@ -61,6 +61,16 @@ export const HOP_BY_HOP: ReadonlySet<string> = new Set([
   'upgrade',
 ]);
 
+/** Request fields that concern a copy which the client has, RFC 9110 §13.1 and §14.2. */
+export const CONDITIONAL: ReadonlySet<string> = new Set([
+  'if-match',
+  'if-none-match',
+  'if-modified-since',
+  'if-unmodified-since',
+  'if-range',
+  'range',
+]);
+
 /** The fields that may be passed on: not hop-by-hop, and not named by `Connection`. */
 export function endToEndFields(fields: Fields): string[] {
   const connection = fieldValue(fields, 'connection');

@@ -4,7 +4,7 @@ import type { Site } from '#core/contract/site.ts';
 
 /**
  * The configuration after `event`. Sites and nodes stay ordered by name, so that a configuration built
- * from events equals the snapshot of the same sequence. A purge that bans nothing only moves it.
+ * from events equals the snapshot of the same sequence. A push, and a purge that bans nothing, only move it.
  */
 export function applyEvent(config: Config, event: JournalEvent): Config {
   const next: Config = { ...config, sequence: event.sequence, bans: bansAfter(config.bans, event) };

@@ -170,6 +170,14 @@ export class NodeLink {
     await this.#ready.promise;
   }
 
+  /**
+   * Asks the control plane.
+   * @throws CanopyError if no replica takes it
+   */
+  post(path: string, body: unknown): Promise<unknown> {
+    return this.#client.post(path, body);
+  }
+
   /** Whether the fence reaches `sequence` within `timeoutMs`. */
   waitForFence(sequence: number, timeoutMs: number): Promise<boolean> {
     if (this.fence >= sequence) return Promise.resolve(true);

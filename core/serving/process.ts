@@ -9,6 +9,7 @@ import type { Tier } from '#core/contract/node.ts';
 import { NodeLease } from '#core/node/lease.ts';
 import { NodeLink } from '#core/node/link.ts';
 import type { NodeOptions, RunningNode } from '#core/node/process.ts';
+import { NodePushes } from '#core/node/pushes.ts';
 import { checksFor, ParentChecks } from '#core/tree/checks.ts';
 import type { Budget } from '#core/cache/disk/limits.ts';
 import { NodeDisk } from './disk/node-disk.ts';
@@ -96,10 +97,13 @@ export async function startServing(
     lease,
     heeded: disk?.fence,
     onConfig: async (config, event, reset) => {
-      if (event?.type !== 'purge') checks.watch(checksFor(config, { name, tier }));
+      if (event?.type !== 'purge' && event?.type !== 'push') {
+        checks.watch(checksFor(config, { name, tier }));
+      }
       await disk?.follow(config.journal);
       const report = await threads.apply(config, event, reset);
       await disk?.advance(config.sequence);
+      pushes.heed(event);
       return report;
     },
     checkSite: servedSite,
@@ -107,9 +111,16 @@ export async function startServing(
     parents: () => threads.parents(),
     answer: (question) => threads.answer(question),
   });
+  const pushes = new NodePushes({
+    clock: systemClock,
+    log,
+    place: (...asked) => threads.place(...asked),
+    post: (request) => link.post('/v1/node/pushes', request),
+  });
   let admin: NodeAdmin | undefined;
   const close = async (): Promise<void> => {
     if (admin !== undefined) admin.phase = 'stopping';
+    await pushes.stop();
     await threads.close(options.drainMs ?? DRAIN_MS);
     await checks.close();
     await link.stop();
@@ -124,7 +135,10 @@ export async function startServing(
       clock: systemClock,
       link,
       group: 'cache',
-      sample: (samples) => threads.sample(samples),
+      sample: (samples) => {
+        pushes.sample(samples);
+        return threads.sample(samples);
+      },
       findings: () => ({
         'thread-silent': threads.silentForMs > THREAD_SILENT_MS,
         'disk-failing': options.disk !== undefined && disk?.works !== true,
@@ -133,6 +147,7 @@ export async function startServing(
     await link.start();
     const url = await threads.listen(host, port);
     admin.phase = 'serving';
+    pushes.start();
     log.info({ url, admin: admin.url, workers, fence: link.fence }, `${tier} serves`);
     return { url, adminUrl: admin.url, close };
   } catch (error) {

@@ -6,9 +6,12 @@ import type { Estimate, Question } from '#core/contract/question.ts';
 import type { Tier } from '#core/contract/node.ts';
 import type { ErrorCode } from '#core/errors.ts';
 import type { LeaseMemory } from '#core/node/lease.ts';
+import type { Placed, Placement } from '#core/node/placement.ts';
+import type { SharedPace } from '#core/node/shared-pace.ts';
 import type { Load, ParentReport, PurgeReport } from '#core/contract/report.ts';
 import type { DiskConnection } from './disk/node-disk.ts';
 import type { Samples } from '#core/telemetry/samples.ts';
+import type { AtHome } from './place.ts';
 
 /** What a thread is started with. */
 export interface ThreadData {
@@ -63,12 +66,24 @@ export type ToThread =
   | { readonly type: 'question'; readonly id: number; readonly question: Question }
   /** Answered with `measured`. */
   | { readonly type: 'measure'; readonly id: number }
+  /** Store an object before anybody asks for it; answered with `placed`. */
+  | {
+      readonly type: 'place';
+      readonly id: number;
+      readonly placement: Placement;
+      /** The object's home has been found to be this thread. */
+      readonly atHome: boolean;
+      readonly pace: SharedPace | undefined;
+    }
+  /** What was asked under this id is not wanted any more. */
+  | { readonly type: 'give-up'; readonly id: number }
   | { readonly type: 'close'; readonly graceMs: number };
 
 /** To the main thread. */
 export type FromThread =
   | { readonly type: 'applied'; readonly id: number; readonly report: PurgeReport | undefined }
   | { readonly type: 'changed'; readonly id: number; readonly changed: Changed }
+  | { readonly type: 'placed'; readonly id: number; readonly placed: Placed | AtHome }
   | { readonly type: 'listening'; readonly url: string; readonly port: number }
   | { readonly type: 'not-listening'; readonly code: ErrorCode; readonly message: string }
   | { readonly type: 'load'; readonly load: Load; readonly parents: readonly ParentReport[] }

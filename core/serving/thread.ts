@@ -12,6 +12,7 @@ import { ThreadMeter } from '#core/telemetry/thread-meter.ts';
 import type { Exchange } from './exchange.ts';
 import { listen, type Listener } from './listener.ts';
 import { sampleActivity, sampleNode } from './node-samples.ts';
+import { Placements } from './placements.ts';
 import type { FromThread, ThreadPlace, ToThread } from './thread-messages.ts';
 import { TierNode } from './tier-node.ts';
 
@@ -38,6 +39,7 @@ export function runThread(handle: (node: TierNode, exchange: Exchange) => Promis
   const shared = disk === undefined ? {} : { disk, tendsDisk: slot === 0 };
   const node = new TierNode({ ...place, ...shared, clock, lease, countryOf, tellThreads });
   node.siblings.sit(slot);
+  const placements = new Placements(node, send);
   let listener: Listener | undefined;
 
   const startListening = async (message: ToThread & { type: 'listen' }): Promise<void> => {
@@ -115,6 +117,12 @@ export function runThread(handle: (node: TierNode, exchange: Exchange) => Promis
         break;
       case 'measure':
         measure(message.id);
+        break;
+      case 'place':
+        void placements.place(message);
+        break;
+      case 'give-up':
+        placements.giveUp(message.id);
         break;
       case 'close':
         void stop(message.graceMs);

@@ -10,8 +10,11 @@ import {
 } from '#core/contract/report.ts';
 import { addEstimates, type Estimate, type Question } from '#core/contract/question.ts';
 import { CanopyError } from '#core/errors.ts';
+import type { Placed, Placement } from '#core/node/placement.ts';
+import type { SharedPace } from '#core/node/shared-pace.ts';
 import { Samples } from '#core/telemetry/samples.ts';
 import type { NodeDisk } from './disk/node-disk.ts';
+import type { AtHome } from './place.ts';
 import type { FromThread, ThreadData, ThreadPlace, ToThread } from './thread-messages.ts';
 
 export interface ThreadsOptions {
@@ -32,6 +35,8 @@ interface Thread {
   readonly worker: Worker;
   /** Events sent and not yet applied, by id. */
   readonly pending: Map<number, Applied>;
+  /** Objects that it places, by id. */
+  readonly placing: Map<number, (placed: Placed | AtHome) => void>;
   /** Questions that it has not answered, by id. */
   readonly asked: Map<number, (estimate: Estimate | undefined) => void>;
   /** Those who wait for it to be measured. */
@@ -157,6 +162,21 @@ export class Threads {
     }
   }
 
+  /** Stores an object in the thread where it is at home. */
+  async place(
+    placement: Placement,
+    pace: SharedPace | undefined,
+    signal: AbortSignal,
+  ): Promise<Placed> {
+    const [first] = this.#threads;
+    if (first === undefined) return THREAD_LOST;
+    const placed = await this.#place(first, placement, false, pace, signal);
+    if (placed.kind !== 'sibling') return placed;
+    const home = [...this.#threads].find(({ slot }) => slot === placed.slot);
+    const atHome = home && (await this.#place(home, placement, true, pace, signal));
+    return atHome === undefined || atHome.kind === 'sibling' ? THREAD_LOST : atHome;
+  }
+
   /** Lets answers under way finish for up to `graceMs`. */
   async close(graceMs: number): Promise<void> {
     this.#closing = true;
@@ -180,6 +200,7 @@ export class Threads {
       slot,
       worker,
       pending: new Map(),
+      placing: new Map(),
       asked: new Map(),
       measuring: new Map(),
       load: NO_LOAD,
@@ -200,6 +221,9 @@ export class Threads {
     if (message.type === 'applied') {
       thread.pending.get(message.id)?.(message.report);
       thread.pending.delete(message.id);
+    } else if (message.type === 'placed') {
+      thread.placing.get(message.id)?.(message.placed);
+      thread.placing.delete(message.id);
     } else if (message.type === 'changed') void this.#tell(thread, message);
     else if (message.type === 'load') {
       thread.load = message.load;
@@ -232,6 +256,7 @@ export class Threads {
     this.#threads.delete(dead);
     for (const answered of dead.asked.values()) answered(undefined);
     for (const measured of dead.measuring.values()) measured();
+    for (const placed of dead.placing.values()) placed(THREAD_LOST);
     // What it had open and stored is gone with it; what it counted is not.
     const now = { objects: 0, storedBytes: 0, connections: 0, tunnels: 0 };
     this.#past = addLoads(this.#past, { ...dead.load, ...now });
@@ -285,6 +310,24 @@ export class Threads {
     });
   }
 
+  async #place(
+    thread: Thread,
+    placement: Placement,
+    atHome: boolean,
+    pace: SharedPace | undefined,
+    signal: AbortSignal,
+  ): Promise<Placed | AtHome> {
+    const id = this.#nextId++;
+    const { promise, resolve } = Promise.withResolvers<Placed | AtHome>();
+    thread.placing.set(id, resolve);
+    const say = (message: ToThread): void => thread.worker.postMessage(message);
+    const giveUp = (): void => say({ type: 'give-up', id });
+    signal.addEventListener('abort', giveUp);
+    say({ type: 'place', id, placement, atHome, pace });
+    if (signal.aborted) giveUp();
+    return promise.finally(() => signal.removeEventListener('abort', giveUp));
+  }
+
   async #measure(thread: Thread): Promise<void> {
     const id = this.#nextId++;
     const { promise, resolve } = Promise.withResolvers<void>();
@@ -310,6 +353,8 @@ export class Threads {
     });
   }
 }
+
+const THREAD_LOST: Placed = { kind: 'failed', reason: 'thread-lost', isTransient: true };
 
 /** Gives two threads a way to one another. */
 function introduce(one: Thread, other: Thread): void {

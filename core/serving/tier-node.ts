@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import type { Answer } from '#core/cache/answer.ts';
 import { carryOut } from '#core/cache/carry-out.ts';
 import { preview } from '#core/cache/preview.ts';
@@ -27,7 +26,7 @@ import { siteChangeOf } from '#core/node/config.ts';
 import { SiteDirectory } from '#core/sites.ts';
 import { Counters } from '#core/telemetry/counters.ts';
 import { FillCounters } from '#core/telemetry/fill-counters.ts';
-import { type ForwardedBy, forwardedFields } from '#core/tree/forward.ts';
+import { type ForwardedBy, forwardedFields, networkPseudonym } from '#core/tree/forward.ts';
 import { Tree } from '#core/tree/tree.ts';
 import { TrustedProxies } from './client-address.ts';
 import type { Activity } from './listener.ts';
@@ -172,7 +171,7 @@ export class TierNode {
       if (event.purge.mode === 'refresh') {
         this.#refresher.refresh(new Targets([event.purge.target], () => site), event.sequence);
       }
-    } else {
+    } else if (event?.type !== 'push') {
       this.#renewSites(config, event?.at ?? this.clock.now());
       this.#by = { node: this.name, network: networkPseudonym(config.network.tierKey) };
       this.#tree.retain(config);
@@ -305,9 +304,3 @@ const NO_CONTENT: AsyncIterable<Buffer> = {
     // A fill sends none.
   },
 };
-
-/** The network's name in `CDN-Loop` (RFC 8586): the same on all its nodes, telling nothing of its key. */
-function networkPseudonym(tierKey: string): string {
-  const digest = createHash('sha256').update(`cdn-loop ${tierKey}`).digest('hex');
-  return `canopy-${digest.slice(0, 12)}`;
-}

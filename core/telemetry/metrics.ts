@@ -77,6 +77,8 @@ export const METRICS = {
   canopy_store_evicted_bytes_total: cache('counter', ['store'], 'Bytes that they took'),
   canopy_site_stored_objects: cache('gauge', ['site'], 'Objects stored of a site'),
   canopy_site_stored_bytes: cache('gauge', ['site'], 'Bytes of the budgets that they take'),
+  canopy_push_objects_total: cache('counter', ['result'], 'Objects of pushes that were settled'),
+  canopy_push_bytes_total: cache('counter', [], 'Content fetched for pushes'),
   canopy_threads: cache('gauge', [], 'Threads that serve'),
   canopy_threads_failed_total: cache('counter', [], 'Threads that ended unasked; each is replaced'),
   canopy_thread_loop_active_seconds_total: cache('counter', ['thread'], 'Time not spent idle'),
@@ -129,6 +131,7 @@ export const METRICS = {
   ),
   canopy_purges_pending: controlPlane('gauge', [], 'Purges that are not complete'),
   canopy_purges_completed_total: controlPlane('counter', [], 'Purges completed'),
+  canopy_pushes_running: controlPlane('gauge', [], 'Pushes that are under way'),
   canopy_api_requests_total: controlPlane(
     'counter',
     ['method', 'route', 'status'],

@@ -42,6 +42,15 @@ export class Bulkheads {
     return sum;
   }
 
+  /** Whether a site has half of what it may have under way at some parent, or requests in line. */
+  isCrowded(site: string, { maxConnections }: Pick<BulkheadLimits, 'maxConnections'>): boolean {
+    for (const sites of this.#bulkheads.values()) {
+      const { underWay = 0, line } = sites.get(site) ?? {};
+      if (underWay * 2 >= maxConnections || (line !== undefined && line.size > 0)) return true;
+    }
+    return false;
+  }
+
   /**
    * Takes a place, waiting in line if it has to.
    * @returns gives the place back, once

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import {
   endToEndFields,
   fieldValue,
@@ -94,3 +95,9 @@ export function isLoop(fields: Fields, by: ForwardedBy): boolean {
 }
 
 const loopMember = ({ network, node }: ForwardedBy): string => `${network}; node="${node}"`;
+
+/** The network's name in `CDN-Loop` (RFC 8586): the same on all its nodes, telling nothing of its key. */
+export function networkPseudonym(tierKey: string): string {
+  const digest = createHash('sha256').update(`cdn-loop ${tierKey}`).digest('hex');
+  return `canopy-${digest.slice(0, 12)}`;
+}

@@ -1,7 +1,7 @@
 import type { Config } from '#core/contract/event.ts';
 import { groupOf, type Location, type Node, type Tier } from '#core/contract/node.ts';
 import type { OriginServer, PullOrigin, Site } from '#core/contract/site.ts';
-import type { Weighted } from './rendezvous.ts';
+import { rendezvous, type Weighted } from './rendezvous.ts';
 
 /** Where a request may be sent. */
 export interface Parent {
@@ -46,6 +46,20 @@ export function stagesFor(
     (midTiers.get(group) ?? []).map((node) => nodeParent(node, 'mid-tier')),
   );
   return [...stages, ...originStages(nodes, site)].filter((stage) => stage.length > 0);
+}
+
+/** Whether edges ask this mid-tier first of its group for an object. */
+export function isPreferred({ nodes }: Pick<Config, 'nodes'>, name: string, key: string): boolean {
+  const self = nodes.find((node) => node.name === name);
+  if (self === undefined) return false;
+  const group = nodes.filter(
+    (node) => node.tier === 'mid-tier' && !node.draining && groupOf(node) === groupOf(self),
+  );
+  const [first] = rendezvous(
+    group.map((node) => nodeParent(node, 'mid-tier')),
+    key,
+  );
+  return first?.name === name;
 }
 
 function groupsFor(

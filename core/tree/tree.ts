@@ -135,6 +135,11 @@ export class Tree {
     this.counters.name(parents);
   }
 
+  /** Whether requests of a site that nobody waits for had better not be made now. */
+  isCrowded({ name, upstream }: Site): boolean {
+    return this.#host.bulkheads.isCrowded(name, upstream);
+  }
+
   async close(): Promise<void> {
     await Promise.all([this.#host.connections.close(), this.#host.probes.close()]);
   }

@@ -1,5 +1,5 @@
 import type { ResponseFacts } from './response.ts';
-import { type Fields, fieldValue, withoutFields } from '#core/http/fields.ts';
+import { CONDITIONAL, type Fields, fieldValue, withoutFields } from '#core/http/fields.ts';
 
 /** The fields that make a request a validation of `stored`, RFC 9111 §4.3.1; none without a validator. */
 export function validationFields(stored: ResponseFacts, storedFields: Fields): Fields {
@@ -9,15 +9,6 @@ export function validationFields(stored: ResponseFacts, storedFields: Fields): F
   if (lastModified !== undefined) fields.push('If-Modified-Since', lastModified);
   return fields;
 }
-
-const CONDITIONAL: ReadonlySet<string> = new Set([
-  'if-match',
-  'if-none-match',
-  'if-modified-since',
-  'if-unmodified-since',
-  'if-range',
-  'range',
-]);
 
 /** A client's request without what concerns its own copy only, so that the answer serves everybody. */
 export function unconditional(requestFields: Fields): string[] {

@@ -6,7 +6,7 @@ import type { Parent } from '#core/tree/parents.ts';
 import type { Try } from '#core/tree/tries.ts';
 
 /** A fill that one thread asks the object's home for: its lookup, without what cannot be sent. */
-export interface Asked extends Omit<Lookup, 'site' | 'upstreamFields' | 'client'> {
+export interface Asked extends Omit<Lookup, 'site' | 'upstreamFields' | 'client' | 'pace'> {
   /** The home knows it under its own configuration. */
   readonly site: string;
   readonly upstreamFields: Fields;

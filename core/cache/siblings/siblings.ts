@@ -23,6 +23,7 @@ export interface SiblingsOptions {
 }
 
 interface Seat extends Weighted {
+  readonly slot: number;
   /** `undefined`: this very thread. */
   readonly link: SiblingLink | undefined;
 }
@@ -35,6 +36,7 @@ interface Seat extends Weighted {
 export class Siblings {
   readonly #options: SiblingsOptions;
   #seats: readonly Seat[] = [];
+  #slot: number | undefined;
 
   constructor(options: SiblingsOptions) {
     this.#options = options;
@@ -42,6 +44,7 @@ export class Siblings {
 
   /** Takes this thread's own place among them. */
   sit(slot: number): void {
+    this.#slot = slot;
     this.#put(seat(slot, undefined));
   }
 
@@ -74,12 +77,22 @@ export class Siblings {
     return this.#options.tree.fetch(request);
   }
 
+  /** Of this thread; `undefined`: it is the only one. */
+  get slot(): number | undefined {
+    return this.#slot;
+  }
+
   get threads(): number {
     return Math.max(1, this.#seats.length);
   }
 
   isHome(lookup: Lookup): boolean {
     return this.#homeOf(lookup) === undefined;
+  }
+
+  /** The slot of the key's home; `undefined`: this thread knows no others. */
+  homeSlot(key: string): number | undefined {
+    return rendezvous(this.#seats, key)[0]?.slot;
   }
 
   close(): void {
@@ -137,6 +150,7 @@ export class Siblings {
 }
 
 const seat = (slot: number, link: SiblingLink | undefined): Seat => ({
+  slot,
   name: `thread-${slot}`,
   weight: 1,
   link,
@@ -160,7 +174,7 @@ const OF_THIS_THREAD = ['If-None-Match', 'If-Modified-Since', 'Range', 'If-Range
 
 /** The fill as its home is to see it. */
 function askedOf(lookup: Lookup, { method, fields, fence, changed }: UpstreamRequest): Asked {
-  const { site, upstreamFields: _, client: __, ...rest } = lookup;
+  const { site, upstreamFields: _, client: __, pace: ___, ...rest } = lookup;
   const own = OF_THIS_THREAD.flatMap((name) => {
     const value = fieldValue(fields, name.toLowerCase());
     return value === undefined ? [] : [name, value];
