@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { pino } from 'pino';
 import { Agent, request } from 'undici';
-import { systemClock } from '#core/clock.ts';
+import { delay, systemClock } from '#core/clock.ts';
 import { NodeLink } from '#core/node/link.ts';
 
 const TOKEN = 'token-of-the-benchmark';
@@ -77,8 +77,9 @@ export class BenchNetwork {
         return { sequence: event.sequence, objects: 1, bytes: 1, fills: 0 };
       },
     });
-    await link.start();
     this.#links.push(link);
+    await link.start();
+    while (link.lease.ended()) await delay(systemClock, 5);
     return link;
   }
 
