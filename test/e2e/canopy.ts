@@ -59,7 +59,10 @@ export const canopy = (args: readonly string[], options?: RunOptions): Promise<F
 
 /** Runs `canopy` on a terminal, where somebody types `input`; what the terminal shows. */
 export const onTerminal = (args: readonly string[], input: string): Promise<Finished> => {
-  const command = [process.execPath, ENTRY, ...args].map((word) => `'${word}'`).join(' ');
+  // A terminal of CI has no colours.
+  const coloured = ['env', '--unset=CI', 'TERM=xterm-256color'];
+  const words = [...coloured, process.execPath, ENTRY, ...args];
+  const command = words.map((word) => `'${word}'`).join(' ');
   return run('script', ['--quiet', '--return', '--command', command, '/dev/null'], { input });
 };
 
