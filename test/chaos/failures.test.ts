@@ -87,7 +87,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await up.end('SIGKILL');
   await origin.down();
-  await rm(root, { recursive: true, force: true });
+  await rm(root, { recursive: true, force: true, maxRetries: 10 });
 });
 
 /** What clients have seen. */

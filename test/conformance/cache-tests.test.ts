@@ -45,7 +45,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await up.end('SIGINT');
   origin.kill();
-  await rm(root, { recursive: true, force: true });
+  await rm(root, { recursive: true, force: true, maxRetries: 10 });
 });
 
 test('passes every case that is not listed with its reason', async () => {

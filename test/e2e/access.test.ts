@@ -22,7 +22,7 @@ vi.setConfig({ testTimeout: 300_000 });
 afterEach(async () => {
   await Promise.all(running.splice(0).map((process) => process.end('SIGKILL')));
   authority.forget();
-  await rm(dir, { recursive: true, force: true });
+  await rm(dir, { recursive: true, force: true, maxRetries: 10 });
 });
 
 async function serving(

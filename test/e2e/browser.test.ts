@@ -61,7 +61,7 @@ afterAll(async () => {
   await up.end('SIGINT');
   server.closeAllConnections();
   server.close();
-  await rm(root, { recursive: true, force: true });
+  await rm(root, { recursive: true, force: true, maxRetries: 10 });
 });
 
 /** Noise keeps the encoder from making it too small to need seeking. */

@@ -30,7 +30,7 @@ afterAll(async () => {
   await up.end('SIGKILL');
   server.closeAllConnections();
   server.close();
-  await rm(root, { recursive: true, force: true });
+  await rm(root, { recursive: true, force: true, maxRetries: 10 });
 });
 
 const site = (name: string, ...hosts: string[]): object => ({

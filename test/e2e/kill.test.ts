@@ -39,7 +39,7 @@ afterAll(async () => {
   await agent.close();
   server.closeAllConnections();
   server.close();
-  await rm(root, { recursive: true, force: true });
+  await rm(root, { recursive: true, force: true, maxRetries: 10 });
 });
 
 describe('kill -9 under load', () => {

@@ -18,7 +18,7 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await up.end('SIGKILL');
-  await rm(root, { recursive: true, force: true });
+  await rm(root, { recursive: true, force: true, maxRetries: 10 });
 });
 
 async function scraped(place: { readonly adminUrl: string } | null | undefined) {

@@ -36,7 +36,7 @@ afterAll(async () => {
   await agent.close();
   server.closeAllConnections();
   server.close();
-  await rm(root, { recursive: true, force: true });
+  await rm(root, { recursive: true, force: true, maxRetries: 10 });
 });
 
 /** Runs `operate` under load. @returns what went wrong for clients */

@@ -51,7 +51,7 @@ afterAll(async () => {
   await up.end('SIGKILL');
   server.closeAllConnections();
   server.close();
-  await rm(root, { recursive: true, force: true });
+  await rm(root, { recursive: true, force: true, maxRetries: 10 });
 });
 
 const pages = (): string[] => Array.from({ length: PAGES }, (_, i) => `/page/${i}`);

@@ -50,7 +50,7 @@ afterAll(async () => {
   await agent.close();
   server.closeAllConnections();
   server.close();
-  await rm(root, { recursive: true, force: true });
+  await rm(root, { recursive: true, force: true, maxRetries: 10 });
 });
 
 describe('a real directory tree behind an edge', () => {

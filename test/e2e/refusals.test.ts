@@ -11,7 +11,7 @@ let dir: string;
 beforeEach(async () => {
   dir = await mkdtemp(join(tmpdir(), 'canopy-refusals-'));
 });
-afterEach(() => rm(dir, { recursive: true, force: true }));
+afterEach(() => rm(dir, { recursive: true, force: true, maxRetries: 10 }));
 
 describe('what cannot work is refused in one line, and nothing is left running', () => {
   test.each<[string, readonly string[], RegExp]>([

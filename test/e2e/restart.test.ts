@@ -174,7 +174,7 @@ afterAll(async () => {
   await agent.close();
   origin.closeAllConnections();
   origin.close();
-  await rm(root, { recursive: true, force: true });
+  await rm(root, { recursive: true, force: true, maxRetries: 10 });
 });
 
 test('kill -9 under write load, again and again: what was committed is served, nothing damaged is', async () => {

@@ -26,7 +26,7 @@ beforeAll(async () => {
 }, START_MS);
 afterAll(async () => {
   await up.end('SIGTERM');
-  await rm(root, { recursive: true, force: true });
+  await rm(root, { recursive: true, force: true, maxRetries: 10 });
 });
 
 const router = (place: number) => {

@@ -36,7 +36,7 @@ afterAll(async () => {
   await up.end('SIGINT');
   server.closeAllConnections();
   server.close();
-  await rm(root, { recursive: true, force: true });
+  await rm(root, { recursive: true, force: true, maxRetries: 10 });
 });
 
 /** The bodies that so many clients get, each over a connection of its own. */

@@ -64,7 +64,7 @@ async function edge(module: string) {
     await threads.close(1000);
     origin.closeAllConnections();
     origin.close();
-    await rm(dir, { recursive: true, force: true });
+    await rm(dir, { recursive: true, force: true, maxRetries: 10 });
   });
   const network = { tierKey: 'a key for this test only' };
   const config: Config = { journal: 'j', sequence: 1, network, sites: [site], nodes: [], bans: [] };
