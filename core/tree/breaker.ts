@@ -13,6 +13,10 @@ export interface Breaker {
   readonly isDown: boolean;
   /** When it was opened or closed last. What began before tells nothing of now. */
   readonly changedAtMs: number;
+  /** Since when nothing has come of it; `undefined`: it is in use. */
+  readonly awaySinceMs: number | undefined;
+  /** How long its way back to the full share of objects takes. */
+  readonly slowStartMs: number;
 }
 
 /** `half-open`: one request may try it. */
@@ -25,6 +29,8 @@ export const UNKNOWN: Breaker = {
   onTrial: false,
   isDown: false,
   changedAtMs: -Infinity,
+  awaySinceMs: undefined,
+  slowStartMs: 0,
 };
 
 /** Nothing is marked down by one bad object, so it takes as many different ones. */
@@ -45,8 +51,8 @@ const FIRST_BACKOFF_MS = 500;
 const LONGEST_BACKOFF_MS = 15_000;
 /** Closed for so long, an opening counts as the first. */
 const CALM_MS = 30_000;
-/** From a recovery to the full share of objects. */
-const SLOW_START_MS = 10_000;
+/** From a recovery to the full share of objects, at most. */
+const LONGEST_SLOW_START_MS = 10_000;
 const LEAST_SHARE = 0.1;
 
 export function standing({ isDown, openUntilMs, onTrial }: Breaker, now: number): Standing {
@@ -56,10 +62,21 @@ export function standing({ isDown, openUntilMs, onTrial }: Breaker, now: number)
 }
 
 /** The part of its weight that a parent is given: after a recovery little at first, so that it can warm up. */
-export function share({ changedAtMs, openUntilMs }: Breaker, now: number): number {
-  if (openUntilMs !== undefined) return 1;
-  return Math.min(1, Math.max(LEAST_SHARE, (now - changedAtMs) / SLOW_START_MS));
+export function share(breaker: Breaker, now: number): number {
+  const { awaySinceMs, changedAtMs, slowStartMs } = breaker;
+  if (awaySinceMs !== undefined || slowStartMs === 0) return 1;
+  return Math.min(1, Math.max(LEAST_SHARE, (now - changedAtMs) / slowStartMs));
 }
+
+/** In use again. One that was away for a moment has lost nothing, and its objects had better not move. */
+const back = (breaker: Breaker, now: number): Breaker => ({
+  ...breaker,
+  failing: [],
+  openUntilMs: undefined,
+  changedAtMs: now,
+  awaySinceMs: undefined,
+  slowStartMs: Math.min(now - (breaker.awaySinceMs ?? now), LONGEST_SLOW_START_MS),
+});
 
 /**
  * A header section has come, which ends a trial well.
@@ -67,7 +84,8 @@ export function share({ changedAtMs, openUntilMs }: Breaker, now: number): numbe
  */
 export function answered(breaker: Breaker, startedAtMs: number, now: number): Breaker {
   if (breaker.openUntilMs === undefined || startedAtMs < breaker.changedAtMs) return breaker;
-  return { ...breaker, failing: [], openUntilMs: undefined, onTrial: false, changedAtMs: now };
+  const closed = { ...breaker, openUntilMs: undefined, onTrial: false };
+  return breaker.isDown ? { ...closed, failing: [], changedAtMs: now } : back(closed, now);
 }
 
 /** An answer has come to its end: whatever failed before was bad by itself. */
@@ -107,6 +125,7 @@ export function opened(breaker: Breaker, now: number, random: number): Breaker {
     openings: openings + 1,
     onTrial: false,
     changedAtMs: now,
+    awaySinceMs: breaker.awaySinceMs ?? now,
   };
 }
 
@@ -119,6 +138,6 @@ export const offTrial = (breaker: Breaker): Breaker => ({ ...breaker, onTrial: f
 /** A series of checks has come to a result. A parent that is up again begins anew, slowly. */
 export function checked(breaker: Breaker, isDown: boolean, now: number): Breaker {
   if (breaker.isDown === isDown) return breaker;
-  if (isDown) return { ...breaker, isDown, changedAtMs: now };
-  return { ...breaker, isDown, failing: [], openUntilMs: undefined, changedAtMs: now };
+  if (!isDown) return back({ ...breaker, isDown }, now);
+  return { ...breaker, isDown, changedAtMs: now, awaySinceMs: breaker.awaySinceMs ?? now };
 }

@@ -15,6 +15,8 @@ const ROUND_TRIPS = 3;
 const UNKNOWN_TRIP_MS = 80;
 /** One that lives is not asked again so soon. */
 const AGAIN_MS = 1000;
+/** A timer that fires later than this has stood behind other work of ours. */
+const LATE_MS = 100;
 
 /** One wait for something from a parent. */
 export interface Watch {
@@ -92,7 +94,13 @@ export class Probes {
   }
 
   #schedule(watched: Watched, afterMs: number): void {
-    watched.cancel = this.#clock.after(afterMs, () => void this.#check(watched));
+    const dueAtMs = this.#clock.monotonicMs() + afterMs;
+    watched.cancel = this.#clock.after(afterMs, () => {
+      // Then the silence may be that of this process, which has not read what has come.
+      const isLate = this.#clock.monotonicMs() - dueAtMs > LATE_MS;
+      if (isLate) this.#schedule(watched, SILENCE_MS);
+      else void this.#check(watched);
+    });
   }
 
   async #check(watched: Watched): Promise<void> {

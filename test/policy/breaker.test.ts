@@ -96,16 +96,27 @@ describe('the way back', () => {
   });
 
   test.each([
-    [0, 0.1],
-    [500, 0.1],
-    [5000, 0.5],
-    [10_000, 1],
-    [60_000, 1],
-  ])('%i ms after a recovery it has %f of its share', (afterMs, expected) => {
-    const closed = answered(onTrial(open), 300, 400);
-    expect(share(closed, 400 + afterMs)).toBe(expected);
-    const up = checked(checked(UNKNOWN, true, 0), false, 400);
-    expect(share(up, 400 + afterMs)).toBe(expected);
+    [30_000, 0, 0.1],
+    [30_000, 500, 0.1],
+    [30_000, 5000, 0.5],
+    [30_000, 10_000, 1],
+    [30_000, 60_000, 1],
+    // It had no time to get cold.
+    [400, 0, 0.1],
+    [400, 200, 0.5],
+    [400, 400, 1],
+    [0, 0, 1],
+  ])('away for %i ms, %i ms after its return it has %f of its share', (awayMs, afterMs, expected) => {
+    const opened = answered(onTrial(open), 300, awayMs);
+    if (awayMs >= 300) expect(share(opened, awayMs + afterMs)).toBe(expected);
+    const up = checked(checked(UNKNOWN, true, 0), false, awayMs);
+    expect(share(up, awayMs + afterMs)).toBe(expected);
+  });
+
+  test('away is counted from the first of several openings', () => {
+    const longer = failed(onTrial(open), 'timeout', '/a', 250, 4000, RANDOM);
+    const closed = answered(onTrial(longer), 4500, 5000);
+    expect(share(closed, 5000 + 2500)).toBe(0.5);
   });
 
   test('one that never failed has all of it', () => expect(share(UNKNOWN, 0)).toBe(1));
