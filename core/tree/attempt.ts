@@ -129,10 +129,9 @@ export class Connections {
     const onAbort = (): void => abort.abort(signal?.reason);
     signal?.addEventListener('abort', onAbort, { once: true });
     if (signal?.aborted) onAbort();
-    const wait = new Wait(this.#clock, attempt.firstByteMs, abort);
+    const wait = new Wait(this.#clock, attempt.firstByteMs, abort, attempt.watch);
     wait.start();
     const cancelDown = attempt.onDown?.(() => abort.abort(new ParentDown()));
-    const cancelWatch = attempt.watch?.waits();
     const content = attempt.content && Readable.from(wait.during(attempt.content));
     const requestedAt = this.#clock.now();
     let answered: Answered;
@@ -151,15 +150,19 @@ export class Connections {
     } finally {
       wait.end();
       cancelDown?.();
-      cancelWatch?.();
     }
     attempt.watch?.heard();
     const { body, status, fields, switched } = answered;
     const isEmpty = attempt.method === 'HEAD' || status === 204 || status === 304;
+    // A body that we destroy ends with an error like that of a connection that breaks.
+    let isLeft = false;
+    const leave = (): void => {
+      isLeft = true;
+    };
     const onClosed = (): void => {
       signal?.removeEventListener('abort', onAbort);
       if (body.readableEnded || isEmpty) attempt.onEnd('complete');
-      else if (body.errored === null || signal?.aborted) attempt.onEnd('given-up');
+      else if (isLeft || body.errored === null || signal?.aborted) attempt.onEnd('given-up');
       else attempt.onEnd(failureOf(parent, body.errored).failure);
     };
     // What goes on in place of a body has a limit of its own.
@@ -170,9 +173,12 @@ export class Connections {
       status,
       fields: dated(keptFields(status, fields), this.#clock.now()),
       tunnel: switched && new Tunnel(switched, this.#clock, settings.tunnelIdleTimeoutMs),
-      body: untilIdle(body, this.#clock, abort, attempt),
-      // Destroying without an error listener would surface as an uncaught abort.
-      discard: () => void body.on('error', () => undefined).destroy(),
+      body: untilIdle(body, this.#clock, abort, attempt, leave),
+      discard: () => {
+        leave();
+        // Destroying without an error listener would surface as an uncaught abort.
+        body.on('error', () => undefined).destroy();
+      },
       requestedAt,
       receivedAt: this.#clock.now(),
     };
@@ -278,12 +284,16 @@ function errorCode(error: unknown): string {
   return code ?? '';
 }
 
-/** `body`, aborted when the parent sends nothing for `idleTimeoutMs` while we wait for it. */
+/**
+ * `body`, aborted when the parent sends nothing for `idleTimeoutMs` while we wait for it.
+ * @param onLeft called where the reader takes no more
+ */
 async function* untilIdle(
   body: AsyncIterable<Buffer>,
   clock: Clock,
   abort: AbortController,
   { settings, onDown, watch }: Pick<Attempt, 'settings' | 'onDown' | 'watch'>,
+  onLeft: () => void,
 ): AsyncGenerator<Buffer, void, undefined> {
   let limitMs = settings.idleTimeoutMs;
   let disarm: Cancel | undefined;
@@ -309,7 +319,13 @@ async function* untilIdle(
       disarm?.();
       disarm = undefined;
       watch?.heard();
-      yield chunk;
+      let isLeft = true;
+      try {
+        yield chunk;
+        isLeft = false;
+      } finally {
+        if (isLeft) onLeft();
+      }
       arm();
     }
   } finally {

@@ -1,4 +1,5 @@
 import type { Cancel, Clock } from '#core/clock.ts';
+import type { Watch } from './probes.ts';
 
 export class TimeoutError extends Error {
   override readonly name = 'TimeoutError';
@@ -9,21 +10,28 @@ export class Wait {
   readonly #clock: Clock;
   readonly #limitMs: number;
   readonly #abort: AbortController;
+  readonly #watch: Watch | undefined;
   #cancel: Cancel | undefined;
   #ended = false;
 
-  constructor(clock: Clock, limitMs: number, abort: AbortController) {
+  constructor(clock: Clock, limitMs: number, abort: AbortController, watch?: Watch) {
     this.#clock = clock;
     this.#limitMs = limitMs;
     this.#abort = abort;
+    this.#watch = watch;
   }
 
   start(): void {
     if (this.#ended) return;
     this.#cancel?.();
-    this.#cancel = this.#clock.after(this.#limitMs, () =>
+    const cancelLimit = this.#clock.after(this.#limitMs, () =>
       this.#abort.abort(new TimeoutError(`no answer within ${this.#limitMs} ms`)),
     );
+    const cancelWatch = this.#watch?.waits();
+    this.#cancel = () => {
+      cancelLimit();
+      cancelWatch?.();
+    };
   }
 
   end(): void {

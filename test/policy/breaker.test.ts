@@ -106,12 +106,15 @@ describe('the way back', () => {
     [400, 200, 0.5],
     [400, 400, 1],
     [0, 0, 1],
-  ])('away for %i ms, %i ms after its return it has %f of its share', (awayMs, afterMs, expected) => {
-    const opened = answered(onTrial(open), 300, awayMs);
-    if (awayMs >= 300) expect(share(opened, awayMs + afterMs)).toBe(expected);
-    const up = checked(checked(UNKNOWN, true, 0), false, awayMs);
-    expect(share(up, awayMs + afterMs)).toBe(expected);
-  });
+  ])(
+    'away for %i ms, %i ms after its return it has %f of its share',
+    (awayMs, afterMs, expected) => {
+      const opened = answered(onTrial(open), 300, awayMs);
+      expect(share(opened, awayMs + afterMs)).toBe(expected);
+      const up = checked(checked(UNKNOWN, true, 0), false, awayMs);
+      expect(share(up, awayMs + afterMs)).toBe(expected);
+    },
+  );
 
   test('away is counted from the first of several openings', () => {
     const longer = failed(onTrial(open), 'timeout', '/a', 250, 4000, RANDOM);

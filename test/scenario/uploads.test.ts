@@ -6,6 +6,7 @@ import { expect } from 'vitest';
 import { RawClient } from './kit/raw.ts';
 import { withRawOrigin } from './kit/raw-scenario.ts';
 import { scenario, type World } from './kit/scenario.ts';
+import { until } from './kit/until.ts';
 
 const MIB = 1024 * 1024;
 const PIECE = Buffer.alloc(MIB, 'x');
@@ -161,14 +162,21 @@ withRawOrigin(
   },
 );
 
+const received: string[] = [];
+
 withOrigin(
   'a client that takes its time over an upload is not taken for a slow origin',
-  (incoming, outgoing) => void text(incoming).then((content) => outgoing.end(content)),
+  (incoming, outgoing) => {
+    incoming.setEncoding('utf8').on('data', (piece: string) => void received.push(piece));
+    incoming.on('end', () => outgoing.end(received.join('')));
+  },
   async ({ edge, clock }) => {
     const client = new RawClient(edge().url);
     client.send('PUT /a HTTP/1.1\r\nHost: www.example.org\r\nTransfer-Encoding: chunked\r\n\r\n');
-    for (let i = 0; i < 3; i++) {
+    for (let sent = 1; sent <= 3; sent++) {
       client.send('2\r\nhi\r\n');
+      // Then every tier on the way waits for the client, and nothing but the client.
+      await until(() => received.join('').length === 2 * sent);
       await turns(50);
       clock.advance('60s');
     }
