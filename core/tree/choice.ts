@@ -32,7 +32,7 @@ export interface Conditions {
  */
 const LOAD_FACTOR = 1.5;
 /** Requests under way that any parent may have: little load is never uneven. */
-const LOAD_FLOOR = 64;
+const LOAD_FLOOR = 256;
 
 /** Tries in one stage, and at parents that are no longer believed in. */
 const PER_STAGE = 3;

@@ -110,7 +110,7 @@ test('under load no parent gets more than its bound, and others keep their order
       const total = given.reduce((sum, weight) => sum + weight, 0);
       for (const { name, weight } of stage) {
         expect(underWay(name)).toBeLessThanOrEqual(
-          Math.max(64, Math.ceil((1.5 * requests * weight) / total) + 1),
+          Math.max(256, Math.ceil((1.5 * requests * weight) / total) + 1),
         );
       }
     }),
