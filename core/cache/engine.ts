@@ -302,6 +302,11 @@ export class CacheEngine {
     return this.#purger.purge(order, site, sequence, at);
   }
 
+  /** What could not be stored under the configuration until now is tried anew. */
+  forgetUncacheable(): void {
+    this.#hitForMiss.clearAll();
+  }
+
   /** For a node that may have missed purges while it was away: all that it holds is stale. */
   distrustAll(sequence: number): void {
     this.#purger.distrustAll(sequence, this.now());

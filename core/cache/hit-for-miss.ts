@@ -86,6 +86,11 @@ export class HitForMiss {
     this.#varying.delete(key);
   }
 
+  clearAll(): void {
+    this.#varying.clear();
+    this.#marks.clear();
+  }
+
   #varyingOf(key: string): Varying | undefined {
     const varying = this.#varying.get(key);
     return varying !== undefined && this.#clock.monotonicMs() < varying.untilMs

@@ -173,6 +173,7 @@ export class TierNode {
       }
     } else if (event?.type !== 'push') {
       this.#renewSites(config, event?.at ?? this.clock.now());
+      engine.forgetUncacheable();
       this.#by = { node: this.name, network: networkPseudonym(config.network.tierKey) };
       this.#tree.retain(config);
     }
