@@ -1,12 +1,14 @@
 // Makes dist/, what is published: every module as JavaScript, every other file as it is.
+import { execFile } from 'node:child_process';
 import { cp, glob, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { stripTypeScriptTypes } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 
 const ROOT = fileURLToPath(new URL('../', import.meta.url));
 const DIST = join(ROOT, 'dist');
-const FOLDERS = ['core', 'edge', 'mid-tier', 'origin', 'control-plane', 'cli'];
+const FOLDERS = ['core', 'edge', 'mid-tier', 'origin', 'control-plane', 'cli', 'client'];
 
 /** Published beside dist/, not in it. */
 const LAUNCHER = 'cli/canopy.js';
@@ -37,6 +39,10 @@ for (const folder of FOLDERS) {
     }
   }
 }
+// What others write programs with has types.
+const tsc = join(ROOT, 'node_modules/typescript/bin/tsc');
+const project = ['--project', join(ROOT, 'client'), '--outDir', join(DIST, 'client')];
+await promisify(execFile)(process.execPath, [tsc, ...project]);
 const { imports } = JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8')) as {
   imports: unknown;
 };
