@@ -120,6 +120,10 @@ const rankedSchema = z.looseObject({
   node: z.string(),
   roundTripMs: z.number().nullable(),
   by: z.string(),
+  measured: z
+    .looseObject({ level: z.string(), of: z.string(), samples: z.number() })
+    .nullable()
+    .optional(),
 });
 
 export const routeExplanationSchema = z.looseObject({

@@ -19,6 +19,7 @@ import { Rollouts } from './config/rollouts.ts';
 import { ConfigVersions } from './config/versions.ts';
 import { Journal } from './journal/journal.ts';
 import { TierKeyRotation } from './keys/rotation.ts';
+import { LatencyStore } from './latency/latencies.ts';
 import { NodeLeases } from './journal/leases.ts';
 import { Purges } from './purge/purges.ts';
 import { Pushes } from './push/pushes.ts';
@@ -100,6 +101,7 @@ export async function startControlPlane(
     });
     const purges = await Purges.open({ store, journal, leases, clock, log });
     const pushes = await Pushes.open({ store, journal, leases, clock, log });
+    const latencies = new LatencyStore({ records: store.records, journal, clock, log });
     const streams = new NodeStreams(journal, clock);
     const send = (question: Question): void => streams.ask(question);
     const questions = new Questions({ store, clock, log, send });
@@ -124,6 +126,7 @@ export async function startControlPlane(
       clock,
       history,
       journal,
+      latencies,
       leases,
       purges,
       pushes,
@@ -173,6 +176,7 @@ export async function startControlPlane(
       purges.close();
       pushes.close();
       questions.close();
+      latencies.close();
       tierKeyRotation.close();
       rollouts.close();
       await app.close();

@@ -8,6 +8,7 @@ import { type ClientRequest, readRequest } from '#core/http/request.ts';
 import { clientLookup } from '#core/serving/client-lookup.ts';
 import { deliver, failureAnswer, ownAnswer } from '#core/serving/deliver.ts';
 import { withoutTags } from '#core/http/tags.ts';
+import { answerEcho } from '#core/serving/echo.ts';
 import type { Exchange } from '#core/serving/exchange.ts';
 import type { TierNode } from '#core/serving/tier-node.ts';
 import { isLoop, withClient } from '#core/tree/forward.ts';
@@ -15,6 +16,8 @@ import { isLoop, withClient } from '#core/tree/forward.ts';
 /** A client's request, from its arrival to its record. */
 export async function handleRequest(edge: TierNode, exchange: Exchange): Promise<void> {
   const arrivedAtMs = edge.clock.monotonicMs();
+  const echo = answerEcho(edge, exchange);
+  if (echo !== undefined) return void (await echo);
   let site: ServedSite | undefined;
   let decision: Decision | undefined;
   let answer: Answer;

@@ -108,10 +108,10 @@ function explanationText({
     '',
     table(
       ['edge', 'round trip', 'by', 'chosen'],
-      ranked.map(({ node, roundTripMs, by }) => [
+      ranked.map(({ node, roundTripMs, by, measured }) => [
         node,
         roundTripMs === null ? '-' : `${roundTripMs} ms`,
-        by,
+        measured ? `${by} of ${measured.of} (${samplesText(measured)})` : by,
         names.has(node) ? 'yes' : 'no',
       ]),
     ),
@@ -119,6 +119,9 @@ function explanationText({
     `All of ${scope} get this answer.`,
   ].join('\n');
 }
+
+const samplesText = ({ level, samples }: { level: string; samples: number }): string =>
+  level === 'network' ? `${samples} measurements` : `${samples} networks agree`;
 
 function simulationText({ clients, moved, moves, edges }: RouteSimulation): string {
   return [

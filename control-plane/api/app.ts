@@ -9,6 +9,7 @@ import { configRoutes } from './config.ts';
 import type { ApiCounters } from './counters.ts';
 import { explainRoutes } from './explain.ts';
 import { journalRoutes } from './journal.ts';
+import { latencyRoutes } from './latencies.ts';
 import { networkRoutes } from './network.ts';
 import { nodeLinkRoutes } from './node-link.ts';
 import { nodeRoutes } from './nodes.ts';
@@ -95,6 +96,7 @@ export function buildApp(services: Services, options: AppOptions): FastifyInstan
     routingRoutes,
     explainRoutes,
     standingRoutes,
+    latencyRoutes,
   ]) {
     routes(app, services);
   }

@@ -6,6 +6,7 @@ import { DEFAULT_NETWORK_ROUTING } from '#core/contract/routing.ts';
 import type { Site } from '#core/contract/site.ts';
 import { CanopyError } from '#core/errors.ts';
 import { embeddedCountries } from '#core/geography/embedded.ts';
+import { Latencies } from '../routing/engine/latencies.ts';
 import { Overrides } from '../routing/engine/overrides.ts';
 import { parsePrefix, type Prefix } from '../routing/engine/prefix.ts';
 import { explained } from '../routing/explain.ts';
@@ -44,6 +45,8 @@ const nearSchema = z.strictObject({
   node: nameSchema,
   roundTripMs: z.number().nullable(),
   by: z.string(),
+  /** Of whom measurements count: the network, its ASN or its country. `null`: there are not enough. */
+  measured: z.strictObject({ level: z.string(), of: z.string(), samples: z.number() }).nullable(),
 });
 
 const explanationSchema = z.strictObject({
@@ -83,15 +86,23 @@ const simulationSchema = z.strictObject({
 const BODY_LIMIT_BYTES = 16 * 1024 * 1024;
 
 /** Why clients are sent where they are, and where they would be sent without some edges. */
-export function explainRoutes(app: FastifyInstance, { access, journal, leases }: Services): void {
+export function explainRoutes(
+  app: FastifyInstance,
+  { access, journal, latencies, leases }: Services,
+): void {
   const routes = async (config: Config, without: readonly string[] = []): Promise<Routes> => {
-    const [survey, heartbeats] = await Promise.all([leases.survey(), leases.heartbeats()]);
+    const [survey, heartbeats, { entries }] = await Promise.all([
+      leases.survey(),
+      leases.heartbeats(),
+      latencies.map(),
+    ]);
     const standing = survey.nodes.filter(({ remainingMs }) => remainingMs > 0);
     const inService = new Set(standing.map(({ node }) => node));
     const candidates = surveyedCandidates(config, { inService, heartbeats });
     return new Routes(new Geography([embeddedCountries()]), {
       candidates: candidates.filter(({ name }) => !without.includes(name)),
       overrides: new Overrides((config.network.routing ?? DEFAULT_NETWORK_ROUTING).overrides),
+      latencies: new Latencies(entries),
     });
   };
 

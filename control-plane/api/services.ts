@@ -4,6 +4,7 @@ import type { Rollouts } from '../config/rollouts.ts';
 import type { ConfigVersions } from '../config/versions.ts';
 import type { TierKeyRotation } from '../keys/rotation.ts';
 import type { Journal } from '../journal/journal.ts';
+import type { LatencyStore } from '../latency/latencies.ts';
 import type { NodeLeases } from '../journal/leases.ts';
 import type { Purges } from '../purge/purges.ts';
 import type { Pushes } from '../push/pushes.ts';
@@ -23,6 +24,7 @@ export interface Services {
   readonly clock: Clock;
   readonly history: ConfigHistory;
   readonly journal: Journal;
+  readonly latencies: LatencyStore;
   readonly leases: NodeLeases;
   readonly purges: Purges;
   readonly pushes: Pushes;

@@ -25,8 +25,13 @@ export function explained(site: RoutedSite, address: string, { client, decision,
   };
 }
 
-const shown = ({ name, roundTripMs, nearnessBy }: Near) => ({
+const shown = ({ name, roundTripMs, nearnessBy, measurement }: Near) => ({
   node: name,
   roundTripMs: roundTripMs === undefined ? null : Math.round(roundTripMs * 10) / 10,
   by: nearnessBy,
+  /** Whose measurements it is by. */
+  measured:
+    measurement === undefined
+      ? null
+      : { level: measurement.level, of: measurement.of, samples: measurement.samples },
 });

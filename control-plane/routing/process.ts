@@ -7,6 +7,7 @@ import { GeoDatabase } from '#core/geography/database.ts';
 import { embeddedCountries } from '#core/geography/embedded.ts';
 import { messageOf } from '#core/errors.ts';
 import { ControlPlaneClient } from '#core/node/control-plane-client.ts';
+import { isNotice } from '#core/node/config.ts';
 import { NodeLink } from '#core/node/link.ts';
 import type { NodeOptions, RunningNode } from '#core/node/process.ts';
 import { TrustedProxies } from '#core/serving/client-address.ts';
@@ -24,6 +25,9 @@ import { type DnsAddress, DnsServer } from './dns/server.ts';
 import type { Point } from './engine/client.ts';
 import { Geography } from './geography/geography.ts';
 import { routeRequest } from './http/request.ts';
+import { Beacons } from './latency/beacons.ts';
+import { LatencyFollower } from './latency/follower.ts';
+import { LatencyReporter } from './latency/reporter.ts';
 import { StandingsPoll } from './view/standings.ts';
 import { RouterView } from './view/view.ts';
 
@@ -88,6 +92,24 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
   });
   const requests = new Map<number, number>();
   let listener: Listener | undefined;
+  const client = new ControlPlaneClient({
+    urls: controlPlaneUrls,
+    credential,
+    ca: controlPlaneCa,
+  });
+  const follower = new LatencyFollower({
+    dir,
+    clock,
+    log,
+    ask: () => client.get('/v1/node/latencies'),
+    onMap: (map) => view.measured(map),
+  });
+  const reporter = new LatencyReporter({
+    clock,
+    log,
+    post: (report) => client.post('/v1/node/latencies', report),
+  });
+  const beacons = new Beacons({ clock, geography, config: () => view.config });
   const link = new NodeLink({
     controlPlaneUrls,
     credential,
@@ -96,21 +118,17 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
     clock,
     log,
     onConfig: async (config, event) => {
-      if (event?.type !== 'purge') {
+      if (event?.type !== 'purge' && !isNotice(event)) {
         cookies = new Cookies(cookieSecret(config));
         checks.watch(config.nodes.filter(({ tier }) => tier === 'edge').map(checkOfEdge));
         view.configure(config);
       }
+      if (event === undefined || event.type === 'latencies') follower.heed();
       // A router caches nothing, so a purge has nothing to hit.
       return undefined;
     },
     load: () => loadOf(counters, requests, listener),
     parents: () => down.map((edge) => ({ name: edge, standing: 'open' })),
-  });
-  const client = new ControlPlaneClient({
-    urls: controlPlaneUrls,
-    credential,
-    ca: controlPlaneCa,
   });
   let poll: StandingsPoll | undefined;
   const servers: DnsServer[] = [];
@@ -121,7 +139,7 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
     await Promise.all(servers.map((server) => server.close()));
     for (const database of databases) database.close();
     await client.close();
-    await poll?.stop();
+    await Promise.all([poll?.stop(), follower.stop(), reporter.stop()]);
     await checks.close();
     await link.stop();
     await admin?.close();
@@ -137,6 +155,10 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
       sample: (samples) => {
         counters.sample(samples);
         sampleView(view, samples);
+        for (const [result, count] of beacons.results) {
+          samples.add('canopy_router_beacons_total', count, result);
+        }
+        samples.add('canopy_router_measured_entries', view.measuredEntries);
         const connections = servers.reduce((sum, server) => sum + server.connections, 0);
         samples.add('canopy_dns_tcp_connections', connections);
         for (const [status, count] of requests) {
@@ -145,6 +167,7 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
         if (listener !== undefined) sampleActivity(listener.activity(), samples);
       },
     });
+    await follower.recall();
     await link.start();
     poll = new StandingsPoll({
       clock,
@@ -155,6 +178,8 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
     for (const address of options.dns) servers.push(await DnsServer.open(address, responder));
     const http = {
       view,
+      beacons,
+      reporter,
       clock,
       trustedProxies: new TrustedProxies(options.trustedProxies),
       onError: (message: string) => log.error(`A request failed: ${message}`),

@@ -3,6 +3,7 @@ import type { SiteRouting } from '#core/contract/routing.ts';
 import type { Candidate } from './engine/candidate.ts';
 import type { Client } from './engine/client.ts';
 import { decide, type Decision } from './engine/decide.ts';
+import type { Latencies } from './engine/latencies.ts';
 import type { Overrides } from './engine/overrides.ts';
 import { halvesOf, type Prefix, prefixText, shortened, siblingOf } from './engine/prefix.ts';
 import type { Geography } from './geography/geography.ts';
@@ -11,6 +12,8 @@ import type { Geography } from './geography/geography.ts';
 export interface Situation {
   readonly candidates: readonly Candidate[];
   readonly overrides: Overrides;
+  /** Left out: nothing has been measured. */
+  readonly latencies?: Latencies;
 }
 
 export interface RoutedSite {
@@ -55,13 +58,15 @@ export class Routes {
 
   /** Of an address, or of a network of which only so much is known. */
   locate(address: Prefix): Client {
-    return this.geography.locate(address, this.#situation.overrides.lengthAt(address));
+    const { overrides, latencies } = this.#situation;
+    const length = Math.max(overrides.lengthAt(address), latencies?.lengthAt(address) ?? 0);
+    return this.geography.locate(address, length);
   }
 
   /** Where clients of the network are sent. */
   find(site: RoutedSite, address: Prefix, family?: 4 | 6): Route {
     const client = this.locate(address);
-    const key = `${site.name} ${family ?? ''} ${client.key}`;
+    const key = `${site.name} ${family ?? ''} ${prefixText(client.network)}`;
     const known = this.#routes.get(key);
     if (known !== undefined) return known;
     const decision = this.decide(site, client, family);

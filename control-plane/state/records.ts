@@ -8,6 +8,8 @@ export const RECORD_KINDS = [
   'push-progress',
   'enrolment',
   'token-use',
+  'latency',
+  'latency-map',
 ] as const;
 export type RecordKind = (typeof RECORD_KINDS)[number];
 

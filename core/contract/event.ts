@@ -66,6 +66,8 @@ export const journalEventSchema = z.discriminatedUnion('type', [
   /** Ends the bans of a purge. */
   z.strictObject({ ...envelope, type: z.literal('ban.lift'), id: z.string().min(1).max(64) }),
   z.strictObject({ ...envelope, type: z.literal('push'), push: pushChangeSchema }),
+  /** Measured round trips are others: routers ask for them, for the journal does not hold them. */
+  z.strictObject({ ...envelope, type: z.literal('latencies'), digest: z.string().max(64) }),
 ]);
 
 /** The whole configuration as of one sequence number: what a node runs on, and its last good config on disk. */

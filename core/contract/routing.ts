@@ -101,6 +101,19 @@ export const networkRoutingSchema = z.strictObject({
   spillAt: z.number().min(0.1).max(1).default(0.8),
 });
 
+/** HLS and DASH players may ask the routers which pathway to take. */
+const steeringSchema = z.strictObject({
+  /** The pathway that the playlist itself names; `.` is the name of one without (RFC 8216bis §4.4.6.2). */
+  basePathway: z
+    .string()
+    .regex(/^[A-Za-z0-9._-]{1,64}$/, 'a pathway of letters, digits, . _ and - (1 to 64 characters)')
+    .default('.'),
+  /** How long players go by an answer. */
+  ttlSeconds: z.int().min(1).max(3600).default(10),
+  /** A pathway on which a player gets less comes last for it. Left out: none does. */
+  slowBelowBitsPerSecond: z.number().positive().exactOptional(),
+});
+
 /** What a site says of how its clients find an edge. */
 export const siteRoutingSchema = z.strictObject({
   /** Edges that serve the site. Empty: all. */
@@ -129,6 +142,8 @@ export const siteRoutingSchema = z.strictObject({
     .array(z.enum(['http/1.1', 'h2', 'h3']))
     .max(3)
     .default([]),
+  /** Left out: they may not. */
+  steering: steeringSchema.exactOptional(),
 });
 
 export const DEFAULT_NETWORK_ROUTING: NetworkRouting = networkRoutingSchema.parse({});

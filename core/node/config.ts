@@ -4,7 +4,7 @@ import type { Site } from '#core/contract/site.ts';
 
 /**
  * The configuration after `event`. Sites and nodes stay ordered by name, so that a configuration built
- * from events equals the snapshot of the same sequence. A push, and a purge that bans nothing, only move it.
+ * from events equals the snapshot of the same sequence. A notice, and a purge that bans nothing, only move it.
  */
 export function applyEvent(config: Config, event: JournalEvent): Config {
   const next: Config = { ...config, sequence: event.sequence, bans: bansAfter(config.bans, event) };
@@ -27,6 +27,10 @@ export function applyEvent(config: Config, event: JournalEvent): Config {
       return next;
   }
 }
+
+/** Whether an event only tells that something has changed which the configuration does not hold. */
+export const isNotice = (event: JournalEvent | undefined): boolean =>
+  event?.type === 'push' || event?.type === 'latencies';
 
 /** The bans after `event`. */
 export function bansAfter(bans: readonly Ban[], event: JournalEvent): Ban[] {

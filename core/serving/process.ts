@@ -6,6 +6,7 @@ import type { PolicyName } from '#core/cache/eviction/policies.ts';
 import { servedSite } from '#core/cache/served-site.ts';
 import { systemClock } from '#core/clock.ts';
 import type { Tier } from '#core/contract/node.ts';
+import { isNotice } from '#core/node/config.ts';
 import { NodeLease } from '#core/node/lease.ts';
 import { NodeLink } from '#core/node/link.ts';
 import type { NodeOptions, RunningNode } from '#core/node/process.ts';
@@ -97,7 +98,7 @@ export async function startServing(
     lease,
     heeded: disk?.fence,
     onConfig: async (config, event, reset) => {
-      if (event?.type !== 'purge' && event?.type !== 'push') {
+      if (event?.type !== 'purge' && !isNotice(event)) {
         checks.watch(checksFor(config, { name, tier }));
       }
       await disk?.follow(config.journal);

@@ -22,7 +22,7 @@ import type { Estimate } from '#core/contract/question.ts';
 import { zonesOf } from '#core/contract/routed-hosts.ts';
 import type { Load, ParentReport, PurgeReport } from '#core/contract/report.ts';
 import type { Site } from '#core/contract/site.ts';
-import { siteChangeOf } from '#core/node/config.ts';
+import { isNotice, siteChangeOf } from '#core/node/config.ts';
 import { SiteDirectory } from '#core/sites.ts';
 import { Counters } from '#core/telemetry/counters.ts';
 import { FillCounters } from '#core/telemetry/fill-counters.ts';
@@ -171,7 +171,7 @@ export class TierNode {
       if (event.purge.mode === 'refresh') {
         this.#refresher.refresh(new Targets([event.purge.target], () => site), event.sequence);
       }
-    } else if (event?.type !== 'push') {
+    } else if (!isNotice(event)) {
       this.#renewSites(config, event?.at ?? this.clock.now());
       engine.forgetUncacheable();
       this.#by = { node: this.name, network: networkPseudonym(config.network.tierKey) };

@@ -119,6 +119,12 @@ export const METRICS = {
   canopy_router_requests_total: router('counter', ['status'], 'HTTP requests answered'),
   canopy_router_edges: router('gauge', ['condition'], 'Edges by how they are'),
   canopy_router_shed: router('gauge', ['node'], 'Part of its clients that an edge sheds for load'),
+  canopy_router_beacons_total: router(
+    'counter',
+    ['result'],
+    'Beacons of clients: accepted, or why not',
+  ),
+  canopy_router_measured_entries: router('gauge', [], 'Networks, ASNs and countries measured'),
   canopy_router_standings_age_seconds: router(
     'gauge',
     [],

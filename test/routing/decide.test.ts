@@ -1,7 +1,16 @@
+import { Latencies } from '#control-plane/routing/engine/latencies.ts';
 import { describe, expect, it } from 'vitest';
 import type { Client } from '#control-plane/routing/engine/client.ts';
 import type { DropReason, Step } from '#control-plane/routing/engine/decide.ts';
 import { ALL, type Asked, clientIn, decided, edge, names, overrides, prefix } from './kit.ts';
+
+const measuredTokyo = new Latencies([
+  {
+    level: 'network',
+    of: '192.0.2.0/24',
+    edges: [{ edge: 'tokyo', roundTripMs: 1, samples: 20 }],
+  },
+]);
 
 type Row = readonly [
   says: string,
@@ -184,11 +193,7 @@ const ROWS: readonly Row[] = [
     },
     ['oslo'],
   ],
-  [
-    'what was measured wins over distance',
-    { latencies: { of: (_, node) => (node === 'tokyo' ? 1 : undefined) } },
-    ['tokyo'],
-  ],
+  ['what was measured wins over distance', { latencies: measuredTokyo }, ['tokyo']],
   [
     'an edge that sheds all sheds this client',
     { candidates: [edge('rome', { shed: 1 }), edge('oslo'), edge('lisbon')] },

@@ -4,7 +4,8 @@ import { chosenOf } from './choice.ts';
 import type { Client } from './client.ts';
 import { healthy, lastResort } from './health.ts';
 import { unspilled } from './load.ts';
-import { byNearness, type Latencies, type Near } from './nearness.ts';
+import { type Latencies, NO_LATENCIES } from './latencies.ts';
+import { byNearness, type Near } from './nearness.ts';
 import { type Overrides, obeying, pinned } from './overrides.ts';
 import { serving } from './serving.ts';
 
@@ -19,7 +20,7 @@ export interface Question {
   readonly candidates: readonly Candidate[];
   readonly overrides: Overrides;
   /** Measured round trips, where there are enough of them. */
-  readonly latencies?: Latencies;
+  readonly latencies?: Pick<Latencies, 'about'>;
 }
 
 /** The steps in their order. */
@@ -96,7 +97,7 @@ export function decide(question: Question): Decision {
     ? run('last-resort', serve, lastResort(serve, obeying(matching, site.routing), site.routing))
     : allowed;
   const bound = run('pins', left, pinned(matching, left));
-  const near = byNearness(bound, client, question.latencies);
+  const near = byNearness(bound, client, (question.latencies ?? NO_LATENCIES).about(client));
   verdicts.push({ step: 'nearness', dropped: [] });
   const unloaded = run('load', near, unspilled(near, client));
   const { chosen, ranked, reasonOf } = chosenOf(unloaded, site, question.share ?? client.key);

@@ -1,15 +1,12 @@
 import type { Candidate } from './candidate.ts';
 import type { Client, Point } from './client.ts';
-
-/** Round trips between a client's network and edges, ms; `undefined` where too little is known. */
-export interface Latencies {
-  of(client: Client, node: string): number | undefined;
-}
+import type { MeasuredTo, Measurement } from './latencies.ts';
 
 /** A candidate with the round trip that is expected, ms; `undefined`: nothing is known of it. */
 export type Near = Candidate & {
   readonly roundTripMs: number | undefined;
   readonly nearnessBy: 'latency' | 'distance' | 'unknown';
+  readonly measurement?: Measurement;
 };
 
 const EARTH_RADIUS_KM = 6371.0088;
@@ -28,31 +25,43 @@ export function distanceKm(a: Point, b: Point): number {
   return 2 * EARTH_RADIUS_KM * Math.asin(Math.sqrt(Math.min(1, h)));
 }
 
-/** The candidates, the nearest first: by what was measured, else by distance. */
+/**
+ * The candidates, the nearest first: by what was measured, else by distance. What the measured ones
+ * take beyond their distance, the way to the client's home and detours, the others are taken to take, too:
+ * else whatever is not measured would seem nearer than what is.
+ */
 export function byNearness(
   candidates: readonly Candidate[],
-  client: Client,
-  latencies?: Latencies,
+  { point }: Client,
+  measuredTo: MeasuredTo,
 ): readonly Near[] {
-  return candidates
-    .map((candidate) => withNearness(candidate, client, latencies?.of(client, candidate.name)))
+  const known = candidates.map((candidate) => {
+    const byDistanceMs = point && distanceKm(point, candidate.point) * MS_PER_KM;
+    return { candidate, byDistanceMs, measurement: measuredTo(candidate.name) };
+  });
+  const measured = known.filter((one) => one.measurement !== undefined);
+  const beyondMs = measured
+    .map(({ measurement, byDistanceMs = 0 }) => (measurement?.roundTripMs ?? 0) - byDistanceMs)
+    .toSorted((a, b) => a - b);
+  // Of an even number the lower middle one: what is not measured is tried rather than not.
+  const moreMs = Math.max(0, beyondMs[(beyondMs.length - 1) >> 1] ?? 0);
+  return known
+    .map(({ candidate, byDistanceMs, measurement }): Near => {
+      if (measurement !== undefined) {
+        const { roundTripMs } = measurement;
+        return { ...candidate, roundTripMs, nearnessBy: 'latency', measurement };
+      }
+      if (byDistanceMs === undefined) {
+        // As far as any, where some are known.
+        const roundTripMs = measured.length > 0 ? beyondMs.at(-1) : undefined;
+        return { ...candidate, roundTripMs, nearnessBy: 'unknown' };
+      }
+      return { ...candidate, roundTripMs: byDistanceMs + moreMs, nearnessBy: 'distance' };
+    })
     .toSorted((a, b) => costOf(a) - costOf(b));
 }
 
 /** Unknown round trips are all alike. */
 export const costOf = ({ roundTripMs }: Pick<Near, 'roundTripMs'>): number => roundTripMs ?? 0;
-
-function withNearness(
-  candidate: Candidate,
-  { point }: Client,
-  measuredMs: number | undefined,
-): Near {
-  if (measuredMs !== undefined) {
-    return { ...candidate, roundTripMs: measuredMs, nearnessBy: 'latency' };
-  }
-  if (point === undefined) return { ...candidate, roundTripMs: undefined, nearnessBy: 'unknown' };
-  const roundTripMs = distanceKm(point, candidate.point) * MS_PER_KM;
-  return { ...candidate, roundTripMs, nearnessBy: 'distance' };
-}
 
 const radians = (degrees: number): number => (degrees * Math.PI) / 180;

@@ -2,6 +2,7 @@ import type { GeoDatabase } from '#core/geography/database.ts';
 import type { GeoRecord } from '#core/geography/record.ts';
 import { hash32 } from '#core/hash.ts';
 import type { Client, Point } from '../engine/client.ts';
+import { distanceKm } from '../engine/nearness.ts';
 import { addressText, bitsOf, type Prefix, prefixText, shortened } from '../engine/prefix.ts';
 import { COUNTRIES, type Country } from './countries.ts';
 import { within } from './displace.ts';
@@ -14,6 +15,11 @@ import { specialAt } from './special.ts';
 const GRAIN = { 4: 16, 6: 32 } as const;
 /** Of addresses that no database knows: what is one household or office, or little more. */
 const UNKNOWN_GRAIN = { 4: 24, 6: 56 } as const;
+
+/** How far databases may be wrong. */
+const CITY_SLACK_KM = 100;
+/** How far people may be from the places that stand for their country. */
+const COUNTRY_SLACK_KM = 1000;
 
 /** Where clients are, as the databases and the operator say. */
 export class Geography {
@@ -36,27 +42,42 @@ export class Geography {
   locate(first: Prefix, leastLength = 0): Client {
     const address: Prefix = { ...first, length: bitsOf(first) };
     const special = specialAt(address);
-    const matches = special.isSpecial
-      ? []
-      : this.#databases.map((database) => database.match(addressText(address)));
-    const record: GeoRecord = Object.assign(
-      {},
-      ...matches.map((match) => match.record).toReversed(),
-    ) as GeoRecord;
-    const decided = Math.max(special.length, leastLength, ...matches.map(({ length }) => length));
+    const matches = special.isSpecial ? [] : this.#matches(address);
+    const record = recordIn(matches);
+    const decided = Math.max(special.length, ...matches.map(({ length }) => length));
     const country = record.country === undefined ? undefined : COUNTRIES.get(record.country);
     const grain =
       record.country === undefined && record.point === undefined ? UNKNOWN_GRAIN : GRAIN;
-    const network = shortened(address, Math.max(decided, grain[address.family]));
-    const key = prefixText(network);
+    const placed = shortened(address, Math.max(decided, grain[address.family]));
+    // What else is known of a part of it moves nobody to another place.
+    const key = prefixText(placed);
     return {
-      network,
+      network: shortened(address, Math.max(placed.length, leastLength)),
       key,
       ...(record.asn !== undefined && { asn: record.asn }),
       ...(record.country !== undefined && { country: record.country }),
       ...(country !== undefined && { continent: country.continent }),
       ...this.#placeOf(record, country, key),
     };
+  }
+
+  /** How far clients of the address are from a point at least, km, whatever is uncertain of where they are. */
+  leastKm(first: Prefix, point: Point): number {
+    const address: Prefix = { ...first, length: bitsOf(first) };
+    if (specialAt(address).isSpecial) return 0;
+    const record = recordIn(this.#matches(address));
+    if (record.point !== undefined) {
+      return Math.max(0, distanceKm(record.point, point) - (record.radiusKm ?? 0) - CITY_SLACK_KM);
+    }
+    const country = record.country === undefined ? undefined : COUNTRIES.get(record.country);
+    const places = country?.settlements ?? [];
+    if (places.length === 0) return 0;
+    const nearest = Math.min(...places.map((place) => distanceKm(place, point)));
+    return Math.max(0, nearest - COUNTRY_SLACK_KM);
+  }
+
+  #matches(address: Prefix): readonly GeoMatch[] {
+    return this.#databases.map((database) => database.match(addressText(address)));
   }
 
   #placeOf(
@@ -71,6 +92,12 @@ export class Geography {
     return { source: 'unknown' };
   }
 }
+
+type GeoMatch = ReturnType<GeoDatabase['match']>;
+
+/** The first that knows a thing is believed. */
+const recordIn = (matches: readonly GeoMatch[]): GeoRecord =>
+  Object.assign({}, ...matches.map(({ record }) => record).toReversed()) as GeoRecord;
 
 /** As many networks to each place as people live there. */
 function settlementOf({ settlements }: Country, key: string): Point | undefined {

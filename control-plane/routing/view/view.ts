@@ -7,10 +7,12 @@ import { DEFAULT_NETWORK_ROUTING } from '#core/contract/routing.ts';
 import type { Site } from '#core/contract/site.ts';
 import type { NodeStanding } from '#core/contract/standing.ts';
 import { SiteDirectory } from '#core/sites.ts';
+import type { LatencyMapContent } from '#core/contract/latency.ts';
 import { candidatesOf, type EdgeView } from '../candidates.ts';
 import type { AnswerSource } from '../dns/answer.ts';
 import { Zones } from '../dns/zones.ts';
 import type { Candidate, Condition } from '../engine/candidate.ts';
+import { Latencies, NO_LATENCIES } from '../engine/latencies.ts';
 import { Overrides } from '../engine/overrides.ts';
 import { Routes } from '../routes.ts';
 import type { Geography } from '../geography/geography.ts';
@@ -36,6 +38,7 @@ export class RouterView {
   /** Without those that take any host. */
   #claims = new SiteDirectory<Site>([]);
   #overrides = new Overrides([]);
+  #latencies = NO_LATENCIES;
   #down: ReadonlySet<string> = new Set();
   #standings: ReadonlyMap<string, NodeStanding> = new Map();
   #heardAtMs = -Infinity;
@@ -89,7 +92,22 @@ export class RouterView {
 
   /** Forgets what was decided, for what decisions go by has changed. */
   renew(): void {
-    this.routes.renew({ candidates: this.#candidates(), overrides: this.#overrides });
+    this.routes.renew({
+      candidates: this.#candidates(),
+      overrides: this.#overrides,
+      latencies: this.#latencies,
+    });
+  }
+
+  /** Goes by these measured round trips from now on. */
+  measured({ entries }: Pick<LatencyMapContent, 'entries'>): void {
+    this.#latencies = new Latencies(entries);
+    this.renew();
+  }
+
+  /** Networks, ASNs and countries of which something has been measured. */
+  get measuredEntries(): number {
+    return this.#latencies.size;
   }
 
   /** The checks have these edges down, and no others. */
