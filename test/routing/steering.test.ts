@@ -64,7 +64,7 @@ test('a router answers a steering manifest of version 1, for players of any page
     TTL: 10,
     'RELOAD-URI': '/.canopy/steering?site=film',
     'PATHWAY-PRIORITY': ['edge-0', 'edge-1', 'edge-2', '.'],
-    'PATHWAY-CLONES': ['192.0.2.1', '192.0.2.2:8080', '192.0.2.3'].map((host, i) => ({
+    'PATHWAY-CLONES': ['192.0.2.1', '192.0.2.2', '192.0.2.3'].map((host, i) => ({
       'BASE-ID': '.',
       ID: `edge-${i}`,
       'URI-REPLACEMENT': { HOST: host },

@@ -32,7 +32,8 @@ export function steer({ view, request, query, address }: Asked): Reply {
     'PATHWAY-CLONES': destinations.ranked.map(({ name: edge, url }) => ({
       'BASE-ID': basePathway,
       ID: edge,
-      'URI-REPLACEMENT': { HOST: new URL(url).host },
+      // It names no port, so that edges are to be reached on that of the playlist.
+      'URI-REPLACEMENT': { HOST: new URL(url).hostname },
     })),
   });
 }
