@@ -22,7 +22,7 @@ export type Shard = z.output<typeof shardSchema>;
 
 export const SHARDS = 16;
 /** Of all networks so many are remembered: those that have been heard of most, of late. */
-export const MAX_NETWORKS = 16_000;
+export const MAX_NETWORKS = 8_000;
 /** Edges that one network is measured to. */
 export const MAX_EDGES = 16;
 
