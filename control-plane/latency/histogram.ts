@@ -45,6 +45,10 @@ export function observed(before: Histogram | undefined, ms: number, now: number)
 
 export const weightOf = ({ weights }: Histogram): number => weigh(weights);
 
+/** Whether two medians are at most one bucket apart, and so might change places with the next observation. */
+export const areAlike = (aMs: number, bMs: number): boolean =>
+  Math.abs(Math.log(aMs / bMs)) < 1.5 * STEP;
+
 /** The round trip that half of the weight is at or below, ms; `undefined`: there is none. */
 export function medianOf({ weights }: Histogram): number | undefined {
   let left = weigh(weights) / 2;

@@ -15,6 +15,8 @@ import { merged, type Shard, SHARDS, shardIdOf, shardSchema } from './shard.ts';
 
 /** Events are no more frequent, so that the journal is for other things. */
 const PUBLISH_MS = 60_000;
+/** How often it is seen to that what nobody measures any more is forgotten. */
+const AGE_MS = 3_600_000;
 /** How often other control planes may come in between. */
 const ATTEMPTS = 20;
 
@@ -32,10 +34,12 @@ export class LatencyStore {
   readonly #options: LatenciesOptions;
   #publishedAtMs = -Infinity;
   #scheduled: Cancel | undefined;
+  #cancelAging: Cancel = () => undefined;
   #closed = false;
 
   constructor(options: LatenciesOptions) {
     this.#options = options;
+    this.#ageLater();
   }
 
   /** Resolves once they are kept. */
@@ -56,6 +60,14 @@ export class LatencyStore {
   close(): void {
     this.#closed = true;
     this.#scheduled?.();
+    this.#cancelAging();
+  }
+
+  #ageLater(): void {
+    this.#cancelAging = this.#options.clock.after(AGE_MS, () => {
+      this.#publishBehind();
+      this.#ageLater();
+    });
   }
 
   async #merge(id: string, observations: readonly Observation[]): Promise<void> {
@@ -73,16 +85,20 @@ export class LatencyStore {
   }
 
   async #publishInTime(): Promise<void> {
-    const { clock, log } = this.#options;
+    const { clock } = this.#options;
     if (this.#closed || this.#scheduled !== undefined) return;
     const waitMs = this.#publishedAtMs + PUBLISH_MS - clock.monotonicMs();
     if (waitMs <= 0) return this.#publish();
     this.#scheduled = clock.after(waitMs, () => {
       this.#scheduled = undefined;
-      this.#publish().catch((error: unknown) =>
-        log.error(`Could not publish measured latencies: ${messageOf(error)}`),
-      );
+      this.#publishBehind();
     });
+  }
+
+  #publishBehind(): void {
+    this.#publish().catch((error: unknown) =>
+      this.#options.log.error(`Could not publish measured latencies: ${messageOf(error)}`),
+    );
   }
 
   async #publish(): Promise<void> {
@@ -91,9 +107,10 @@ export class LatencyStore {
       const stored = await records.list('latency', { limit: SHARDS });
       const shards = stored.map(({ value }) => validate(shardSchema, value, 'latencies'));
       const edges = new Set(nodes.filter(({ tier }) => tier === 'edge').map(({ name }) => name));
-      const map = mapOf(shards, edges, clock.now());
-      const { digest, entries } = await this.map();
-      const isSame = map.digest === digest || (entries.length === 0 && map.entries.length === 0);
+      const before = await this.map();
+      const map = mapOf(shards, edges, clock.now(), before);
+      const isEmpty = before.entries.length === 0 && map.entries.length === 0;
+      const isSame = map.digest === before.digest || isEmpty;
       if (isSame) return { entries: [] };
       return {
         entries: [{ type: 'latencies', digest: map.digest }],

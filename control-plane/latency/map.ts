@@ -1,9 +1,13 @@
 import { createHash } from 'node:crypto';
-import type { LatencyEntry, LatencyMapContent } from '#core/contract/latency.ts';
-import { aged, medianOf, weightOf } from './histogram.ts';
+import {
+  EMPTY_LATENCY_MAP,
+  type LatencyEntry,
+  type LatencyMapContent,
+} from '#core/contract/latency.ts';
+import { aged, areAlike, medianOf, weightOf } from './histogram.ts';
 import type { MeasuredNetwork, Shard } from './shard.ts';
 
-/** Observations without which a network is not gone by. */
+/** Observations without which a network is not gone by; one that is, is until half of them are left. */
 export const LEAST_SAMPLES = 8;
 /** Networks that must agree before others of their ASN or country go by them. */
 export const LEAST_NETWORKS = 3;
@@ -18,20 +22,23 @@ interface Vote {
 /**
  * All that has been measured often enough. An ASN, and a country, is where its networks agree: each
  * has one vote, however much it reports, and where the middle half of them lies far apart, as in a
- * large country, nothing is said of the whole.
+ * large country, nothing is said of the whole. What hardly differs from what was told before stays as it
+ * was, so that clients do not go to and fro between edges.
  * @param edges those that there are
  */
 export function mapOf(
   shards: readonly Shard[],
   edges: ReadonlySet<string>,
   now: number,
+  before: LatencyMapContent = EMPTY_LATENCY_MAP,
 ): LatencyMapContent {
+  const told = toldBefore(before);
   const networks = shards.flatMap((shard) => shard.networks);
   const heard = networks
-    .map((of) => ({ of, votes: votesOf(of, edges, now) }))
+    .map((of) => ({ of, votes: votesOf(of, edges, now, told) }))
     .filter(({ votes }) => votes.length > 0)
     .toSorted((a, b) => (a.of.network < b.of.network ? -1 : 1));
-  const entries: LatencyEntry[] = [
+  const all: LatencyEntry[] = [
     ...heard.map(({ of, votes }): LatencyEntry => ({
       level: 'network',
       of: of.network,
@@ -40,18 +47,41 @@ export function mapOf(
     ...agreed('asn', heard, ({ asn }) => asn?.toString()),
     ...agreed('country', heard, ({ country }) => country),
   ];
-  const told = entries.map(({ level, of, edges: to }) => [
+  const entries = all.map((entry): LatencyEntry => {
+    const settled = entry.edges.map((vote) => {
+      const last = told(entry.level, entry.of, vote.edge);
+      return last !== undefined && areAlike(last, vote.roundTripMs)
+        ? { ...vote, roundTripMs: last }
+        : vote;
+    });
+    return { ...entry, edges: settled };
+  });
+  const roundTrips = entries.map(({ level, of, edges: to }) => [
     level,
     of,
     to.map(({ edge, roundTripMs }) => [edge, roundTripMs]),
   ]);
-  return { digest: createHash('sha256').update(JSON.stringify(told)).digest('hex'), entries };
+  const digest = createHash('sha256').update(JSON.stringify(roundTrips)).digest('hex');
+  return { digest, entries };
+}
+
+/** The round trip that routers go by now, ms. */
+type Told = (level: LatencyEntry['level'], of: string, edge: string) => number | undefined;
+
+function toldBefore({ entries }: LatencyMapContent): Told {
+  const known = new Map(
+    entries.flatMap(({ level, of, edges }) =>
+      edges.map(({ edge, roundTripMs }) => [`${level} ${of} ${edge}`, roundTripMs] as const),
+    ),
+  );
+  return (level, of, edge) => known.get(`${level} ${of} ${edge}`);
 }
 
 function votesOf(
-  { edges }: MeasuredNetwork,
+  { network, edges }: MeasuredNetwork,
   existing: ReadonlySet<string>,
   now: number,
+  told: Told,
 ): readonly Vote[] {
   return Object.entries(edges)
     .filter(([edge]) => existing.has(edge))
@@ -59,7 +89,8 @@ function votesOf(
       const current = aged(histogram, now);
       const roundTripMs = medianOf(current);
       const samples = Math.round(weightOf(current));
-      return samples < LEAST_SAMPLES || roundTripMs === undefined
+      const isTold = told('network', network, edge) !== undefined;
+      return samples < (isTold ? LEAST_SAMPLES / 2 : LEAST_SAMPLES) || roundTripMs === undefined
         ? []
         : [{ edge, roundTripMs, samples }];
     })

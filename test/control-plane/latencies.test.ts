@@ -68,6 +68,16 @@ describe('measured latencies', () => {
     expect((await entries(plane, router)).length).toBe(3);
   });
 
+  test('are forgotten when nobody measures any more', async () => {
+    const { plane, router } = await network();
+    await report(plane, router, observations(20));
+    plane.clock.advance('12h');
+    await eventually(async () => expect((await entries(plane, router)).length).toBe(1));
+    plane.clock.advance('48h');
+    await eventually(async () => expect(await entries(plane, router)).toEqual([]));
+    expect(await published(plane)).toBe(2);
+  });
+
   test('are in the explanation, with how many there are', async () => {
     const { plane, router } = await network();
     const explain = async () =>

@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { createServer, type Server } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo, LookupFunction } from 'node:net';
 import { tmpdir } from 'node:os';
 import { extname, join } from 'node:path';
@@ -44,19 +44,7 @@ let browser: Browser;
 beforeAll(async () => {
   root = await mkdtemp(join(tmpdir(), 'canopy-steering-'));
   await makeFilm();
-  server = createServer(async (incoming, outgoing) => {
-    const name = new URL(incoming.url ?? '', 'http://origin.invalid').pathname;
-    const file = name === '/hls.js' ? HLS_JS : join(root, name);
-    const body = await readFile(file).catch(() => undefined);
-    outgoing
-      .writeHead(body === undefined ? 404 : 200, {
-        'Content-Type': TYPES[extname(name)] ?? 'text/plain',
-        'Cache-Control': 'max-age=600',
-        'Access-Control-Allow-Origin': '*',
-        ...(body !== undefined && { ETag: '"one"', 'Content-Length': body.length }),
-      })
-      .end(body);
-  });
+  server = createServer((incoming, outgoing) => void serveFile(incoming, outgoing));
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
@@ -79,6 +67,21 @@ afterAll(async () => {
   server.close();
   await rm(root, { recursive: true, force: true, maxRetries: 10 });
 });
+
+/** The publisher's server. */
+async function serveFile(incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
+  const name = new URL(incoming.url ?? '', 'http://origin.invalid').pathname;
+  const file = name === '/hls.js' ? HLS_JS : join(root, name);
+  const body = await readFile(file).catch(() => undefined);
+  outgoing
+    .writeHead(body === undefined ? 404 : 200, {
+      'Content-Type': TYPES[extname(name)] ?? 'text/plain',
+      'Cache-Control': 'max-age=600',
+      'Access-Control-Allow-Origin': '*',
+      ...(body !== undefined && { ETag: '"one"', 'Content-Length': body.length }),
+    })
+    .end(body);
+}
 
 async function makeFilm(): Promise<void> {
   const source = ['-f', 'lavfi', '-i', `testsrc=s=160x90:r=10:d=${SECONDS}`];
@@ -114,6 +117,15 @@ async function publish(): Promise<void> {
 /** As the zone of `canopy up` has it; in the browser on port 80 too, as behind any load balancer. */
 const hostOf = (edge: string): string => `${edge}.default.canopy.test`;
 
+/** Node has no DNS of its own to be told of. */
+const lookup: LookupFunction = (_host, _options, found) =>
+  found(null, [{ address: '127.0.0.1', family: 4 }]);
+
+async function priority(): Promise<string[]> {
+  const answer = await curl(`${router}/.canopy/steering?site=default`);
+  return (JSON.parse(answer.body) as { 'PATHWAY-PRIORITY': string[] })['PATHWAY-PRIORITY'];
+}
+
 const evaluate = <T>(page: Page, code: string): Promise<T> => page.evaluate<T>(code);
 
 test('a page measures and fetches across origins, and so does Node', async () => {
@@ -144,9 +156,6 @@ test('a page measures and fetches across origins, and so does Node', async () =>
   expect(problems).toEqual([]);
   await page.close();
 
-  // Node has no DNS of its own to be told of.
-  const lookup: LookupFunction = (_host, _options, found) =>
-    found(null, [{ address: '127.0.0.1', family: 4 }]);
   const dispatcher = new Agent({ connect: { lookup } });
   const throughAgent = ((input: URL, init: RequestInit) =>
     fetch(input, { ...init, dispatcher } as unknown as RequestInit)) as typeof fetch;
@@ -175,10 +184,6 @@ test('a film goes on from another edge when the one that it comes from dies', as
     if (url.pathname.endsWith('.m4s') && response.ok()) served.push(url.hostname);
     if (url.pathname === '/.canopy/steering') steering.push(url);
   });
-  const priority = async (): Promise<string[]> => {
-    const answer = await curl(`${router}/.canopy/steering?site=default`);
-    return (JSON.parse(answer.body) as { 'PATHWAY-PRIORITY': string[] })['PATHWAY-PRIORITY'];
-  };
   const [first = ''] = await priority();
   const nearest = up.ready.edges.find(({ name }) => name === first);
   // The page itself is of another edge, so that only steering brings the player to the nearest.

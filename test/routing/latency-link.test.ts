@@ -73,13 +73,13 @@ describe('a router that follows the measured latencies', () => {
   });
 });
 
-describe('a router that reports latencies', () => {
-  const seen = (roundTripMs: number): Observation => ({
-    network: '192.0.2.0/24',
-    edge: 'oslo',
-    roundTripMs,
-  });
+const seen = (roundTripMs: number): Observation => ({
+  network: '192.0.2.0/24',
+  edge: 'oslo',
+  roundTripMs,
+});
 
+describe('a router that reports latencies', () => {
   it('does so every five seconds, and keeps the latest while nobody takes them', async () => {
     const clock = new FakeClock();
     const reports: number[][] = [];

@@ -123,6 +123,22 @@ describe('the map', () => {
     expect(LEAST_NETWORKS).toBeGreaterThan(1);
   });
 
+  it('stays as it was told while it hardly differs, and while half of what it takes is left', () => {
+    const first = heard(repeated(LEAST_SAMPLES, seen('192.0.2.0/24', 20)));
+    const before = mapOf([first], EDGES, NOW);
+    const told = before.entries[0]?.edges[0]?.roundTripMs;
+    const wobbled = merged(first, repeated(20, seen('192.0.2.0/24', 21.5)), NOW);
+    const now = mapOf([wobbled], EDGES, NOW);
+    expect(now.digest).not.toBe(before.digest);
+    expect(mapOf([wobbled], EDGES, NOW, before).digest).toBe(before.digest);
+    const moved = merged(first, repeated(20, seen('192.0.2.0/24', 30)), NOW);
+    const after = mapOf([moved], EDGES, NOW, before).entries[0]?.edges[0]?.roundTripMs;
+    expect(after).toBeGreaterThan((told ?? 0) * 1.3);
+    const later = NOW + HALF_LIFE_MS;
+    expect(mapOf([first], EDGES, later, before).digest).toBe(before.digest);
+    expect(mapOf([first], EDGES, later + HALF_LIFE_MS, before).entries).toEqual([]);
+  });
+
   it('has another digest only when round trips are others', () => {
     const first = heard(repeated(LEAST_SAMPLES, seen('192.0.2.0/24', 20)));
     const more = merged(first, [seen('192.0.2.0/24', 20)], NOW);
