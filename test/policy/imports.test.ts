@@ -48,6 +48,9 @@ test.each([
   ['core/cache/eviction/s.ts', '#core/cache/memory.ts'],
   ['core/cache/t.ts', '#bench/traces.ts'],
   ['cli/u.ts', '../bench/traces.ts'],
+  ['client/z.ts', 'node:fs'],
+  ['client/za.ts', '#core/errors.ts'],
+  ['client/zb.ts', '../core/errors.ts'],
 ])('%s may not import %s', async (file, module) => {
   expect(await lint(file, using(module))).toContain('no-restricted-imports');
 });
