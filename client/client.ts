@@ -251,7 +251,11 @@ export class CanopyClient {
         return won;
       } catch (error) {
         options.signal?.throwIfAborted();
-        failure = error instanceof AggregateError ? error.errors[0] : error;
+        for (const one of error instanceof AggregateError ? error.errors : [error]) {
+          // The first answer of trouble is kept, for it says more than a lost connection.
+          if (!(failure instanceof UnwellAnswer)) failure = one;
+          else if (one instanceof UnwellAnswer) void one.response.body?.cancel();
+        }
       }
     }
     if (failure instanceof UnwellAnswer) return { edge: failure.edge, response: failure.response };

@@ -87,6 +87,19 @@ describe('CanopyClient.fetch', () => {
     expect([response.status, await response.text()]).toEqual([503, 'unwell']);
   });
 
+  it('prefers the answer of trouble to a lost connection', async () => {
+    const { client } = await network(unwell, gone);
+    expect((await client.fetch(FILM)).status).toBe(503);
+  });
+
+  it('goes to the next when one does not answer in time', async () => {
+    const { router: url, asked } = await network(() => undefined, well);
+    const client = new CanopyClient({ router: url, attemptTimeoutMs: 3_000 });
+    expect(await (await client.fetch(FILM)).text()).toBe('well');
+    expect((await client.edges(FILM)).map(({ name }) => name)).toEqual(['edge-1', 'edge-0']);
+    expect(asked.map((one) => one.length)).toEqual([1, 1]);
+  });
+
   it('does nothing twice that is not safe', async () => {
     const { client, asked } = await network(gone, well);
     await expect(client.fetch(FILM, { method: 'POST', body: 'x' })).rejects.toThrow('fetch failed');

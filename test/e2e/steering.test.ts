@@ -145,7 +145,7 @@ test('a page measures and fetches across origins, and so does Node', async () =>
   const { measured, text } = await evaluate<{ measured: object[]; text: string }>(
     page,
     `import('${router}/.canopy/client.js').then(async ({ CanopyClient }) => {
-      const client = new CanopyClient({ router: '${router}' });
+      const client = new CanopyClient({ router: '${router}', attemptTimeoutMs: 30000 });
       const measured = await client.measure('${url}');
       const response = await client.fetch('${url}', { race: 2 });
       return { measured, text: await response.text() };
@@ -159,7 +159,7 @@ test('a page measures and fetches across origins, and so does Node', async () =>
   const dispatcher = new Agent({ connect: { lookup } });
   const throughAgent = ((input: URL, init: RequestInit) =>
     fetch(input, { ...init, dispatcher } as unknown as RequestInit)) as typeof fetch;
-  const client = new CanopyClient({ router, fetch: throughAgent });
+  const client = new CanopyClient({ router, fetch: throughAgent, attemptTimeoutMs: 30_000 });
   for (let i = 0; i < 10; i++) {
     expect((await client.measure(url)).length).toBe(up.ready.edges.length);
   }

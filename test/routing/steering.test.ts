@@ -90,3 +90,8 @@ test.each([
   expect([status, headers.get('access-control-allow-origin')]).toEqual([404, '*']);
   expect(body).toMatchObject({ code: 'not-found' });
 });
+
+test('a path that is no URL by itself is redirected as it is', async () => {
+  const answer = await fetch(`${await router(URLS)}//?a=?b`, { redirect: 'manual' });
+  expect([answer.status, answer.headers.get('location')]).toEqual([302, 'http://192.0.2.1//?a=?b']);
+});

@@ -57,9 +57,10 @@ async function replyTo(options: HttpRouterOptions, exchange: Exchange): Promise<
     const client = options.trustedProxies.client(peerAddress, received.fields);
     const address = parseAddress(client.address.replace(/%.*/, ''));
     if (address === undefined) throw new CanopyError('internal-error', 'The client has no address');
-    const { pathname, searchParams: query } = new URL(request.target, 'http://router.invalid');
-    const isShort = pathname === SHORT_LIST_PATH && !options.view.isClaimed(request.host);
-    const endpoint = isShort ? list : ENDPOINTS[pathname];
+    const [path = ''] = request.target.split('?', 1);
+    const query = new URLSearchParams(request.target.slice(path.length));
+    const isShort = path === SHORT_LIST_PATH && !options.view.isClaimed(request.host);
+    const endpoint = isShort ? list : ENDPOINTS[path];
     if (endpoint === undefined) return redirect(options.view, request, address);
     always = FOR_ANY_PAGE;
     const reply = await endpoint({ ...options, request, query, address, content });
