@@ -37,6 +37,11 @@ describe('the priority of pathways', () => {
       ['rome', 'oslo', 'lisbon'],
     ],
     [
+      'takes the last that DASH has used for where it is',
+      '_DASH_pathway="oslo,rome"&_DASH_throughput=20372000,',
+      ['rome', 'oslo', 'lisbon'],
+    ],
+    [
       'takes all that DASH has used',
       '_DASH_pathway="lisbon,oslo"&_DASH_throughput=5000,10',
       ['rome', 'lisbon', 'oslo'],

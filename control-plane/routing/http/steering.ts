@@ -2,7 +2,7 @@ import { CanopyError } from '#core/errors.ts';
 import { type Destinations, destinationsOf, siteOf } from './destinations.ts';
 import { type Asked, json, type Reply, requireReading } from './reply.ts';
 
-/** What a player says of the pathways that it has used, the one that it uses now first. */
+/** What a player says of the pathways that it has used, the one that it uses now last. */
 export interface PathwayReport {
   readonly pathway: string;
   /** Bits per second; `undefined`: it does not say. */
@@ -52,7 +52,7 @@ export function prioritized(
       .filter(({ throughput = Infinity }) => throughput < slowBelowBitsPerSecond)
       .map(({ pathway }) => pathway),
   );
-  const current = reports[0]?.pathway;
+  const current = reports.at(-1)?.pathway;
   const rankOf = (name: string): number => {
     if (slow.has(name)) return 2;
     return name === current && chosen.has(name) ? 0 : 1;
@@ -60,7 +60,7 @@ export function prioritized(
   return ranked.map(({ name }) => name).toSorted((a, b) => rankOf(a) - rankOf(b));
 }
 
-/** DASH lists all pathways that were used, HLS the present one; both in quotes or without. */
+/** HLS names the present pathway, DASH all since it last asked, as dash.js does in their order; in quotes or without. */
 export function reportsOf(query: URLSearchParams): readonly PathwayReport[] {
   const listOf = (what: string): readonly string[] => {
     const text = query.get(`_HLS_${what}`) ?? query.get(`_DASH_${what}`) ?? '';
