@@ -105,19 +105,30 @@ export class Replicas {
   /** Puts a content again from the first replica that has it. */
   async heal({ site, digest, size }: Content): Promise<boolean> {
     for (const replica of this.#replicas) {
-      const url = new URL(`/v1/sites/${site}/contents/${digest}`, replica.url);
       try {
-        const { statusCode, body } = await this.#get(url);
-        if (statusCode !== 200) {
-          await body.dump();
-          continue;
-        }
-        await this.#options.store.putContent(site, { content: body, size, digest });
-        return true;
+        if (await this.#fetchContent(replica, site, digest, size)) return true;
       } catch (error) {
         this.#options.log.warn(`Cannot heal ${digest} from ${replica.name}: ${messageOf(error)}`);
       }
     }
+    return false;
+  }
+
+  /**
+   * Puts a content that another origin has.
+   * @returns false if there is none that has it
+   * @throws CanopyError if one that may have it gave no answer
+   */
+  async obtain(site: string, digest: string): Promise<boolean> {
+    let failure: unknown;
+    for (const replica of this.#replicas) {
+      try {
+        if (await this.#fetchContent(replica, site, digest, undefined)) return true;
+      } catch (error) {
+        failure = error;
+      }
+    }
+    if (failure !== undefined) throw failure;
     return false;
   }
 
@@ -126,6 +137,24 @@ export class Replicas {
     this.#cancel?.();
     await this.#agent.destroy();
     await this.#looking;
+  }
+
+  /** @returns false if it has none that is sound */
+  async #fetchContent(
+    replica: Replica,
+    site: string,
+    digest: string,
+    size: number | undefined,
+  ): Promise<boolean> {
+    const url = new URL(`/v1/sites/${site}/contents/${digest}`, replica.url);
+    const { statusCode, body } = await this.#get(url);
+    if (statusCode === 200) {
+      await this.#options.store.putContent(site, { content: body, size, digest });
+      return true;
+    }
+    await body.dump();
+    if (statusCode === 404 || statusCode === 500) return false;
+    throw refused(url, statusCode);
   }
 
   #lookLater(): void {
