@@ -109,7 +109,8 @@ export class Origins {
     return texts.map((answer) => {
       if (answer instanceof CanopyError) throw answer;
       if (answer.statusCode >= 300) throw refusalOf(answer.statusCode, answer.text);
-      return validate(schema, JSON.parse(answer.text), 'answer of an origin');
+      const value: unknown = answer.text === '' ? undefined : JSON.parse(answer.text);
+      return validate(schema, value, 'answer of an origin');
     });
   }
 

@@ -278,7 +278,9 @@ export class Releases {
   async #tend(): Promise<void> {
     for (const site of await this.#records.sites()) {
       const holder = await this.#turns.holder(site);
-      if (holder?.isGone === true) {
+      // One that is at it here may have been held up, but it is not gone.
+      const isHere = holder !== undefined && this.#running.has(holder.release);
+      if (holder?.isGone === true && !isHere) {
         await this.#fail(site, holder.release, ABANDONED, false);
         await this.#turns.giveUp(site, holder.release);
       } else if (holder === undefined) await tendSite(this.#parts, site);
