@@ -120,16 +120,19 @@ export class Replicas {
    * @throws CanopyError if one that may have it gave no answer
    */
   async obtain(site: string, digest: string): Promise<boolean> {
-    let failure: unknown;
+    const failures: unknown[] = [];
     for (const replica of this.#replicas) {
       try {
         if (await this.#fetchContent(replica, site, digest, undefined)) return true;
       } catch (error) {
-        failure = error;
+        failures.push(error);
       }
     }
-    if (failure !== undefined) throw failure;
-    return false;
+    if (failures.length === 0) return false;
+    throw new CanopyError(
+      'upstream-unreachable',
+      `No replica gave ${digest}: ${messageOf(failures[0])}`,
+    );
   }
 
   async close(): Promise<void> {

@@ -23,19 +23,20 @@ export async function upload(
   onBytes: (bytes: number) => void,
 ): Promise<void> {
   const queue = [...new Map(files.map((file) => [file.digest, file])).values()];
-  let failure: unknown;
+  const failures: unknown[] = [];
   const work = async (): Promise<void> => {
     for (let file = queue.shift(); file !== undefined; file = queue.shift()) {
-      if (failure !== undefined) return;
+      if (failures.length > 0) return;
       try {
         await putPatiently(api, site, file, onBytes);
       } catch (error) {
-        failure ??= error;
+        failures.push(error);
       }
     }
   };
   await Promise.all(Array.from({ length: AT_ONCE }, work));
-  if (failure !== undefined) throw failure;
+  const [first] = failures;
+  if (first instanceof Error) throw first;
 }
 
 async function putPatiently(
