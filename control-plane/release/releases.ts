@@ -90,6 +90,7 @@ export class Releases {
    */
   async order(site: string, order: ReleaseOrder, orderer: ReleaseOrderer): Promise<ShownRelease> {
     const { journal, clock } = this.#options;
+    await journal.catchUp();
     pushSite(journal.config, site);
     const objects = normalizedObjects(order.objects);
     orderer.check(journal.config.releases?.[site]);
@@ -110,6 +111,7 @@ export class Releases {
     orderer: ReleaseOrderer,
   ): Promise<ShownRelease> {
     const { journal } = this.#options;
+    await journal.catchUp();
     pushSite(journal.config, site);
     const current = journal.config.releases?.[site];
     orderer.check(current);
