@@ -255,6 +255,26 @@ export const pushSchema = z.looseObject({
   ),
 });
 
+export const releaseSchema = z.looseObject({
+  id: z.string(),
+  site: z.string(),
+  status: z.enum(['preparing', 'switching', 'current', 'superseded', 'failed', 'cancelled']),
+  step: z.enum(['prepare', 'publish', 'prefetch', 'switch']),
+  objects: z.int(),
+  bytes: z.int(),
+  added: z.int(),
+  changed: z.int(),
+  deleted: z.int(),
+  by: z.string(),
+  reason: z.string().optional(),
+  createdAt: z.number(),
+  switchedAt: z.number().nullable(),
+  purge: z.string().nullable(),
+  push: z.string().nullable(),
+  isHeld: z.boolean(),
+  failure: z.looseObject({ code: z.string(), detail: z.string() }).optional(),
+});
+
 export const storedObjectSchema = z.looseObject({
   path: z.string(),
   etag: z.string(),
@@ -288,3 +308,4 @@ export type ListedPurge = z.output<typeof listedPurgeSchema>;
 export type Ban = z.output<typeof banSchema>;
 export type Push = z.output<typeof pushSchema>;
 export type StoredObject = z.output<typeof storedObjectSchema>;
+export type Release = z.output<typeof releaseSchema>;

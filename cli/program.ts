@@ -11,6 +11,7 @@ import { addPurges } from './commands/purges.ts';
 import { addPush } from './commands/push.ts';
 import { addPushes } from './commands/pushes.ts';
 import { addPut } from './commands/put.ts';
+import { addRelease } from './commands/release.ts';
 import { addRoute } from './commands/route.ts';
 import { addSimulate } from './commands/simulate.ts';
 import { addSites } from './commands/sites.ts';
@@ -45,6 +46,7 @@ export function createProgram(): Command {
     addPurges,
     addPush,
     addPushes,
+    addRelease,
     addSites,
     addConfig,
     addNodes,

@@ -8,7 +8,7 @@ export interface Progress {
   stop(): void;
 }
 
-const UNITS = { nodes: String, objects: String, bytes: formatSize } as const;
+const UNITS = { nodes: String, objects: String, steps: String, bytes: formatSize } as const;
 
 /** A bar on stderr, `undefined` where no terminal is there. It goes when it is stopped. */
 export function progressBar(what: string, unit: keyof typeof UNITS): Progress | undefined {

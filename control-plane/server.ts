@@ -21,9 +21,11 @@ import { Journal } from './journal/journal.ts';
 import { TierKeyRotation } from './keys/rotation.ts';
 import { LatencyStore } from './latency/latencies.ts';
 import { NodeLeases } from './journal/leases.ts';
+import { Origins } from './origins.ts';
 import { Purges } from './purge/purges.ts';
 import { Pushes } from './push/pushes.ts';
 import { Questions } from './questions.ts';
+import { Releases } from './release/releases.ts';
 import { sampleControlPlane } from './samples.ts';
 import { digestOf, newSecret, sameDigest } from './secrets.ts';
 import { openState, type StatePlace } from './state/open.ts';
@@ -99,9 +101,11 @@ export async function startControlPlane(
       standings: store.standings,
       nodes: () => journal.config.nodes,
     });
+    const origins = new Origins({ journal, leases, clock });
     const purges = await Purges.open({ store, journal, leases, clock, log });
     const pushes = await Pushes.open({ store, journal, leases, clock, log });
     const latencies = new LatencyStore({ records: store.records, journal, clock, log });
+    const releases = new Releases({ store, journal, origins, purges, pushes, clock, log });
     const streams = new NodeStreams(journal, clock);
     const send = (question: Question): void => streams.ask(question);
     const questions = new Questions({ store, clock, log, send });
@@ -128,9 +132,11 @@ export async function startControlPlane(
       journal,
       latencies,
       leases,
+      origins,
       purges,
       pushes,
       questions,
+      releases,
       rollouts,
       store,
       streams,
@@ -173,6 +179,7 @@ export async function startControlPlane(
       stopping = true;
       certificate?.close();
       streams.endAll();
+      await releases.close();
       purges.close();
       pushes.close();
       questions.close();
@@ -180,6 +187,7 @@ export async function startControlPlane(
       tierKeyRotation.close();
       rollouts.close();
       await app.close();
+      await origins.close();
       await store.close();
       await admin.close();
     };

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { nameSchema } from '#core/contract/names.ts';
+import { contentDigestSchema } from '#core/contract/release.ts';
 import { validate } from '#core/contract/validate.ts';
 import { CanopyError, MethodNotAllowed } from '#core/errors.ts';
 import { type Answer, emptyAnswer, jsonAnswer } from './answer.ts';
@@ -10,22 +11,20 @@ import {
   type SiteRequest,
   writtenBy,
 } from './api-request.ts';
-import { mediaTypeOf } from './media-type.ts';
+import { mediaTypeOf } from '#core/http/media-type.ts';
 import type { Content, ObjectStore, Publication } from './object-store.ts';
 
 /** Digests, or paths, that one request may name. */
 const MOST_NAMED = 50_000;
 
-const digestSchema = z.string().regex(/^[0-9a-f]{64}$/, '64 lower-case hexadecimal digits');
-
-const digestsSchema = z.strictObject({ digests: z.array(digestSchema).max(MOST_NAMED) });
+const digestsSchema = z.strictObject({ digests: z.array(contentDigestSchema).max(MOST_NAMED) });
 
 const publicationSchema = z.strictObject({
   objects: z
     .array(
       z.strictObject({
         path: z.string().startsWith('/'),
-        digest: digestSchema,
+        digest: contentDigestSchema,
         contentType: z.string().optional(),
         cacheControl: z.string().optional(),
       }),
@@ -46,7 +45,7 @@ export async function contentsAnswer(store: ObjectStore, request: SiteRequest): 
     const { digests } = await readJson(digestsSchema, request, 'list of digests');
     return jsonAnswer(200, { missing: await store.missing(site, digests) });
   }
-  const digest = validate(digestSchema, rest.slice(1), 'digest');
+  const digest = validate(contentDigestSchema, rest.slice(1), 'digest');
   switch (method) {
     case 'GET':
     case 'HEAD':

@@ -7,6 +7,7 @@ import {
   type Delivery,
   isLater,
   type OriginObject,
+  type Release,
   type SiteLimits,
   type Version,
   type Written,
@@ -89,6 +90,28 @@ export class Decisions {
     return current;
   }
 
+  /** @throws CanopyError `content-missing` */
+  release(ask: Ask, site: string, { id, sequence, atMs, objects, deleted }: Release): void {
+    const { index } = this.#options;
+    const differing = objects.filter((object) => !isAs(index.get(site, object.path), object));
+    this.requireContents(
+      site,
+      differing.map(({ digest }) => digest),
+    );
+    const at = (etag: string) => ({
+      admit: () => undefined,
+      // What was published after the switch, and is known here before it, is later.
+      written: { by: 'replica' as const, atMs, etag },
+    });
+    for (const { path, digest, ...delivery } of differing) {
+      this.place(ask, { site, digest }, path, { ...delivery, ...at(`"${digest}"`) });
+    }
+    for (const path of deleted) {
+      if (index.get(site, path) !== undefined) this.remove(ask, site, path, at(''));
+    }
+    ask({ kind: 'release', site, id, sequence });
+  }
+
   hold(ask: Ask, site: string, name: string, digests: readonly string[]): void {
     this.requireContents(site, digests);
     const before = this.#options.index.held(site, name);
@@ -145,6 +168,15 @@ export class Decisions {
     for (const { digest } of [replaced, ...beyond]) this.dropUnreferenced(ask, site, digest);
   }
 }
+
+/** Whether what is at a path is what is wanted there. */
+export const isAs = (
+  found: OriginObject | undefined,
+  { digest, contentType, cacheControl }: Delivery & Pick<OriginObject, 'digest'>,
+): boolean =>
+  found?.digest === digest &&
+  found.contentType === contentType &&
+  found.cacheControl === cacheControl;
 
 function refuseBeyond(
   what: string,

@@ -32,6 +32,13 @@ export const indexChangeSchema = z.discriminatedUnion('kind', [
     name: z.string(),
     digests: z.array(z.string()),
   }),
+  /** The site is as of this release. */
+  z.strictObject({
+    kind: z.literal('release'),
+    site: z.string(),
+    id: z.string(),
+    sequence: z.int().min(0),
+  }),
 ]);
 
 export type IndexChange = z.output<typeof indexChangeSchema>;

@@ -85,6 +85,12 @@ const STEPS: readonly string[] = [
     SELECT site, (SELECT count(*) FROM objects WHERE objects.site = contents.site), sum(size)
     FROM contents GROUP BY site;
   ALTER TABLE store ADD COLUMN sequence INTEGER NOT NULL DEFAULT 0;`,
+  // The release that each site was last switched to here.
+  `CREATE TABLE releases (
+    site TEXT PRIMARY KEY,
+    id TEXT NOT NULL,
+    sequence INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;`,
 ];
 
 /**

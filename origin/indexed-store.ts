@@ -21,6 +21,8 @@ import type {
   ObjectStore,
   OriginObject,
   Publication,
+  Release,
+  Released,
   SiteLimits,
   Upload,
   Usage,
@@ -219,6 +221,14 @@ export class IndexedStore implements ObjectStore {
         for (const path of deleted) this.#decisions.remove(ask, site, path, how);
       }),
     );
+  }
+
+  async release(site: string, release: Release): Promise<void> {
+    await this.#commit((ask) => this.#decisions.release(ask, site, release));
+  }
+
+  released(site: string): Released | undefined {
+    return this.#index.released(site);
   }
 
   async hold(site: string, name: string, digests: readonly string[]): Promise<void> {

@@ -13,7 +13,7 @@ import {
   writtenBy,
 } from './api-request.ts';
 import { type ContentRequest, storedAnswer } from './content.ts';
-import { mediaTypeOf } from './media-type.ts';
+import { mediaTypeOf } from '#core/http/media-type.ts';
 import type { Admission, ObjectStore, OriginObject } from './object-store.ts';
 
 const MOST_LISTED = 1000;

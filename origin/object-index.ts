@@ -1,7 +1,15 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import { openIndexDatabase } from './index-database.ts';
 import type { IndexChange } from './index-change.ts';
-import type { Change, Content, ListOptions, OriginObject, Usage, Version } from './object-store.ts';
+import type {
+  Change,
+  Content,
+  ListOptions,
+  OriginObject,
+  Released,
+  Usage,
+  Version,
+} from './object-store.ts';
 
 /** How long a deletion is told to replicas; one that was away for longer may bring the object back. */
 const DELETIONS_KEPT_MS = 90 * 86_400_000;
@@ -53,6 +61,8 @@ const SQL = {
   held: 'SELECT digest FROM holds WHERE site = ? AND name = ?',
   letGo: 'DELETE FROM holds WHERE site = ? AND name = ?',
   hold: 'INSERT OR IGNORE INTO holds VALUES (?, ?, ?)',
+  released: 'SELECT id, sequence FROM releases WHERE site = ?',
+  release: 'INSERT OR REPLACE INTO releases VALUES (?, ?, ?)',
   usage: 'SELECT objects, bytes FROM usage WHERE site = ?',
   addUsage: `INSERT INTO usage VALUES (?, ?, ?) ON CONFLICT (site)
     DO UPDATE SET objects = objects + excluded.objects, bytes = bytes + excluded.bytes`,
@@ -153,6 +163,11 @@ export class ObjectIndex {
 
   held(site: string, name: string): string[] {
     return this.#sql.held.all(site, name).map((row) => String(row['digest']));
+  }
+
+  released(site: string): Released | undefined {
+    const row = this.#sql.released.get(site);
+    return row && { id: String(row['id']), sequence: Number(row['sequence']) };
   }
 
   usage(site: string): Usage {
@@ -258,6 +273,9 @@ export class ObjectIndex {
       case 'hold':
         sql.letGo.run(site, change.name);
         for (const digest of change.digests) sql.hold.run(site, change.name, digest);
+        return undefined;
+      case 'release':
+        sql.release.run(site, change.id, change.sequence);
         return undefined;
     }
   }

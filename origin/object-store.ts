@@ -87,6 +87,19 @@ export interface Publication {
   readonly written?: Written;
 }
 
+/** The release that a site was last switched to. */
+export interface Released {
+  readonly id: string;
+  /** Of the event that switched to it. */
+  readonly sequence: number;
+}
+
+/** What a site's objects are from one event on, but where something later is there already. */
+export interface Release extends Released, Pick<Publication, 'objects' | 'deleted'> {
+  /** The time of all of it, ms since the Unix epoch; the same on all replicas. */
+  readonly atMs: number;
+}
+
 export interface ListOptions {
   /** What the paths begin with, in their normalised spelling. */
   readonly prefix: string;
@@ -164,6 +177,12 @@ export interface ObjectStore {
    * @throws CanopyError `content-missing` if one of the contents is not there
    */
   publish(site: string, publication: Publication): Promise<void>;
+  /**
+   * Switches a site to a release at one moment. What is as it is to be stays untouched.
+   * @throws CanopyError `content-missing` if one of the contents is not there
+   */
+  release(site: string, release: Release): Promise<void>;
+  released(site: string): Released | undefined;
   /**
    * Keeps contents under a name, whatever becomes of the paths that had them; in the place of what
    * the name held before. None: lets them go.

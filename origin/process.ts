@@ -12,6 +12,7 @@ import type { Samples } from '#core/telemetry/samples.ts';
 import { type DiskStoreOptions, openDiskStore } from './disk-store.ts';
 import { UNLIMITED } from './indexed-store.ts';
 import type { Content, ObjectStore, SiteLimits } from './object-store.ts';
+import { Releases } from './releases.ts';
 import { Replicas } from './replicas.ts';
 import type { BucketOptions } from './s3/bucket.ts';
 import { openS3Store } from './s3/s3-store.ts';
@@ -21,6 +22,12 @@ import { Upkeep } from './upkeep.ts';
 
 /** How long transfers under way may take to finish once the origin is told to stop. */
 const CLOSE_GRACE_MS = 10_000;
+
+/** How long a node that is ahead of us waits for our own link to catch up before it asks a replica, or where there is none. */
+const FENCE_WAIT_MS = 250;
+const ALONE_WAIT_MS = 2_500;
+/** How long it waits while its site is being switched to a release. */
+const SWITCH_WAIT_MS = 5_000;
 
 export interface OriginNodeOptions extends NodeOptions {
   /** Where content lies; left out: in `dir`/content. */
@@ -44,6 +51,12 @@ export async function startOrigin(options: OriginNodeOptions): Promise<RunningNo
   });
   const replicas = new Replicas({ name, store, clock, log });
   const heal = (content: Content): Promise<boolean> => replicas.heal(content);
+  const releases = new Releases({
+    store,
+    obtain: (site, digest) => replicas.obtain(site, digest),
+    clock,
+    log,
+  });
   const upkeep: Upkeep = new Upkeep({ store, clock, log, heal });
   let network: Network | undefined;
   let server: OriginServer | undefined;
@@ -60,6 +73,7 @@ export async function startOrigin(options: OriginNodeOptions): Promise<RunningNo
       replicas.configure(config);
       // Before the fence moves: whoever is ahead of it is sent to another replica.
       await replicas.inStep();
+      await releases.configure(config);
       // An origin caches nothing, so a purge has nothing to hit.
       return undefined;
     },
@@ -84,7 +98,8 @@ export async function startOrigin(options: OriginNodeOptions): Promise<RunningNo
     if (admin !== undefined) admin.phase = 'stopping';
     await server?.close(CLOSE_GRACE_MS);
     await link.stop();
-    await replicas.close();
+    // What it still fetches is cut with the replicas' connections.
+    await Promise.all([releases.close(), replicas.close()]);
     await upkeep.close();
     await store.close();
     await admin?.close();
@@ -113,8 +128,14 @@ export async function startOrigin(options: OriginNodeOptions): Promise<RunningNo
       },
       clock,
       log,
-      reachesFence: async (sequence, timeoutMs) =>
-        !replicas.hasOthers || link.waitForFence(sequence, timeoutMs),
+      releases,
+      reachesFence: async (sequence, site) => {
+        if (!replicas.hasOthers && !releases.has(site)) return true;
+        await link.waitForFence(sequence, replicas.hasOthers ? FENCE_WAIT_MS : ALONE_WAIT_MS);
+        const isCurrent = await releases.isCurrent(site, SWITCH_WAIT_MS);
+        // What is switched is acknowledged in a moment.
+        return isCurrent && link.waitForFence(sequence, FENCE_WAIT_MS);
+      },
       host,
       port,
     });

@@ -105,15 +105,8 @@ export class Replicas {
   /** Puts a content again from the first replica that has it. */
   async heal({ site, digest, size }: Content): Promise<boolean> {
     for (const replica of this.#replicas) {
-      const url = new URL(`/v1/sites/${site}/contents/${digest}`, replica.url);
       try {
-        const { statusCode, body } = await this.#get(url);
-        if (statusCode !== 200) {
-          await body.dump();
-          continue;
-        }
-        await this.#options.store.putContent(site, { content: body, size, digest });
-        return true;
+        if (await this.#fetchContent(replica, site, digest, size)) return true;
       } catch (error) {
         this.#options.log.warn(`Cannot heal ${digest} from ${replica.name}: ${messageOf(error)}`);
       }
@@ -121,11 +114,50 @@ export class Replicas {
     return false;
   }
 
+  /**
+   * Puts a content that another origin has.
+   * @returns false if there is none that has it
+   * @throws CanopyError if one that may have it gave no answer
+   */
+  async obtain(site: string, digest: string): Promise<boolean> {
+    const failures: unknown[] = [];
+    for (const replica of this.#replicas) {
+      try {
+        if (await this.#fetchContent(replica, site, digest, undefined)) return true;
+      } catch (error) {
+        failures.push(error);
+      }
+    }
+    if (failures.length === 0) return false;
+    throw new CanopyError(
+      'upstream-unreachable',
+      `No replica gave ${digest}: ${messageOf(failures[0])}`,
+    );
+  }
+
   async close(): Promise<void> {
     this.#closed = true;
     this.#cancel?.();
     await this.#agent.destroy();
     await this.#looking;
+  }
+
+  /** @returns false if it has none that is sound */
+  async #fetchContent(
+    replica: Replica,
+    site: string,
+    digest: string,
+    size: number | undefined,
+  ): Promise<boolean> {
+    const url = new URL(`/v1/sites/${site}/contents/${digest}`, replica.url);
+    const { statusCode, body } = await this.#get(url);
+    if (statusCode === 200) {
+      await this.#options.store.putContent(site, { content: body, size, digest });
+      return true;
+    }
+    await body.dump();
+    if (statusCode === 404 || statusCode === 500) return false;
+    throw refused(url, statusCode);
   }
 
   #lookLater(): void {

@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream';
 import type { Logger } from 'pino';
 import type { Clock } from '#core/clock.ts';
 import type { Network } from '#core/contract/event.ts';
@@ -13,9 +14,10 @@ import type { Exchange } from '#core/serving/exchange.ts';
 import { TIER_FIELDS } from '#core/tree/tier-fields.ts';
 import { isSecret, isTierKey } from '#core/tree/tier-key.ts';
 import { type Answer, problemAnswer } from './answer.ts';
-import { contentAnswer } from './content.ts';
+import { contentAnswer, type ContentRequest } from './content.ts';
 import { apiAnswer } from './api.ts';
 import type { ObjectStore } from './object-store.ts';
+import type { Releases } from './releases.ts';
 
 export interface OriginOptions {
   readonly store: ObjectStore;
@@ -23,15 +25,10 @@ export interface OriginOptions {
   readonly network: () => Network;
   readonly clock: Clock;
   readonly log: Logger;
-  /**
-   * Whether this origin has all that its replicas had when the journal was at `sequence`, as far
-   * as that is known within `timeoutMs`.
-   */
-  readonly reachesFence: (sequence: number, timeoutMs: number) => Promise<boolean>;
+  readonly releases: Releases;
+  /** Whether this origin has all of a site that there was when the journal was at `sequence`; waits for it a while. */
+  readonly reachesFence: (sequence: number, site: string) => Promise<boolean>;
 }
-
-/** How long a node that is ahead of us waits for our own link to catch up before it asks a replica. */
-const FENCE_WAIT_MS = 250;
 
 const TIER_KEY = TIER_FIELDS.key.toLowerCase();
 const FENCE = TIER_FIELDS.fence.toLowerCase();
@@ -62,21 +59,42 @@ export async function handleRequest(
 
 /** Content, for nodes of this network. */
 async function tierAnswer(origin: OriginOptions, { received }: Exchange) {
-  const { store, network, clock, reachesFence } = origin;
+  const { network, reachesFence } = origin;
   const { method, target, fields } = received;
   if (!isTierKey(fieldValue(fields, TIER_KEY), network())) throw notServed();
+  checkLength(target);
+  const site = validate(nameSchema, fieldValue(fields, SITE), TIER_FIELDS.site);
   const fence = parseDeltaSeconds(fieldValue(fields, FENCE)) ?? 0;
-  if (!(await reachesFence(fence, FENCE_WAIT_MS))) {
+  if (!(await reachesFence(fence, site))) {
     // What was published since may have reached the other replicas only.
     throw new CanopyError('unavailable', `This origin has not heard of event ${fence} yet`);
   }
-  checkLength(target);
-  const site = validate(nameSchema, fieldValue(fields, SITE), TIER_FIELDS.site);
   const path = normalizePath(target.split('?', 1)[0] ?? '');
   if (path === undefined) {
     throw new CanopyError('invalid-request', `The path is malformed: ${target}`);
   }
-  return contentAnswer(store, { method, site, path, fields, now: clock.now() });
+  return vouchedAnswer(origin, { method, site, path, fields, now: origin.clock.now() });
+}
+
+/** Content, or its absence, with the release that it is of, so that whoever has not heard of that one knows. */
+async function vouchedAnswer(
+  { store, releases }: OriginOptions,
+  request: ContentRequest,
+): Promise<Answer> {
+  for (;;) {
+    const vouched = releases.vouched(request.site);
+    const answer = await contentAnswer(store, request).catch((error: unknown) => {
+      if (!(error instanceof CanopyError) || error.code !== 'not-found') throw error;
+      return problemAnswer(error, true);
+    });
+    if (releases.vouched(request.site) !== vouched) {
+      // Switched meanwhile: this may be of either.
+      if (answer.content instanceof Readable) answer.content.destroy();
+      continue;
+    }
+    if (vouched === undefined) return answer;
+    return { ...answer, fields: [...answer.fields, TIER_FIELDS.fence, String(vouched)] };
+  }
 }
 
 async function otherAnswer(origin: OriginOptions, { received, content }: Exchange) {
@@ -84,7 +102,7 @@ async function otherAnswer(origin: OriginOptions, { received, content }: Exchang
   const token = /^bearer +(\S+)$/i.exec(fieldValue(fields, 'authorization') ?? '')?.[1];
   if (!isSecret(token, origin.network().publishKey)) throw notServed();
   checkLength(target);
-  return apiAnswer(origin.store, { method, target, fields, content, now: origin.clock.now() });
+  return apiAnswer(origin, { method, target, fields, content, now: origin.clock.now() });
 }
 
 const notServed = (): CanopyError =>

@@ -1,6 +1,7 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { CanopyError } from '#core/errors.ts';
-import type { ApiClient, PushRequest } from '../api-client.ts';
+import type { ApiClient } from '../api-client.ts';
+import type { PushRequest } from '../push-api.ts';
 import type { Push } from '../api-types.ts';
 import { connect, type ConnectionOptions, withConnection } from '../connection.ts';
 import { EXIT } from '../exit-codes.ts';
@@ -63,7 +64,7 @@ export function addPush(program: Command): void {
 async function push(urls: string[], options: PushOptions): Promise<void> {
   const order = await orderOf(urls, options);
   const api = await connect(options);
-  const ordered = await api.push(order);
+  const ordered = await api.pushes.order(order);
   if (!options.wait) {
     print(options.json, ordered, () => ordered.id);
     return;
@@ -83,7 +84,7 @@ export async function waitForPush(api: ApiClient, id: string, timeoutMs: number)
   try {
     const show = ({ nodes }: Push): void =>
       bar?.update(total(nodes.map(settled)), total(nodes.map(({ objects }) => objects)));
-    return await api.waitForPush(id, timeoutMs, bar && show);
+    return await api.pushes.wait(id, timeoutMs, bar && show);
   } finally {
     bar?.stop();
   }

@@ -21,7 +21,7 @@ export function addPushes(program: Command): void {
       .description('the latest, newest first')
       .option('--limit <n>', 'so many, 1 to 1000', whole, 20),
   ).action(async (options: ConnectionOptions & { readonly limit: number }) => {
-    const all = await (await connect(options)).pushes(options.limit);
+    const all = await (await connect(options)).pushes.latest(options.limit);
     print(options.json, all, () => table(HEADINGS, all.map(row)));
   });
 
@@ -42,7 +42,7 @@ export function addPushes(program: Command): void {
   withConnection(
     pushes.command('cancel').argument('<id>').description('fetch nothing more of it'),
   ).action(async (id: string, options: ConnectionOptions) => {
-    const push = await (await connect(options)).cancelPush(id);
+    const push = await (await connect(options)).pushes.cancel(id);
     print(options.json, push, () => pushReport(push));
   });
 }

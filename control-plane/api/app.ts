@@ -20,6 +20,7 @@ import { contentInTime } from './patience.ts';
 import { notFound, refuseConnection, sendProblem } from './problem.ts';
 import { purgeRoutes } from './purges.ts';
 import { pushRoutes } from './pushes.ts';
+import { releaseRoutes } from './releases.ts';
 import { checkedBy, type Declaration } from './route.ts';
 import { routingRoutes } from './routing.ts';
 import type { Services } from './services.ts';
@@ -92,6 +93,7 @@ export function buildApp(services: Services, options: AppOptions): FastifyInstan
     enrolmentRoutes,
     purgeRoutes,
     pushRoutes,
+    releaseRoutes,
     backupRoutes,
     routingRoutes,
     explainRoutes,

@@ -1,12 +1,10 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { type IncomingHttpHeaders, STATUS_CODES } from 'node:http';
-import { finished, PassThrough, Readable } from 'node:stream';
-import { Agent, type Dispatcher, request as send } from 'undici';
+import { Readable } from 'node:stream';
 import { z } from 'zod';
-import type { Node } from '#core/contract/node.ts';
 import { validate } from '#core/contract/validate.ts';
-import { CanopyError, messageOf } from '#core/errors.ts';
-import { TIER_FIELDS } from '#core/tree/tier-fields.ts';
+import { CanopyError } from '#core/errors.ts';
+import { type OriginAnswer, type OriginRequest, worstOf } from '../origins.ts';
 import { pathsOf, PURGE_FIELD, publishedTargets } from '../purge/published.ts';
 import { OBJECT_CALLS, type publishedQuery, type siteParams } from './object-calls.ts';
 import { route } from './route.ts';
@@ -48,79 +46,38 @@ const OBJECT_PATH = /^\/v1\/sites\/[^/]*\/objects(\/[^?]*)/;
 /** As much as origins read of a publication. */
 const PUBLICATION_LIMIT_BYTES = 16 * 1024 * 1024;
 
-/** How long one piece of content may take to move; a whole upload takes as long as it takes. */
-const IDLE_TIMEOUT_MS = 60_000;
-
 /** Content of push sites: passed through to the origin nodes, never held here. */
 export function objectRoutes(
   app: FastifyInstance,
-  { access, clock, journal, leases, purges }: Services,
+  { access, journal, origins, purges }: Services,
 ): void {
-  const agent = new Agent({
-    connect: { timeout: 2_000 },
-    headersTimeout: 0,
-    bodyTimeout: IDLE_TIMEOUT_MS,
-  });
-  app.addHook('onClose', () => agent.destroy());
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', (_request, body, done) => done(null, body));
 
-  let lastWriteMs = 0;
-  /** The same for all replicas, and later than any before. */
-  const writtenAt = (): string => {
-    lastWriteMs = Math.max(lastWriteMs + 1, clock.now());
-    return String(lastWriteMs);
-  };
-  /** An origin out of service takes over what it missed before it serves again. */
-  const written = async (origins: readonly Node[]): Promise<readonly Node[]> => {
-    const { nodes } = await leases.survey();
-    const inService = new Set(
-      nodes.filter(({ remainingMs }) => remainingMs > 0).map(({ node }) => node),
-    );
-    const serving = origins.filter(({ name }) => inService.has(name));
-    return serving.length > 0 ? serving : origins;
-  };
-
-  const exchangeOf = (request: FastifyRequest): Exchange & { origins: readonly Node[] } => {
-    const { network, nodes, sites } = journal.config;
+  const askedOf = (request: FastifyRequest): OriginRequest => {
     const { site } = request.params as z.output<typeof siteParams>;
-    if (!sites.some(({ name }) => name === site)) {
+    if (!journal.config.sites.some(({ name }) => name === site)) {
       throw new CanopyError('not-found', `There is no site "${site}"`);
     }
-    const origins = nodes.filter(({ tier }) => tier === 'origin');
-    const reads = request.method === 'GET' || request.method === 'HEAD';
     return {
-      origins,
-      agent,
       method: request.method,
       // As it came: decoding and encoding again could name another object.
       target: request.raw.url ?? '/',
-      headers: {
-        ...pick(request.headers),
-        authorization: `Bearer ${network.publishKey ?? ''}`,
-        ...(reads ? {} : { [TIER_FIELDS.writtenAt]: writtenAt() }),
-      },
+      headers: pick(request.headers),
     };
   };
 
-  const read: Handler = async (request, reply) => {
-    const { origins, ...exchange } = exchangeOf(request);
-    return pass(await readFromAny(urls(origins), exchange), request, reply);
-  };
-  const writeToAll = async (
-    request: FastifyRequest,
-    body = request.body as Readable | undefined,
-  ) => {
-    const { origins, ...exchange } = exchangeOf(request);
-    return askAll(urls(await written(origins)), exchange, body);
-  };
+  const read: Handler = async (request, reply) =>
+    pass(await origins.read(askedOf(request)), request, reply);
+  const writeToAll = (request: FastifyRequest, body = request.body as Readable | undefined) =>
+    origins.write({ ...askedOf(request), body });
   const write: Handler = async (request, reply) =>
     pass(await worstOf(await writeToAll(request)), request, reply);
   /** Also where only some of the origins have taken it: caches may have it from these. */
   const purge = async (
     request: FastifyRequest,
     reply: FastifyReply,
-    answers: readonly (Answer | CanopyError)[],
+    answers: readonly (OriginAnswer | CanopyError)[],
     paths: () => readonly string[],
   ): Promise<void> => {
     const { purge: mode } = request.query as z.output<typeof publishedQuery>;
@@ -169,68 +126,8 @@ export function objectRoutes(
   }
 }
 
-const urls = (origins: readonly Node[]): string[] => origins.map(({ url }) => url);
-
-interface Exchange {
-  readonly agent: Agent;
-  readonly method: string;
-  readonly target: string;
-  readonly headers: Readonly<Record<string, string>>;
-}
-
-type Answer = Dispatcher.ResponseData;
-
-/** The first origin node that can be reached and does not fail. */
-async function readFromAny(origins: readonly string[], exchange: Exchange): Promise<Answer> {
-  let failure: unknown = noOrigin();
-  let failed: Answer | undefined;
-  for (const origin of origins) {
-    try {
-      const answer = await ask(origin, exchange);
-      await failed?.body.dump();
-      if (answer.statusCode < 500) return answer;
-      failed = answer;
-    } catch (error) {
-      failure = error;
-    }
-  }
-  if (failed !== undefined) return failed;
-  throw failure;
-}
-
-/** What each origin node in service answers, or why it gave no answer. */
-async function askAll(
-  origins: readonly string[],
-  exchange: Exchange,
-  body: Readable | undefined,
-): Promise<readonly (Answer | CanopyError)[]> {
-  if (origins.length === 0) throw noOrigin();
-  const bodies = body === undefined ? [] : share(body, origins.length);
-  const answers = await Promise.all(
-    origins.map((origin, i) =>
-      ask(origin, exchange, bodies[i]).catch((failure: CanopyError) => failure),
-    ),
-  );
-  // After an early refusal the client may still be sending.
-  body?.resume();
-  return answers;
-}
-
-/** The first refusal, or that one gave no answer, or what all agree on. */
-async function worstOf(outcomes: readonly (Answer | CanopyError)[]): Promise<Answer> {
-  const isFailure = (outcome: Answer | CanopyError) => outcome instanceof CanopyError;
-  const failure = outcomes.find(isFailure);
-  const answers = outcomes.flatMap((outcome) => (isFailure(outcome) ? [] : [outcome]));
-  const refusal = answers.find(({ statusCode }) => statusCode >= 300);
-  const chosen = refusal ?? (failure === undefined ? answers[0] : undefined);
-  const unused = answers.filter((answer) => answer !== chosen);
-  await Promise.all(unused.map(({ body }) => body.dump()));
-  if (chosen === undefined) throw failure ?? noOrigin();
-  return chosen;
-}
-
 /** A delete that finds nothing may be one that is sent again. */
-const isWritten = (answer: Answer | CanopyError, method: string): boolean =>
+const isWritten = (answer: OriginAnswer | CanopyError, method: string): boolean =>
   !(answer instanceof CanopyError) &&
   (answer.statusCode < 300 || (method === 'DELETE' && answer.statusCode === 404));
 
@@ -249,41 +146,12 @@ async function wholeOf(body: Readable | undefined): Promise<Buffer> {
   return Buffer.concat(chunks);
 }
 
-async function missingOf(answer: Answer | CanopyError): Promise<readonly string[]> {
+async function missingOf(answer: OriginAnswer | CanopyError): Promise<readonly string[]> {
   if (answer instanceof CanopyError) throw answer;
   return validate(missingSchema, await answer.body.json(), 'answer of an origin').missing;
 }
 
-/** One stream for each of `count` readers, at the pace of the slowest; a cut upload is cut for all. */
-function share(body: Readable, count: number): Readable[] {
-  const shares = Array.from({ length: count }, () => body.pipe(new PassThrough()));
-  finished(body, (error) => {
-    if (error) for (const one of shares) one.destroy(error);
-  });
-  // undici destroys a share whose origin failed, and says so; the others go on.
-  for (const one of shares) one.on('error', () => undefined);
-  return shares;
-}
-
-async function ask(origin: string, exchange: Exchange, body?: Readable): Promise<Answer> {
-  const { agent, method, target, headers } = exchange;
-  try {
-    return await send(new URL(target, origin), {
-      dispatcher: agent,
-      method,
-      headers,
-      body: body ?? null,
-    });
-  } catch (cause) {
-    throw new CanopyError(
-      'upstream-unreachable',
-      `The origin at ${origin} failed: ${messageOf(cause)}`,
-      { cause },
-    );
-  }
-}
-
-function pass(answer: Answer, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+function pass(answer: OriginAnswer, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   reply.code(STATUS_CODES[answer.statusCode] === undefined ? 502 : answer.statusCode);
   for (const [name, value] of Object.entries(answer.headers)) {
     if (value !== undefined && !HOP_BY_HOP.has(name)) reply.header(name, value);
@@ -300,6 +168,3 @@ function pick(headers: IncomingHttpHeaders): Record<string, string> {
     }),
   );
 }
-
-const noOrigin = (): CanopyError =>
-  new CanopyError('unavailable', 'The network has no origin node to keep content');

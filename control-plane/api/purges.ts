@@ -48,6 +48,8 @@ const purgeSchema = z.strictObject({
   mode: purgeModeSchema,
   by: z.string(),
   reason: z.string().optional(),
+  /** The release that the site switches to with it. */
+  release: z.string().optional(),
   targets: z.array(purgeTargetSchema),
   sequences: z.array(sequenceSchema),
   status: z.enum(['pending', 'complete']),

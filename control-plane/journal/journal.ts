@@ -72,7 +72,7 @@ export class Journal {
   change(plan: (config: Config) => Change | Promise<Change>): Promise<readonly JournalEvent[]> {
     return this.#inTurn(async () => {
       for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-        const events = await this.#write(await plan(this.#config));
+        const events = await this.#write(await this.#planned(plan));
         if (events !== undefined) return events;
         await this.#catchUp();
       }
@@ -126,6 +126,18 @@ export class Journal {
     const done = this.#last.then(work);
     this.#last = done.catch(() => undefined);
     return done;
+  }
+
+  /** What is refused may be known to another control plane by now: it has just told somebody so. */
+  async #planned(plan: (config: Config) => Change | Promise<Change>): Promise<Change> {
+    const before = this.#config;
+    try {
+      return await plan(before);
+    } catch (error) {
+      await this.#catchUp();
+      if (this.#config === before) throw error;
+      return plan(this.#config);
+    }
   }
 
   /** @returns `undefined` if another control plane came first */

@@ -13,6 +13,9 @@ export interface NodeState {
 /** Tiers that hold copies; what the origin holds is not a copy. */
 export const CONCERNED: ReadonlySet<Tier> = new Set(['edge', 'mid-tier']);
 
+/** Origins are where a site switches to a release. */
+const SWITCHED: ReadonlySet<Tier> = new Set([...CONCERNED, 'origin']);
+
 /** The sequence that a node must have applied to have heeded the whole purge. */
 export const fenceOf = (purge: PurgeRecord): number => Math.max(...purge.sequences);
 
@@ -23,9 +26,10 @@ export const fenceOf = (purge: PurgeRecord): number => Math.max(...purge.sequenc
  * @param now ms since the Unix epoch
  */
 export function settle(purge: PurgeRecord, states: readonly NodeState[], now: number): PurgeRecord {
+  const tiers = purge.release === undefined ? CONCERNED : SWITCHED;
   const before = new Map(purge.nodes.map((progress) => [progress.node, progress]));
   const concerned = new Map(
-    states.filter(({ tier }) => CONCERNED.has(tier)).map((state) => [state.node, state]),
+    states.filter(({ tier }) => tiers.has(tier)).map((state) => [state.node, state]),
   );
   const nodes: NodeProgress[] = [];
   for (const node of new Set([...before.keys(), ...concerned.keys()])) {

@@ -29,14 +29,18 @@ export function publishedTargets(
   if (origin.kind !== 'push') return [];
   // Nodes know what our own origin holds by path alone; the host is for people who read it.
   const host = hosts.find((pattern) => !pattern.startsWith('*')) ?? 'localhost';
-  const named = new Set(paths.flatMap((path) => [path, ...directoryOf(path)]));
-  const urls = [...named].map((path) => `http://${host}${path}`);
+  const urls = withDirectories(paths).map((path) => `http://${host}${path}`);
   const targets: PurgeTarget[] = [];
   for (let from = 0; from < urls.length; from += MAX_PURGED_URLS) {
     targets.push({ kind: 'urls', site: name, urls: urls.slice(from, from + MAX_PURGED_URLS) });
   }
   return targets;
 }
+
+/** The paths, and those that are answered with one of them. */
+export const withDirectories = (paths: readonly string[]): readonly string[] => [
+  ...new Set(paths.flatMap((path) => [path, ...directoryOf(path)])),
+];
 
 const INDEX = 'index.html';
 

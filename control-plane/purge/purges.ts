@@ -4,11 +4,12 @@ import type { Logger } from 'pino';
 import type { Cancel, Clock } from '#core/clock.ts';
 import type { Config, JournalEvent } from '#core/contract/event.ts';
 import type { Node } from '#core/contract/node.ts';
-import type { PurgeTarget } from '#core/contract/purge.ts';
+import type { PurgeTarget, ReleaseSwitch } from '#core/contract/purge.ts';
 import type { Acknowledgement } from '#core/contract/report.ts';
 import { messageOf } from '#core/errors.ts';
 import type { Change, Journal } from '../journal/journal.ts';
 import type { NodeLeases, Survey } from '../journal/leases.ts';
+import type { Draft } from '../state/records.ts';
 import type { Standings } from '../state/standings.ts';
 import type { IdentifiedRequest, PurgeRecord, StateStore } from '../state/store.ts';
 import { assertRoom } from './bans.ts';
@@ -40,8 +41,18 @@ export interface Orderer {
   readonly request?: IdentifiedRequest | undefined;
 }
 
+/** What switches a site to a release along with the purge of its one target. */
+export interface Switching {
+  readonly release: ReleaseSwitch;
+  /** Called with the configuration before anything is written; may throw. */
+  readonly check: (config: Config) => void;
+  /** What goes into the same transaction. */
+  readonly records: (purge: PurgeRecord) => readonly Draft[];
+}
+
 /** A purge but for what it is of. */
-type Order = Pick<PurgeRequest, 'mode' | 'reason'> & Pick<Orderer, 'by' | 'request'>;
+type Order = Pick<PurgeRequest, 'mode' | 'reason'> &
+  Pick<Orderer, 'by' | 'request'> & { readonly switching?: Switching };
 
 /** Orders purges and follows each until every node in service has heeded it, whichever control plane took the order. */
 export class Purges {
@@ -143,7 +154,7 @@ export class Purges {
   }
 
   async #order(
-    { mode, reason, by, request: identified }: Order,
+    { mode, reason, by, request: identified, switching }: Order,
     targetsIn: (config: Config) => readonly PurgeTarget[],
   ): Promise<PurgeRecord> {
     const id = randomUUID();
@@ -152,6 +163,7 @@ export class Purges {
     const plan = (config: Config): Change => {
       const targets = targetsIn(config);
       if (mode === 'ban') assertRoom(config, targets);
+      switching?.check(config);
       const ordered = {
         id,
         mode,
@@ -159,12 +171,17 @@ export class Purges {
         ...(reason !== undefined && { reason }),
         targets,
         ...(identified !== undefined && { request: identified }),
+        ...(switching !== undefined && { release: switching.release.id }),
       };
+      const release = switching && { release: switching.release };
       return {
-        entries: targets.map((target) => ({ type: 'purge', purge: { id, mode, target } })),
+        entries: targets.map((target) => ({
+          type: 'purge',
+          purge: { id, mode, target, ...release },
+        })),
         alongside: (events) => {
           purge = newPurge(ordered, events);
-          return { purge };
+          return { purge, records: switching?.records(purge) ?? [] };
         },
       };
     };
@@ -378,7 +395,7 @@ export class Purges {
 }
 
 function newPurge(
-  ordered: Pick<PurgeRecord, 'id' | 'mode' | 'by' | 'targets' | 'request'>,
+  ordered: Pick<PurgeRecord, 'id' | 'mode' | 'by' | 'targets' | 'request' | 'release'>,
   events: readonly JournalEvent[],
 ): PurgeRecord {
   return {

@@ -1,6 +1,11 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
-import { canarySchema, networkSchema } from '#core/contract/event.ts';
+import {
+  canarySchema,
+  type Config,
+  currentReleaseSchema,
+  networkSchema,
+} from '#core/contract/event.ts';
 import {
   journalIdSchema,
   nameSchema,
@@ -17,8 +22,8 @@ import { RECORD_KINDS } from './records.ts';
 import type { PurgeRecord, StateContent, StateStore } from './store.ts';
 import { digestSchema, hexOf, storedTokenSchema, writtenToken } from './token.ts';
 
-/** 1 had no bans. */
-const VERSION = 2;
+/** 1 had no bans, 2 no releases. */
+const VERSION = 3;
 
 const headerSchema = z.strictObject({
   canopyBackup: z.int().min(1).max(VERSION),
@@ -35,6 +40,7 @@ const lineSchema = z.union([
   z.strictObject({ site: siteSchema }),
   z.strictObject({ node: nodeSchema }),
   z.strictObject({ ban: banSchema }),
+  z.strictObject({ release: currentReleaseSchema.extend({ site: nameSchema }) }),
   z.strictObject({ credential: z.strictObject({ node: nameSchema, digest: digestSchema }) }),
   z.strictObject({ token: storedTokenSchema }),
   z.strictObject({
@@ -63,12 +69,13 @@ const checksumSchema = z.strictObject({ sha256: z.string() });
  */
 export function writeBackup(content: StateContent, now: number): string {
   const { config, credentials, tokens, purges, records } = content;
-  const { sites, nodes, bans, ...head } = config;
+  const { sites, nodes, bans, releases = {}, ...head } = config;
   const lines = [
     { canopyBackup: VERSION, createdAt: now, ...head },
     ...sites.map((site) => ({ site })),
     ...nodes.map((node) => ({ node })),
     ...bans.map((ban) => ({ ban })),
+    ...Object.entries(releases).map(([site, one]) => ({ release: { site, ...one } })),
     ...credentials.map(({ node, digest }) => ({ credential: { node, digest: hexOf(digest) } })),
     ...tokens.map((token) => ({ token: writtenToken(token) })),
     ...purges.map((purge) => ({ purge })),
@@ -98,6 +105,7 @@ export function readBackup(text: string): StateContent {
       sites: lines.flatMap((entry) => ('site' in entry ? [entry.site] : [])),
       nodes: lines.flatMap((entry) => ('node' in entry ? [entry.node] : [])),
       bans: lines.flatMap((entry) => ('ban' in entry ? [entry.ban] : [])),
+      ...releasesIn(lines),
     },
     credentials: lines.flatMap((entry) => ('credential' in entry ? [entry.credential] : [])),
     tokens: lines.flatMap((entry) => ('token' in entry ? [entry.token] : [])),
@@ -107,6 +115,12 @@ export function readBackup(text: string): StateContent {
     ),
     records: lines.flatMap((entry) => ('record' in entry ? [entry.record] : [])),
   };
+}
+
+function releasesIn(lines: readonly z.output<typeof lineSchema>[]): Pick<Config, 'releases'> {
+  const found = lines.flatMap((entry) => ('release' in entry ? [entry.release] : []));
+  if (found.length === 0) return {};
+  return { releases: Object.fromEntries(found.map(({ site, ...one }) => [site, one])) };
 }
 
 /**

@@ -3,6 +3,7 @@ export const RECORD_KINDS = [
   'config-version',
   'audit',
   'release',
+  'release-turn',
   'push',
   'push-urls',
   'push-progress',

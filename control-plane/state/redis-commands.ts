@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
-import type { JournalEvent } from '#core/contract/event.ts';
+import type { CurrentRelease, JournalEvent } from '#core/contract/event.ts';
 import type { Ban } from '#core/contract/purge.ts';
-import { siteChangeOf } from '#core/node/config.ts';
+import { siteChangeOf, switchOf } from '#core/node/config.ts';
 import type { Draft } from './records.ts';
 import { fieldOf } from './redis-records.ts';
 import { KEY_NAMES, type KeyName } from './redis-scripts.ts';
@@ -9,7 +9,7 @@ import type { NodeCredential, PurgeRecord } from './store.ts';
 import { hexOf, type TokenRecord, writtenToken } from './token.ts';
 
 /** Of all that is kept, raised with every change that an older Canopy does not know. */
-export const VERSION = '2';
+export const VERSION = '3';
 
 export type Command = readonly [command: string, key: KeyName, ...rest: (string | number)[]];
 
@@ -41,7 +41,10 @@ function changesOf(event: JournalEvent): readonly Command[] {
   if (change !== undefined) {
     return [
       ...change.put.map((site) => put('sites', site.name, JSON.stringify(site))),
-      ...change.delete.map((name): Command => ['HDEL', 'sites', name]),
+      ...change.delete.flatMap((name): Command[] => [
+        ['HDEL', 'sites', name],
+        ['HDEL', 'releases', name],
+      ]),
     ];
   }
   switch (event.type) {
@@ -60,6 +63,10 @@ function changesOf(event: JournalEvent): readonly Command[] {
         ['HSETNX', 'head', 'version', VERSION],
         put('head', 'network', JSON.stringify(event.network)),
       ];
+    case 'purge': {
+      const switched = switchOf(event);
+      return switched === undefined ? [] : [putRelease(...switched)];
+    }
     // What others do to bans depends on those that are there, see `banCommands`.
     default:
       return [];
@@ -94,6 +101,9 @@ export function banCommands(before: readonly Ban[], after: readonly Ban[]): read
     ...after.filter((ban) => !known.has(ban)).map(putBan),
   ];
 }
+
+export const putRelease = (site: string, release: CurrentRelease): Command =>
+  put('releases', site, JSON.stringify(release));
 
 export const putBan = (ban: Ban): Command => put('bans', String(ban.sequence), JSON.stringify(ban));
 

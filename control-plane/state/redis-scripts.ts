@@ -11,6 +11,7 @@ const TAG = '{canopy}';
  * - `purges` hash by id; `purge_order`, `pending` sorted sets of ids by sequence
  * - `requests` hash, key of a request to the purge's id; `request_of` hash, purge to key
  * - `bans` hash by sequence
+ * - `releases` hash, site to the one that it was last switched to
  * - `fences`, `grants` (`ID:LEASE_MS`), `tiers`, `heartbeats` hashes by node
  * - `records`, `revisions` hashes by `KIND ID`; `record_order` sorted set of the same by their bytes
  * - `news` stream of one entry, which wakes the other control planes
@@ -31,6 +32,7 @@ export const KEY_NAMES = [
   'requests',
   'request_of',
   'bans',
+  'releases',
   'fences',
   'grants',
   'tiers',

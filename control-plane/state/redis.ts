@@ -1,7 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
-import type { Canary, Config, JournalEvent, Network } from '#core/contract/event.ts';
+import type {
+  Canary,
+  Config,
+  CurrentRelease,
+  JournalEvent,
+  Network,
+} from '#core/contract/event.ts';
 import type { Node } from '#core/contract/node.ts';
 import type { Ban } from '#core/contract/purge.ts';
 import type { Site } from '#core/contract/site.ts';
@@ -17,6 +23,7 @@ import {
   purgeCommands,
   put,
   putBan,
+  putRelease,
   recordCommands,
   sequenceOf,
   tokenCommands,
@@ -49,8 +56,8 @@ import type {
 } from './store.ts';
 import { hexOf, readToken, type TokenRecord, writtenToken } from './token.ts';
 
-/** Had no bans and no keys of requests; all else is as it is now. */
-const VERSION_BEFORE = '1';
+/** 1 had no bans and no keys of requests, 2 no releases; all else is as it is now. */
+const VERSIONS_BEFORE: ReadonlySet<string | null> = new Set(['1', '2']);
 
 /** How long an append whose answer was lost is tried again: a Redis that restarts is back by then. */
 const APPEND_ATTEMPTS = 50;
@@ -65,7 +72,7 @@ export async function openRedisState(url: string, log: Logger): Promise<StateSto
   const redis = await RedisConnection.open(url, log);
   try {
     const version = await redis.send((client) => client.hget(keyOf('head'), 'version'));
-    if (version === VERSION_BEFORE) {
+    if (VERSIONS_BEFORE.has(version)) {
       await redis.send((client) => client.hset(keyOf('head'), 'version', VERSION));
     } else if (version !== null && version !== VERSION) {
       throw new CanopyError(
@@ -249,7 +256,7 @@ class RedisState implements StateStore {
   }
 
   async replace({ config, credentials, tokens, purges, records }: StateContent): Promise<void> {
-    const { journal, sequence, network, sites, nodes, bans, canary } = config;
+    const { journal, sequence, network, sites, nodes, bans, canary, releases = {} } = config;
     const commands: Command[] = [
       ...KEY_NAMES.filter((name) => !KEPT.has(name)).map((name): Command => ['DEL', name]),
       ['HDEL', 'head', 'completed', 'canary'],
@@ -261,6 +268,7 @@ class RedisState implements StateStore {
       ...sites.map((site) => put('sites', site.name, JSON.stringify(site))),
       ...nodes.map((node) => put('nodes', node.name, JSON.stringify(node))),
       ...bans.map(putBan),
+      ...Object.entries(releases).map((one) => putRelease(...one)),
       ...credentials.flatMap(credentialCommands),
       ...tokens.flatMap(tokenCommands),
       ...purges.flatMap(purgeCommands),
@@ -324,14 +332,14 @@ type Entry = readonly [id: string, fields: readonly string[]];
 const KEPT: ReadonlySet<KeyName> = new Set(['head', 'grants', 'tiers', 'news']);
 
 /** What makes up the configuration, see `toConfig`. */
-const CONFIG_KEYS = ['head', 'sites', 'nodes', 'bans'] as const;
+const CONFIG_KEYS = ['head', 'sites', 'nodes', 'bans', 'releases'] as const;
 
 const getAll = (name: KeyName): [string, string] => ['hgetall', keyOf(name)];
 
 const bytes = (text: string): Uint8Array => new Uint8Array(Buffer.from(text, 'hex'));
 
 /** @param hashes of `CONFIG_KEYS` */
-function toConfig([head = {}, sites = {}, nodes = {}, bans = {}]: readonly Hash[]):
+function toConfig([head = {}, sites = {}, nodes = {}, bans = {}, releases = {}]: readonly Hash[]):
   Config | undefined {
   const { journal, sequence, network, canary } = head;
   if (journal === undefined || network === undefined) return undefined;
@@ -346,6 +354,7 @@ function toConfig([head = {}, sites = {}, nodes = {}, bans = {}]: readonly Hash[
     sites: byName(sites) as Site[],
     nodes: byName(nodes) as Node[],
     bans: toBans(bans),
+    ...toReleases(releases),
     ...(canary !== undefined && { canary: parse(canary) as Canary }),
   };
 }
@@ -354,6 +363,15 @@ const toBans = (bans: Hash): Ban[] =>
   Object.values(bans)
     .map((text) => parse(text) as Ban)
     .toSorted((a, b) => a.sequence - b.sequence);
+
+const toReleases = (releases: Hash): Pick<Config, 'releases'> =>
+  Object.keys(releases).length === 0
+    ? {}
+    : {
+        releases: Object.fromEntries(
+          Object.entries(releases).map(([site, text]) => [site, parse(text) as CurrentRelease]),
+        ),
+      };
 
 const toTokens = (tokens: Hash): TokenRecord[] =>
   Object.entries(tokens)

@@ -30,4 +30,5 @@ export const MIGRATIONS = [
   ALTER TABLE tokens ADD COLUMN previous BLOB;
   CREATE UNIQUE INDEX tokens_by_previous ON tokens (previous);
   `,
+  'CREATE TABLE releases (site TEXT PRIMARY KEY, release TEXT NOT NULL) STRICT',
 ];

@@ -2,12 +2,18 @@ import { randomUUID } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync, type SQLOutputValue } from 'node:sqlite';
-import type { Canary, Config, JournalEvent, Network } from '#core/contract/event.ts';
+import type {
+  Canary,
+  Config,
+  CurrentRelease,
+  JournalEvent,
+  Network,
+} from '#core/contract/event.ts';
 import type { Node } from '#core/contract/node.ts';
 import { type Ban, siteOfTarget } from '#core/contract/purge.ts';
 import type { Site } from '#core/contract/site.ts';
 import { CanopyError, messageOf } from '#core/errors.ts';
-import { siteChangeOf } from '#core/node/config.ts';
+import { siteChangeOf, switchOf } from '#core/node/config.ts';
 import { MemoryStandings } from './memory-standings.ts';
 import { BUSY, type Parameter, type Row, resultCode, SqliteDatabase } from './sqlite-database.ts';
 import { MIGRATIONS } from './sqlite-migrations.ts';
@@ -115,8 +121,16 @@ class SqliteState implements StateStore {
       bans: this.#database
         .all('SELECT ban FROM bans ORDER BY sequence')
         .map((r) => parse(r['ban']) as Ban),
+      ...this.#releases(),
       ...(canary !== null && { canary: parse(canary) as Canary }),
     };
+  }
+
+  #releases(): Pick<Config, 'releases'> {
+    const rows = this.#database.all('SELECT site, release FROM releases ORDER BY site');
+    if (rows.length === 0) return {};
+    const entries = rows.map((row) => [row['site'], parse(row['release']) as CurrentRelease]);
+    return { releases: Object.fromEntries(entries) as Record<string, CurrentRelease> };
   }
 
   async events(after: number, limit: number): Promise<readonly JournalEvent[] | undefined> {
@@ -241,7 +255,7 @@ class SqliteState implements StateStore {
   async replace({ config, credentials, tokens, purges, records }: StateContent): Promise<void> {
     this.#database.transaction(() => {
       for (const table of TABLES) this.#database.run(`DELETE FROM ${table}`);
-      const { journal, sequence, network, sites, nodes, bans, canary } = config;
+      const { journal, sequence, network, sites, nodes, bans, canary, releases = {} } = config;
       this.#database.run(
         'INSERT INTO head (only, sequence, network, journal, canary) VALUES (1, ?, ?, ?, ?)',
         sequence,
@@ -252,6 +266,9 @@ class SqliteState implements StateStore {
       for (const site of sites) this.#database.run(PUT_SITE, site.name, JSON.stringify(site));
       for (const node of nodes) this.#database.run(PUT_NODE, node.name, JSON.stringify(node));
       for (const ban of bans) this.#insertBan(ban);
+      for (const [site, release] of Object.entries(releases)) {
+        this.#database.run(PUT_RELEASE, site, JSON.stringify(release));
+      }
       for (const credential of credentials) this.#insertCredential(credential);
       for (const token of tokens) this.#database.run(ADD_TOKEN, ...rowOf(token));
       for (const purge of purges) this.#insertPurge(purge);
@@ -285,6 +302,11 @@ class SqliteState implements StateStore {
     for (const name of change?.delete ?? []) {
       this.#database.run('DELETE FROM sites WHERE name = ?', name);
       this.#database.run('DELETE FROM bans WHERE site = ?', name);
+      this.#database.run('DELETE FROM releases WHERE site = ?', name);
+    }
+    const [switched, release] = switchOf(event) ?? [];
+    if (switched !== undefined) {
+      this.#database.run(PUT_RELEASE, switched, JSON.stringify(release));
     }
     switch (event.type) {
       case 'canary.begin':
@@ -360,9 +382,11 @@ const TABLES = [
   'tokens',
   'purges',
   'bans',
+  'releases',
 ] as const;
 
 const PUT_SITE = 'INSERT OR REPLACE INTO sites VALUES (?, ?)';
+const PUT_RELEASE = 'INSERT OR REPLACE INTO releases VALUES (?, ?)';
 // Not OR REPLACE: that deletes the row first, and with it the node's credential.
 const PUT_NODE =
   'INSERT INTO nodes VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET node = excluded.node';

@@ -42,6 +42,8 @@ export interface PurgeRecord {
   readonly completedAt?: number;
   readonly nodes: readonly NodeProgress[];
   readonly request?: IdentifiedRequest;
+  /** The release that its site switches to with it. */
+  readonly release?: string;
 }
 
 /** A request that may be sent again without doing its work twice. */

@@ -3,6 +3,7 @@ import type { Fields } from '#core/http/fields.ts';
 import { decidedOutcome, isHit, type Outcome } from '#core/telemetry/cache-status.ts';
 import { type Answer, answerFromArriving, answerFromStored, answerFromUpstream } from './answer.ts';
 import type { UpstreamResponse } from '#core/tree/attempt.ts';
+import { vouchedBy } from '#core/tree/vouched.ts';
 import { clientDirectives } from './client-directives.ts';
 import { BodyLost, type FileBody } from './disk/file-body.ts';
 import type { CacheEngine, Found, Lookup } from './engine.ts';
@@ -322,7 +323,7 @@ const parentStatus = (result: FillResult): Fields =>
 async function pass(carried: Carried): Promise<Answer> {
   const { engine, lookup, exchange } = carried;
   const { site, key, keyedBy, request, askingFence } = lookup;
-  const response = await engine.tree.fetch({
+  const passed = await engine.tree.fetch({
     site,
     key,
     keyedBy,
@@ -338,6 +339,7 @@ async function pass(carried: Carried): Promise<Answer> {
     expectsContinue: request.hasContent && request.expectsContinue,
     onInterim: (status, fields) => lookup.client.inform(status, fields),
   });
+  const response = await engine.caughtUp(site, passed);
   const changed = isOutdated(carried, response)
     ? [{ target: request.target }]
     : invalidated(request, response.status, response.fields);
@@ -349,7 +351,7 @@ async function pass(carried: Carried): Promise<Answer> {
   return {
     ...answerFromUpstream(response),
     outcome: outcomeOf(carried, { forwardStatus: response.status, tries: response.tries }),
-    asOf: askingFence,
+    asOf: Math.max(askingFence, vouchedBy(response) ?? 0),
   };
 }
 

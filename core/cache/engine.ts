@@ -6,6 +6,7 @@ import type { ClientRequest } from '#core/http/request.ts';
 import type { Fields } from '#core/http/fields.ts';
 import { FillCounters } from '#core/telemetry/fill-counters.ts';
 import type { UpstreamResponse } from '#core/tree/attempt.ts';
+import { vouchedBy } from '#core/tree/vouched.ts';
 import type { Tree } from '#core/tree/tree.ts';
 import { Admission } from './admission.ts';
 import { Backoffs } from './backoffs.ts';
@@ -68,6 +69,8 @@ export type Pace = (bytes: number) => Promise<void>;
 const CHANGED_MS = 60_000;
 /** Two requests this near to one another are demand enough to refresh an object ahead of its expiry. */
 const DEMAND_MS = 60_000;
+/** How long an answer waits for a thread that is behind it; a link that works takes a few milliseconds. */
+const RELEASE_WAIT_MS = 250;
 /** Between two refreshes ahead of one object, for a parent may have nothing newer yet. */
 const AHEAD_AGAIN_MS = 2_000;
 
@@ -173,6 +176,7 @@ export class CacheEngine {
       refreshFailing: this.#refreshFailing,
       changed: this.#changed,
       counters,
+      caughtUp: (site, response) => this.caughtUp(site, response),
     });
     this.refills = new RefillBudget(options.clock, source);
     const sweeper = new Sweeper({ clock: options.clock, store, fence, fills });
@@ -273,6 +277,19 @@ export class CacheEngine {
   /** Asks for some bytes of just the version that is stored. @throws CanopyError where no parent answers */
   fetchRange(object: StoredObject, range: ByteRange, lookup: Lookup): Promise<UpstreamResponse> {
     return this.source.fetch(lookup, rangeRequest(object, range, lookup, this.fence.sequence));
+  }
+
+  /**
+   * Has an answer that is of a later release than this thread has heard of wait until it has, so that
+   * nobody who was given it is given anything older afterwards.
+   */
+  async caughtUp(
+    { origin }: Pick<ServedSite, 'origin'>,
+    response: UpstreamResponse,
+  ): Promise<UpstreamResponse> {
+    const vouched = origin.kind === 'push' ? vouchedBy(response) : undefined;
+    if (vouched !== undefined) await this.fence.reaches(vouched, RELEASE_WAIT_MS, this.clock);
+    return response;
   }
 
   /** Has the other threads of the node `invalidate` the same. */

@@ -1,3 +1,4 @@
+import type { Clock } from '#core/clock.ts';
 import { Epochs, joined, latestOf, raised, type ScopeEpoch } from './epochs.ts';
 import type { Scope } from './scopes.ts';
 import type { PurgeMark } from './store.ts';
@@ -54,6 +55,7 @@ export class Fence {
   readonly #narrow = new Set<ScopeEpoch>();
   #nameCharacters = 0;
   #follower: EpochFollower | undefined;
+  readonly #waits = new Set<() => void>();
 
   /** @param maxScopes prefixes and tags with an epoch of their own; beyond it the site's stands in for the oldest */
   constructor(maxScopes = MAX_SCOPES) {
@@ -67,6 +69,26 @@ export class Fence {
 
   advance(sequence: number): void {
     this.#sequence = Math.max(this.#sequence, sequence);
+    for (const check of this.#waits) check();
+  }
+
+  /** Resolves once the journal up to `sequence` is heeded here, or after `timeoutMs`; whether it is. */
+  async reaches(sequence: number, timeoutMs: number, clock: Clock): Promise<boolean> {
+    const reached = (): boolean => this.#sequence >= sequence;
+    if (reached()) return true;
+    await new Promise<void>((resolve) => {
+      const finish = (): void => {
+        this.#waits.delete(check);
+        cancel();
+        resolve();
+      };
+      const check = (): void => {
+        if (reached()) finish();
+      };
+      const cancel = clock.after(timeoutMs, finish);
+      this.#waits.add(check);
+    });
+    return reached();
   }
 
   /** Applies a purge to all that is, or will be found to be, in a scope. */

@@ -45,6 +45,11 @@ export interface FillerOptions {
   readonly counters: FillCounters;
   /** Keys that parents are to be told have changed. */
   readonly changed: Marks;
+  /** See `CacheEngine.caughtUp`. */
+  readonly caughtUp: (
+    site: Lookup['site'],
+    response: UpstreamResponse,
+  ) => Promise<UpstreamResponse>;
 }
 
 /** A fill, and whether the one who asked for it found it under way. */
@@ -260,13 +265,14 @@ export class Filler {
     return found;
   }
 
-  #fetch(
+  async #fetch(
     fill: Fill,
     lookup: Lookup,
     { stored, further = [], method = 'GET', orHeld }: Fetch,
   ): Promise<UpstreamResponse> {
     const { site, key, keyedBy, request } = lookup;
-    return this.#options.source.fetch(lookup, {
+    const { source, receiver, caughtUp } = this.#options;
+    const response = await source.fetch(lookup, {
       site,
       key,
       keyedBy,
@@ -286,6 +292,9 @@ export class Filler {
       signal: undefined,
       onInterim: (status, fields) => lookup.client.inform(status, fields),
     });
+    // Before it waits for the very purge that does not concern it.
+    receiver.vouch(fill, response);
+    return caughtUp(site, response);
   }
 }
 

@@ -1,11 +1,11 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { CacheSettings } from '#core/contract/site.ts';
-import { parseDeltaSeconds } from '#core/http/directives.ts';
 import { fieldValue, withoutFields } from '#core/http/fields.ts';
 import { contentLength } from '#core/http/length.ts';
 import type { FillCounters } from '#core/telemetry/fill-counters.ts';
 import type { UpstreamResponse } from '#core/tree/attempt.ts';
-import { isTierField, TIER_FIELDS } from '#core/tree/tier-fields.ts';
+import { vouchedBy } from '#core/tree/vouched.ts';
+import { isTierField } from '#core/tree/tier-fields.ts';
 import type { Admission } from './admission.ts';
 import { sharedFields } from './answer.ts';
 import type { Lookup } from './engine.ts';
@@ -170,9 +170,8 @@ export class Receiver {
   }
 
   /** A parent of ours says up to which fence its answer holds; that may be later than our start. */
-  vouch(fill: Fill, { parent, fields }: UpstreamResponse): void {
-    if (parent.tier === 'customer') return;
-    const vouched = parseDeltaSeconds(fieldValue(fields, TIER_FIELDS.fence.toLowerCase()));
+  vouch(fill: Fill, response: UpstreamResponse): void {
+    const vouched = vouchedBy(response);
     if (vouched !== undefined) fill.asOf = Math.max(fill.asOf, vouched);
   }
 

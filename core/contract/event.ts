@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { journalIdSchema, nameSchema, sequenceSchema, timestampSchema } from './names.ts';
 import { nodeSchema } from './node.ts';
-import { banSchema, purgeOrderSchema } from './purge.ts';
+import { banSchema, purgeOrderSchema, releaseSwitchSchema } from './purge.ts';
 import { pushIdSchema } from './push.ts';
 import { networkRoutingSchema } from './routing.ts';
 import { siteSchema } from './site.ts';
@@ -70,6 +70,12 @@ export const journalEventSchema = z.discriminatedUnion('type', [
   z.strictObject({ ...envelope, type: z.literal('latencies'), digest: z.string().max(64) }),
 ]);
 
+/** The release that a site was last switched to. */
+export const currentReleaseSchema = releaseSwitchSchema.extend({
+  /** Of the event that switched to it. */
+  sequence: sequenceSchema.min(1),
+});
+
 /** The whole configuration as of one sequence number: what a node runs on, and its last good config on disk. */
 export const configSchema = z.strictObject({
   journal: journalIdSchema,
@@ -79,6 +85,8 @@ export const configSchema = z.strictObject({
   nodes: z.array(nodeSchema),
   /** Oldest first. */
   bans: z.array(banSchema).default([]),
+  /** By site. Left out: no site has had one. */
+  releases: z.record(nameSchema, currentReleaseSchema).exactOptional(),
   /** Nodes are not told: theirs is in `sites` already. */
   canary: canarySchema.exactOptional(),
 });
@@ -91,4 +99,5 @@ export type Network = z.output<typeof networkSchema>;
 export type JournalEvent = z.output<typeof journalEventSchema>;
 /** An event before the journal has given it a place and a time. */
 export type JournalEntry = Distribute<JournalEvent, 'sequence' | 'at'>;
+export type CurrentRelease = z.output<typeof currentReleaseSchema>;
 export type Config = z.output<typeof configSchema>;

@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { nameSchema, sequenceSchema } from './names.ts';
+import { contentDigestSchema } from './release.ts';
+import { nameSchema, sequenceSchema, timestampSchema } from './names.ts';
 
 /**
  * hard: never serve again; soft: stale from now on; refresh: soft, and fetch anew at once what is in
@@ -26,7 +27,7 @@ export const purgeTargetSchema = z.discriminatedUnion('kind', [
     site: nameSchema,
     urls: z.array(z.string().max(16_384)).min(1).max(MAX_PURGED_URLS),
   }),
-  /** Host and path, normalised, without a slash at the end: that path and all below it. */
+  /** Host and path, normalised: that path and all below it; with a slash at the end that path alone. Whatever the query. */
   z.strictObject({
     kind: z.literal('prefixes'),
     site: nameSchema,
@@ -47,10 +48,22 @@ export const purgeTargetSchema = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('everything') }),
 ]);
 
+/** What a site's objects in the network's origin are from one event on. */
+export const releaseSwitchSchema = z.strictObject({
+  /** Of the release. */
+  id: z.uuid(),
+  /** SHA-256 of a content of the site, see `manifestSchema`. */
+  manifest: contentDigestSchema,
+  /** The time of all its objects, ms since the Unix epoch: later than what they replace, whatever the clocks say. */
+  atMs: timestampSchema,
+});
+
 export const purgeOrderSchema = z.strictObject({
   id: z.string().min(1).max(64),
   mode: purgeModeSchema,
   target: purgeTargetSchema,
+  /** Of the target's site: origins switch to it before they acknowledge, and so does everybody at one fence. */
+  release: releaseSwitchSchema.exactOptional(),
 });
 
 /** What is not stored until the ban is lifted. A purge of several sites makes one for each. */
@@ -63,6 +76,7 @@ export const banSchema = z.strictObject({
 
 export type PurgeMode = z.output<typeof purgeModeSchema>;
 export type PurgeTarget = z.output<typeof purgeTargetSchema>;
+export type ReleaseSwitch = z.output<typeof releaseSwitchSchema>;
 export type PurgeOrder = z.output<typeof purgeOrderSchema>;
 export type Ban = z.output<typeof banSchema>;
 

@@ -64,6 +64,14 @@ export const originSchema = z.discriminatedUnion('kind', [
       .prefault({}),
     /** Replaced or deleted versions that are kept of each path; they count as bytes. */
     keepVersions: z.int().min(0).max(1000).default(0),
+    releases: z
+      .strictObject({
+        /** What a release no longer has, but for pages, stays retrievable for so long. */
+        keepAssetsSeconds: secondsSchema.default(604_800),
+        /** Releases, the current one included, that can be switched to at once. */
+        keep: z.int().min(1).max(100).default(10),
+      })
+      .prefault({}),
   }),
 ]);
 

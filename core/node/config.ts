@@ -1,21 +1,29 @@
-import type { Config, JournalEvent, SiteChange } from '#core/contract/event.ts';
+import type { Config, CurrentRelease, JournalEvent, SiteChange } from '#core/contract/event.ts';
 import { type Ban, siteOfTarget } from '#core/contract/purge.ts';
 import type { Site } from '#core/contract/site.ts';
 
 /**
  * The configuration after `event`. Sites and nodes stay ordered by name, so that a configuration built
- * from events equals the snapshot of the same sequence. A notice, and a purge that bans nothing, only move it.
+ * from events equals the snapshot of the same sequence. A notice, and a purge that bans and switches nothing,
+ * only move it.
  */
 export function applyEvent(config: Config, event: JournalEvent): Config {
-  const next: Config = { ...config, sequence: event.sequence, bans: bansAfter(config.bans, event) };
+  const { releases: before = {}, ...rest } = config;
+  const releases = releasesAfter(before, event);
+  const next: Config = {
+    ...rest,
+    sequence: event.sequence,
+    bans: bansAfter(config.bans, event),
+    ...(Object.keys(releases).length > 0 && { releases }),
+  };
   const change = siteChangeOf(event);
   if (change !== undefined) return { ...next, sites: changeSites(config.sites, change) };
   switch (event.type) {
     case 'canary.begin':
       return { ...next, canary: event.canary };
     case 'canary.end': {
-      const { canary: _, ...rest } = next;
-      return rest;
+      const { canary: _, ...without } = next;
+      return without;
     }
     case 'node.put':
       return { ...next, nodes: changeNamed(config.nodes, [event.node], []) };
@@ -46,6 +54,26 @@ export function bansAfter(bans: readonly Ban[], event: JournalEvent): Ban[] {
       return bans.filter(({ target }) => !deleted.includes(siteOfTarget(target) ?? ''));
     }
   }
+}
+
+/** The release that an event switches a site to. */
+export function switchOf(event: JournalEvent): readonly [site: string, CurrentRelease] | undefined {
+  if (event.type !== 'purge' || event.purge.release === undefined) return undefined;
+  const site = siteOfTarget(event.purge.target);
+  return site === undefined
+    ? undefined
+    : [site, { ...event.purge.release, sequence: event.sequence }];
+}
+
+/** A site that is deleted takes its release along. */
+function releasesAfter(
+  before: NonNullable<Config['releases']>,
+  event: JournalEvent,
+): NonNullable<Config['releases']> {
+  const deleted = siteChangeOf(event)?.delete ?? [];
+  const kept = Object.entries(before).filter(([site]) => !deleted.includes(site));
+  const switched = switchOf(event);
+  return Object.fromEntries(switched === undefined ? kept : [...kept, switched]);
 }
 
 /** What an event does to the sites of every node, if anything. */

@@ -73,7 +73,6 @@ export class TierNode {
   readonly #tree: Tree;
   readonly #refresher: Refresher;
   readonly #spillRoom: SpillRoom | undefined;
-  readonly #fenceWaits = new Set<() => void>();
   #journal: string | undefined;
   #config: Config | undefined;
   #sites = new SiteDirectory<ServedSite>([]);
@@ -186,7 +185,6 @@ export class TierNode {
     }
     this.#config = config;
     engine.fence.advance(config.sequence);
-    for (const check of this.#fenceWaits) check();
     return report;
   }
 
@@ -211,22 +209,8 @@ export class TierNode {
   }
 
   /** Resolves once the journal up to `sequence` is heeded here, or after `timeoutMs`; whether it is. */
-  async reachesFence(sequence: number, timeoutMs: number): Promise<boolean> {
-    const reached = (): boolean => this.engine.fence.sequence >= sequence;
-    if (reached()) return true;
-    await new Promise<void>((resolve) => {
-      const finish = (): void => {
-        this.#fenceWaits.delete(check);
-        cancel();
-        resolve();
-      };
-      const check = (): void => {
-        if (reached()) finish();
-      };
-      const cancel = this.clock.after(timeoutMs, finish);
-      this.#fenceWaits.add(check);
-    });
-    return reached();
+  reachesFence(sequence: number, timeoutMs: number): Promise<boolean> {
+    return this.engine.fence.reaches(sequence, timeoutMs, this.clock);
   }
 
   /** What a purge of `targets` would hit in this thread. */

@@ -61,6 +61,39 @@ export function originContentsContract(name: string, start: Start): void {
       expect(reopened.totals).toEqual({ objects: 3, bytes: 6 });
     });
 
+    test('are switched to by a release at one moment, but for what is later', async () => {
+      const { store, clock, restart } = await start();
+      await put(store, '/old', 'old');
+      await put(store, '/changed', 'old');
+      await put(store, '/later', 'put later');
+      for (const text of ['new', 'other']) await putContent(store, text);
+      const atMs = clock.nowMs + 1_000;
+      const later = (await store.find('shop', '/later'))?.lastModifiedMs ?? 0;
+      const release = {
+        id: 'r',
+        sequence: 7,
+        objects: [at('/changed', 'new'), at('/added', 'other'), at('/later', 'new')],
+        deleted: ['/old', '/never'],
+      };
+      await expect(
+        store.release('shop', { ...release, atMs, objects: [at('/x', 'missing')] }),
+      ).rejects.toMatchObject({ code: 'content-missing' });
+      expect(store.released('shop')).toBeUndefined();
+      clock.nowMs += 2_000;
+      await put(store, '/later', 'put later still');
+      await store.release('shop', { ...release, atMs });
+      const reopened = await restart();
+      expect(reopened.released('shop')).toEqual({ id: 'r', sequence: 7 });
+      const objects = await reopened.list('shop', { prefix: '', after: '', limit: 10 });
+      expect(objects.map(({ path, lastModifiedMs }) => [path, lastModifiedMs])).toEqual([
+        ['/added', atMs],
+        ['/changed', atMs],
+        ['/later', expect.toSatisfy((ms: number) => ms > Math.max(later, atMs))],
+      ]);
+      expect(await served(reopened, '/changed')).toBe('new');
+      expect(await served(reopened, '/later')).toBe('put later still');
+    });
+
     test('of which one is missing are not published', async () => {
       const { store } = await start();
       await put(store, '/old', 'old');

@@ -125,7 +125,7 @@ describe('openRedisState', () => {
     const again = await openRedisState(server.url, silent);
     onTestFinished(() => again.close());
     expect(await again.config()).toMatchObject({ sequence: 1, bans: [] });
-    expect(await server.command('HGET', '{canopy}:head', 'version')).toBe('2');
+    expect(await server.command('HGET', '{canopy}:head', 'version')).toBe('3');
   });
 
   test('writes nothing to a replica, nor to a server without room', async () => {

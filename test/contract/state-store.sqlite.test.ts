@@ -92,6 +92,7 @@ describe('openSqliteState', () => {
       DROP INDEX purges_by_key;
       ALTER TABLE purges DROP COLUMN key;
       DROP TABLE bans;
+      DROP TABLE releases;
       DROP INDEX tokens_by_previous;
       ALTER TABLE tokens DROP COLUMN previous;
       INSERT INTO tokens VALUES ('old', x'0102', '{"name":"old","scopes":["read"],"sites":null,"createdAt":1}');

@@ -31,6 +31,20 @@ const purgeEvent = (sequence: number, id: string): JournalEvent =>
   });
 const banEvent = (sequence: number, id: string, site: string): JournalEvent =>
   at(sequence, { type: 'purge', purge: { id, mode: 'ban', target: { kind: 'site', site } } });
+const switchEvent = (sequence: number, site: string, id: 'first' | 'second' | 'other') =>
+  at(sequence, {
+    type: 'purge',
+    purge: {
+      id: `p${sequence}`,
+      mode: 'hard',
+      target: { kind: 'prefixes', site, prefixes: [`${site}.example/`] },
+      release: {
+        id: '019a6b1e-5c20-7d0f-9a51-3a8d5c1b2f60',
+        manifest: (id[0] ?? '').replace(/[^a-f]/, 'e').repeat(64),
+        atMs: sequence,
+      },
+    },
+  });
 const purgeOf = (id: string, sequence: number, status: 'pending' | 'complete' = 'pending') => ({
   id,
   mode: 'hard' as const,
@@ -99,6 +113,10 @@ export function stateStoreContract(
         at(18, { type: 'canary.begin', canary }),
         at(19, { type: 'canary.end', canary: undone }),
         at(20, { type: 'canary.begin', canary }),
+        switchEvent(21, 'one', 'first'),
+        switchEvent(22, 'three', 'other'),
+        switchEvent(23, 'one', 'second'),
+        at(24, { type: 'site.delete', name: 'three' }),
       ];
       for (const event of events) expect(await store.append([event])).toBe(true);
       const expected = events.reduce(applyEvent, {
@@ -325,16 +343,18 @@ export function stateStoreContract(
       const request = { key: 'k', digest: 'd' };
       await store.append([banEvent(5, 'q', 'one')], { purge: { ...purgeOf('q', 5), request } });
       await store.append([at(6, { type: 'canary.begin', canary })]);
+      await store.append([switchEvent(7, 'one', 'first')]);
       await store.addToken({ ...token, digest: Uint8Array.of(4) });
       for (const value of [1, 2]) await store.records.put({ kind: 'audit', id: 'a', value });
       const content = await store.content();
       expect(content).toMatchObject({
         config: {
-          sequence: 6,
+          sequence: 7,
           sites: [{ name: 'one' }],
           nodes: [{ name: 'edge-a' }],
           bans: [{ id: 'q' }],
           canary,
+          releases: { one: { manifest: 'f'.repeat(64), sequence: 7 } },
         },
         credentials: [credential],
         tokens: [token],
@@ -350,11 +370,12 @@ export function stateStoreContract(
       await store.append([banEvent(3, 'r', 'other')], { purge: replaced });
       await store.addToken({ ...token, name: 'other', digest: Uint8Array.of(5), previous: null });
       await store.records.put({ kind: 'release', id: 'r', value: 1 });
+      await store.append([switchEvent(4, 'other', 'other')]);
       await store.replace(content);
       await reopen();
       expect(await store.content()).toEqual(content);
       expect(await store.events(0, 9)).toBeUndefined();
-      expect(await store.events(6, 9)).toEqual([]);
+      expect(await store.events(7, 9)).toEqual([]);
       expect((await store.pendingPurges()).map(({ id }) => id)).toEqual(['q']);
       expect((await store.standings.read()).completedFence).toBe(4);
       expect(await store.credentialByDigest(credential.digest)).toMatchObject({ node: 'edge-a' });
@@ -362,7 +383,7 @@ export function stateStoreContract(
       expect(await store.tokenByDigest(previous.digest)).toMatchObject({ name: 't' });
       expect(await store.purgeByKey('k')).toMatchObject({ id: 'q' });
       expect(await store.purgeByKey('other')).toBeUndefined();
-      expect(await store.append([purgeEvent(7, 's')], { purge: purgeOf('s', 7) })).toBe(true);
+      expect(await store.append([purgeEvent(8, 's')], { purge: purgeOf('s', 8) })).toBe(true);
     });
   });
 

@@ -38,6 +38,22 @@ test('Journal goes on after a plan that threw', async () => {
   expect(await journal.change(() => ({ entries: [purge] }))).toHaveLength(1);
 });
 
+test('Journal refuses nothing by a configuration that another control plane has changed', async () => {
+  const { journal, store } = await open();
+  const other = await Journal.open(store, new FakeClock());
+  await other.change(() => ({ entries: [purge] }));
+  const seen: number[] = [];
+  const change = (least: number) =>
+    journal.change(({ sequence }) => {
+      seen.push(sequence);
+      if (sequence < least) throw new Error('not known here');
+      return { entries: [purge] };
+    });
+  expect(await change(2)).toMatchObject([{ sequence: 3 }]);
+  await expect(change(9)).rejects.toThrow('not known here');
+  expect(seen).toEqual([1, 2, 3]);
+});
+
 test('Journal keeps so many events, and reads them from memory and store alike', async () => {
   const { journal, store } = await open(1_200);
   await journal.change(() => ({ entries: Array.from({ length: 1_999 }, () => purge) }));

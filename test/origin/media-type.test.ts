@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { mediaTypeOf } from '#origin/media-type.ts';
+import { mediaTypeOf } from '#core/http/media-type.ts';
 import { sampleFiles } from '#origin/sample.ts';
 
 test.each<[path: string, type: string]>([

@@ -9,6 +9,7 @@ import { type Clock, systemClock } from '#core/clock.ts';
 import { bodiesDir, openDiskStore } from '#origin/disk-store.ts';
 import type { IndexedStore } from '#origin/indexed-store.ts';
 import type { ObjectStore, OriginObject, Upload } from '#origin/object-store.ts';
+import { Releases } from '#origin/releases.ts';
 import { createOriginServer, type OriginServer } from '#origin/server.ts';
 
 export const TIER_KEY = 'tier-key-of-the-tests';
@@ -69,6 +70,7 @@ export interface TestOrigin {
   readonly dir: string;
   readonly store: IndexedStore;
   readonly server: OriginServer;
+  readonly releases: Releases;
   readonly clock: WallClock;
   /** As an edge or mid-tier of the network asks for content of the site `shop`. */
   readonly get: (
@@ -121,12 +123,15 @@ export async function startTestOrigin(
   open: (options: { dir: string; clock: Clock }) => Promise<IndexedStore> = (options) =>
     openDiskStore({ ...options, log: quiet }),
   reachesFence: (sequence: number) => Promise<boolean> = async () => true,
+  obtain: (site: string, digest: string) => Promise<boolean> = async () => false,
 ): Promise<TestOrigin> {
   const dir = await temporaryDir();
   const clock = wallClock();
   const store = await open({ dir, clock });
+  const releases = new Releases({ store, obtain, clock, log: quiet });
   const server = await createOriginServer({
     store,
+    releases,
     network: () => ({ tierKey: TIER_KEY, publishKey: PUBLISH_KEY }),
     reachesFence,
     clock,
@@ -136,6 +141,7 @@ export async function startTestOrigin(
   });
   onTestFinished(async () => {
     await server.close(0);
+    await releases.close();
     await store.close();
   });
   const url = `http://127.0.0.1:${server.port}`;
@@ -145,6 +151,7 @@ export async function startTestOrigin(
     dir,
     store,
     server,
+    releases,
     clock,
     get: (target, headers = {}, method = 'GET') =>
       send(url, target, method, {
