@@ -5,6 +5,7 @@ import { BudgetedMap } from './eviction/budgeted-map.ts';
 import { DEFAULT_POLICY, policyOf, type PolicyName } from './eviction/policies.ts';
 import { sizeInMemory, type HeldObject } from './object.ts';
 import { HeldWriters } from './held-writer.ts';
+import type { MemoryShare } from './memory-share.ts';
 import {
   addVolumes,
   type Draft,
@@ -28,6 +29,8 @@ export class MemoryStore implements ObjectStore {
   readonly #variants: BudgetedMap<string, readonly HeldObject[]>;
   readonly #maxKeyBytes: number;
   readonly #policy: PolicyName;
+  readonly #budgetBytes: number;
+  readonly #share: MemoryShare | undefined;
   readonly #writers = new HeldWriters();
   readonly fence = Infinity;
   readonly #bySite = new Map<string, Volume>();
@@ -48,12 +51,20 @@ export class MemoryStore implements ObjectStore {
   #storedBytes = 0;
   #refused = 0;
 
-  /** @param budgetBytes headers, keys and bookkeeping included */
-  constructor(budgetBytes: number, policy: PolicyName = DEFAULT_POLICY) {
+  /**
+   * @param budget bytes, headers, keys and bookkeeping included; or the part of it that a thread has,
+   * which is renewed by `rebalance`
+   */
+  constructor(budget: number | MemoryShare, policy: PolicyName = DEFAULT_POLICY) {
+    const share = typeof budget === 'number' ? undefined : budget;
+    const budgetBytes = typeof budget === 'number' ? budget : budget.equalBytes;
     this.#policy = policy;
+    this.#budgetBytes = budgetBytes;
+    this.#share = share;
     this.#maxKeyBytes = budgetBytes * KEY_FRACTION;
     this.#variants = new BudgetedMap({
-      budgetBytes,
+      budgetBytes: share?.bytes ?? budgetBytes,
+      grow: share && ((neededBytes) => share.grow(neededBytes)),
       makePolicy: policyOf(policy),
       hashOf: hash32,
       onEvicted: (variants) => {
@@ -75,7 +86,7 @@ export class MemoryStore implements ObjectStore {
   put(object: HeldObject, keeping: Keeping | number = {}): boolean {
     const { maxVariants = DEFAULT_MAX_VARIANTS } =
       typeof keeping === 'number' ? { maxVariants: keeping } : keeping;
-    if (sizeInMemory(object) > this.#maxKeyBytes) {
+    if (!this.#mayHold(sizeInMemory(object))) {
       this.#refused++;
       return false;
     }
@@ -87,7 +98,7 @@ export class MemoryStore implements ObjectStore {
         this.#left(other, 'variants');
       } else variants.push(other);
     }
-    while (volumeOf(variants).bytes > this.#maxKeyBytes) {
+    while (!this.#mayHold(volumeOf(variants).bytes)) {
       this.#left(variants.pop() as HeldObject, 'capacity');
     }
     this.#set(object.key, variants);
@@ -176,7 +187,7 @@ export class MemoryStore implements ObjectStore {
         tier: 'memory',
         policy: this.#policy,
         ...this.volume(),
-        budgetBytes: this.#variants.budgetBytes,
+        budgetBytes: this.#budgetBytes,
         lookups: this.#lookups,
         hits: this.#hits,
         hitBytes: this.#hitBytes,
@@ -187,6 +198,16 @@ export class MemoryStore implements ObjectStore {
         evictedBytes: this.#evictedBytes,
       },
     ];
+  }
+
+  /** Gives other threads what they need more; called at each tick, see `MemoryShare`. */
+  rebalance(): void {
+    this.#share?.tick(this.#variants);
+  }
+
+  /** Whether one key may take so much. */
+  #mayHold(bytes: number): boolean {
+    return bytes <= this.#maxKeyBytes && this.#variants.canHold(bytes);
   }
 
   #peek(key: string): readonly HeldObject[] {

@@ -2,6 +2,7 @@ import { mkdir } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { pino } from 'pino';
+import { memoryLedger } from '#core/cache/memory-share.ts';
 import type { PolicyName } from '#core/cache/eviction/policies.ts';
 import { servedSite } from '#core/cache/served-site.ts';
 import { systemClock } from '#core/clock.ts';
@@ -18,7 +19,7 @@ import { type NodeAdmin, openNodeAdmin } from './node-admin.ts';
 import { Threads } from './threads.ts';
 
 export interface ServingOptions extends NodeOptions {
-  /** Threads that accept on the same port, each with its share of the memory. */
+  /** Threads that accept on the same port and share the memory by need. */
   readonly workers: number;
   /** Budget of the memory store of the whole node. */
   readonly memoryBytes: number;
@@ -72,6 +73,7 @@ export async function startServing(
       name,
       tier,
       memoryBytes: Math.floor(memoryBytes / workers),
+      memory: workers > 1 ? memoryLedger(memoryBytes, workers) : undefined,
       memoryPolicy,
       spill: { dir: join(dir, 'spill'), bytes: Math.floor(spillBytes / workers) },
       trustedProxies: options.trustedProxies ?? [],

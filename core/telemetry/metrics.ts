@@ -91,6 +91,7 @@ export const METRICS = {
     ['thread'],
     '99th percentile of the event loop delay since the last scrape',
   ),
+  canopy_thread_memory_bytes: cache('gauge', ['thread'], 'Memory that it may fill with objects'),
   canopy_thread_heap_bytes: cache('gauge', ['thread'], 'JavaScript heap in use'),
 
   canopy_origin_requests_total: origin('counter', ['status'], 'Requests answered'),
