@@ -15,6 +15,7 @@ import { checksFor, ParentChecks } from '#core/tree/checks.ts';
 import type { Budget } from '#core/cache/disk/limits.ts';
 import { NodeDisk } from './disk/node-disk.ts';
 import { bind } from './listener.ts';
+import { siteRows } from '#core/telemetry/counters.ts';
 import { type NodeAdmin, openNodeAdmin } from './node-admin.ts';
 import { Threads } from './threads.ts';
 
@@ -82,6 +83,8 @@ export async function startServing(
     disk,
     log,
   });
+  /** The sites that metrics tell apart. */
+  const sites = siteRows(0);
   const checks = new ParentChecks({
     clock: systemClock,
     onChange: (down) => {
@@ -102,6 +105,7 @@ export async function startServing(
       if (event?.type !== 'purge' && event?.type !== 'push') {
         checks.watch(checksFor(config, { name, tier }));
       }
+      sites.name(config.sites.map((site) => site.name));
       await disk?.follow(config.journal);
       const report = await threads.apply(config, event, reset);
       await disk?.advance(config.sequence);
@@ -137,10 +141,15 @@ export async function startServing(
       clock: systemClock,
       link,
       group: 'cache',
-      sample: (samples) => {
+      sample: async (samples) => {
         pushes.sample(samples);
-        return threads.sample(samples);
+        if (options.disk !== undefined) {
+          samples.add('canopy_disk_works', disk?.works === true ? 1 : 0);
+        }
+        await disk?.sample(samples, (site) => sites.labelOf(site));
+        await threads.sample(samples);
       },
+      facts: () => (options.disk === undefined ? {} : { disk: disk?.health ?? { state: 'ended' } }),
       findings: () => ({
         'thread-silent': threads.silentForMs > THREAD_SILENT_MS,
         'disk-failing': options.disk !== undefined && disk?.works !== true,

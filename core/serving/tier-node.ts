@@ -71,6 +71,7 @@ export class TierNode {
   readonly counters = new Counters();
   readonly trustedProxies: TrustedProxies;
   readonly memory: MemoryStore;
+  readonly disk: DiskStore | undefined;
   readonly #countryOf: CountryOf;
   /** The other threads of the node. */
   readonly siblings: Siblings;
@@ -104,6 +105,7 @@ export class TierNode {
     this.#tree = new Tree({ clock, asking: { name, tier }, config: () => this.config });
     this.trustedProxies = new TrustedProxies(trustedProxies);
     this.#countryOf = countryOf ?? (() => undefined);
+    this.disk = disk;
     this.memory = new MemoryStore(memoryShare ?? memoryBytes, memoryPolicy);
     const store = disk === undefined ? this.memory : new TieredStore(this.memory, disk, tendsDisk);
     const tree = this.#tree;
