@@ -1,4 +1,3 @@
-// Reads and writes of the disk store against plain files: node bench/disk.ts [SCALE]
 import { createHash } from 'node:crypto';
 import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -8,6 +7,7 @@ import { DiskStore } from '#core/cache/disk/disk-store.ts';
 import { Keeper } from '#core/cache/disk/keeper.ts';
 import { SharedState } from '#core/cache/disk/shared.ts';
 import { systemClock } from '#core/clock.ts';
+import { type Benchmark, median } from './benchmark.ts';
 import { benchKey, benchObject } from './disk-objects.ts';
 
 const SIZES = [1024, 4096, 16_384, 65_536, 1_048_576];
@@ -15,6 +15,7 @@ const BYTES_A_SIZE = 64 * 1024 * 1024;
 const MOST_OBJECTS = 10_000;
 const UNDER_WAY = 32;
 const ROUNDS = 3;
+const PEER = 'plain files';
 
 interface Contender {
   write(i: number, bytes: number): Promise<void>;
@@ -79,7 +80,7 @@ const plainFiles: MakeContender = async (dir) => {
 };
 
 const CONTENDERS: ReadonlyMap<string, MakeContender> = new Map([
-  ['plain files', plainFiles],
+  [PEER, plainFiles],
   ['Canopy', canopy(false)],
   ['Canopy, files only', canopy(true)],
 ]);
@@ -95,40 +96,47 @@ async function rate(count: number, work: (i: number) => Promise<unknown>): Promi
   return (count / (performance.now() - before)) * 1000;
 }
 
-const median = (values: readonly number[]): number =>
-  values.toSorted((a, b) => a - b)[values.length >> 1] ?? NaN;
-
-/** @param scale share of the full amount of work */
-export async function disk(scale: number) {
-  const rows: string[][] = [];
-  for (const bytes of SIZES) {
-    const count = Math.ceil(scale * Math.min(MOST_OBJECTS, BYTES_A_SIZE / bytes));
-    const rates = new Map<string, { writes: number[]; reads: number[] }>();
-    for (let round = 0; round < ROUNDS; round++) {
-      for (const [name, make] of CONTENDERS) {
-        const dir = await mkdtemp(join(tmpdir(), 'canopy-disk-bench-'));
-        const contender = await make(dir);
-        const found = rates.get(name) ?? { writes: [], reads: [] };
-        rates.set(name, found);
-        found.writes.push(await rate(count, (i) => contender.write(i, bytes)));
-        found.reads.push(await rate(count, (i) => contender.read((i * 7919) % count)));
-        await contender.close();
-        await rm(dir, { recursive: true });
+export const diskStore: Benchmark = {
+  name: 'disk-store',
+  about:
+    'The disk store in one thread, without HTTP, against plain files as proxy_cache of nginx lays ' +
+    `them out. ${UNDER_WAY} objects are written or read at once. Three rounds, taking turns; medians.`,
+  async run({ scale }) {
+    const rows: string[][] = [];
+    for (const bytes of SIZES) {
+      const count = Math.ceil(scale * Math.min(MOST_OBJECTS, BYTES_A_SIZE / bytes));
+      const rates = await ratesOf(bytes, count);
+      const peer = rates.get(PEER);
+      for (const [name, { writes, reads }] of rates) {
+        const [written, read] = [median(writes), median(reads)];
+        const row = [String(bytes), name, written.toFixed(0)];
+        row.push((written / median(peer?.writes ?? [])).toFixed(2), read.toFixed(0));
+        rows.push([...row, (read / median(peer?.reads ?? [])).toFixed(2)]);
       }
     }
-    const peer = rates.get('plain files');
-    for (const [name, { writes, reads }] of rates) {
-      const [written, read] = [median(writes), median(reads)];
-      const row = [String(bytes), name, written.toFixed(0)];
-      row.push((written / median(peer?.writes ?? [])).toFixed(2), read.toFixed(0));
-      rows.push([...row, (read / median(peer?.reads ?? [])).toFixed(2)]);
-    }
-  }
-  const columns = ['bytes', 'store', 'writes/s', 'ratio', 'reads/s', 'ratio'];
-  return [{ title: 'Objects written and read, 32 at once, one thread', columns, rows }];
+    const columns = ['bytes', 'store', 'writes/s', 'ratio', 'reads/s', 'ratio'];
+    return [{ title: 'Objects written and read', columns, rows }];
+  },
+};
+
+interface Rates {
+  readonly writes: number[];
+  readonly reads: number[];
 }
 
-if (import.meta.main) {
-  const [result] = await disk(Number(process.argv[2] ?? '1'));
-  for (const row of [result?.columns ?? [], ...(result?.rows ?? [])]) console.log(row.join('\t'));
+async function ratesOf(bytes: number, count: number): Promise<ReadonlyMap<string, Rates>> {
+  const rates = new Map(
+    [...CONTENDERS.keys()].map((name): [string, Rates] => [name, { writes: [], reads: [] }]),
+  );
+  for (let round = 0; round < ROUNDS; round++) {
+    for (const [name, make] of CONTENDERS) {
+      const dir = await mkdtemp(join(tmpdir(), 'canopy-disk-bench-'));
+      const contender = await make(dir);
+      rates.get(name)?.writes.push(await rate(count, (i) => contender.write(i, bytes)));
+      rates.get(name)?.reads.push(await rate(count, (i) => contender.read((i * 7919) % count)));
+      await contender.close();
+      await rm(dir, { recursive: true });
+    }
+  }
+  return rates;
 }

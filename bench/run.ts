@@ -4,13 +4,24 @@ import { parseArgs } from 'node:util';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import type { Benchmark } from './benchmark.ts';
+import { diskHttp } from './disk-http.ts';
+import { diskStore } from './disk.ts';
 import { hitRatio } from './hit-ratio.ts';
 import { policyCost } from './policy-cost.ts';
 import { purgeFanout } from './purge-fanout.ts';
 import { purgeIndex } from './purge-index.ts';
 import { section, withSection } from './report.ts';
+import { startup } from './startup.ts';
 
-const BENCHMARKS: readonly Benchmark[] = [hitRatio, policyCost, purgeFanout, purgeIndex];
+const BENCHMARKS: readonly Benchmark[] = [
+  hitRatio,
+  policyCost,
+  diskStore,
+  diskHttp,
+  startup,
+  purgeFanout,
+  purgeIndex,
+];
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,

@@ -30,6 +30,7 @@ const TOOLS: readonly Tool[] = [
   { command: 'script', aptPackage: 'bsdutils', why: 'commands run on a terminal' },
   { command: 'fish', aptPackage: 'fish', why: 'it completes commands' },
   { command: 'zsh', aptPackage: 'zsh', why: 'it reads what completes commands' },
+  { command: 'nginx', aptPackage: 'nginx-light', why: 'what a benchmark measures against' },
   { command: 'ffmpeg', aptPackage: 'ffmpeg', why: 'makes the video' },
 ];
 

@@ -5,58 +5,62 @@ import { BudgetedMap } from './eviction/budgeted-map.ts';
 import { DEFAULT_POLICY, policyOf, type PolicyName } from './eviction/policies.ts';
 import { sizeInMemory, type HeldObject } from './object.ts';
 import { HeldWriters } from './held-writer.ts';
+import type { MemoryShare } from './memory-share.ts';
 import {
   addVolumes,
   type Draft,
-  type EvictionReason,
   type Keeping,
   NO_VOLUME,
   type ObjectStore,
   type PurgeMark,
   type StoreStats,
+  type StoreTally,
   type Volume,
   type Writer,
 } from './store.ts';
+import { countIn, type EvictionReason, Tally, type TallyRow } from './tally.ts';
 
 const SWEEP_BATCH = 1000;
 const NO_VARIANTS: readonly HeldObject[] = [];
 /** The most of the budget that one key may take, so that nothing large empties the store. */
 const KEY_FRACTION = 0.5;
 
+/** What is held under one key, and where its site's uses are counted. */
+interface Held {
+  readonly variants: readonly HeldObject[];
+  readonly row: TallyRow;
+}
+
 /** Objects in memory under a hard byte budget; a policy decides what leaves when it is full. */
 export class MemoryStore implements ObjectStore {
-  readonly #variants: BudgetedMap<string, readonly HeldObject[]>;
+  readonly #variants: BudgetedMap<string, Held>;
   readonly #maxKeyBytes: number;
   readonly #policy: PolicyName;
+  readonly #budgetBytes: number;
+  readonly #share: MemoryShare | undefined;
   readonly #writers = new HeldWriters();
   readonly fence = Infinity;
   readonly #bySite = new Map<string, Volume>();
-  readonly #evicted: Record<EvictionReason, number> = {
-    capacity: 0,
-    expired: 0,
-    purged: 0,
-    replaced: 0,
-    variants: 0,
-    released: 0,
-    damaged: 0,
-  };
-  #evictedBytes = 0;
+  readonly #tally = new Tally();
   #lookups = 0;
-  #hits = 0;
-  #hitBytes = 0;
-  #stored = 0;
-  #storedBytes = 0;
-  #refused = 0;
 
-  /** @param budgetBytes headers, keys and bookkeeping included */
-  constructor(budgetBytes: number, policy: PolicyName = DEFAULT_POLICY) {
+  /**
+   * @param budget bytes, headers, keys and bookkeeping included; or the part of it that a thread has,
+   * which is renewed by `rebalance`
+   */
+  constructor(budget: number | MemoryShare, policy: PolicyName = DEFAULT_POLICY) {
+    const share = typeof budget === 'number' ? undefined : budget;
+    const budgetBytes = typeof budget === 'number' ? budget : budget.equalBytes;
     this.#policy = policy;
+    this.#budgetBytes = budgetBytes;
+    this.#share = share;
     this.#maxKeyBytes = budgetBytes * KEY_FRACTION;
     this.#variants = new BudgetedMap({
-      budgetBytes,
+      budgetBytes: share?.bytes ?? budgetBytes,
+      grow: share && ((neededBytes) => share.grow(neededBytes)),
       makePolicy: policyOf(policy),
       hashOf: hash32,
-      onEvicted: (variants) => {
+      onEvicted: ({ variants }) => {
         for (const object of variants) this.#left(object, 'capacity');
         this.#count(variants, -1);
       },
@@ -65,18 +69,18 @@ export class MemoryStore implements ObjectStore {
 
   lookup(key: string): readonly HeldObject[] {
     this.#lookups++;
-    const variants = this.#variants.get(key);
-    if (variants === undefined) return NO_VARIANTS;
-    this.#hits++;
-    this.#hitBytes += (variants[0] as HeldObject).body.size;
-    return variants;
+    const held = this.#variants.get(key);
+    if (held === undefined) return NO_VARIANTS;
+    countIn(held.row, 'hits');
+    countIn(held.row, 'hitBytes', (held.variants[0] as HeldObject).body.size);
+    return held.variants;
   }
 
   put(object: HeldObject, keeping: Keeping | number = {}): boolean {
     const { maxVariants = DEFAULT_MAX_VARIANTS } =
       typeof keeping === 'number' ? { maxVariants: keeping } : keeping;
-    if (sizeInMemory(object) > this.#maxKeyBytes) {
-      this.#refused++;
+    if (!this.#mayHold(sizeInMemory(object))) {
+      this.#tally.count(object.site, 'refused');
       return false;
     }
     const before = this.#peek(object.key);
@@ -87,12 +91,12 @@ export class MemoryStore implements ObjectStore {
         this.#left(other, 'variants');
       } else variants.push(other);
     }
-    while (volumeOf(variants).bytes > this.#maxKeyBytes) {
+    while (!this.#mayHold(volumeOf(variants).bytes)) {
       this.#left(variants.pop() as HeldObject, 'capacity');
     }
     this.#set(object.key, variants);
-    this.#stored++;
-    this.#storedBytes += object.body.size;
+    this.#tally.count(object.site, 'stored');
+    this.#tally.count(object.site, 'storedBytes', object.body.size);
     return true;
   }
 
@@ -176,21 +180,35 @@ export class MemoryStore implements ObjectStore {
         tier: 'memory',
         policy: this.#policy,
         ...this.volume(),
-        budgetBytes: this.#variants.budgetBytes,
+        budgetBytes: this.#budgetBytes,
         lookups: this.#lookups,
-        hits: this.#hits,
-        hitBytes: this.#hitBytes,
-        stored: this.#stored,
-        storedBytes: this.#storedBytes,
-        refused: this.#refused,
-        evicted: { ...this.#evicted },
-        evictedBytes: this.#evictedBytes,
+        hits: this.#tally.total('hits'),
+        hitBytes: this.#tally.total('hitBytes'),
+        stored: this.#tally.total('stored'),
+        storedBytes: this.#tally.total('storedBytes'),
+        refused: this.#tally.total('refused'),
+        evicted: this.#tally.evicted(),
+        evictedBytes: this.#tally.total('evictedBytes'),
       },
     ];
   }
 
+  tallies(): readonly [StoreTally] {
+    return [{ tier: 'memory', tally: this.#tally, volume: (site) => this.volume(site) }];
+  }
+
+  /** Gives other threads what they need more; called at each tick, see `MemoryShare`. */
+  rebalance(): void {
+    this.#share?.tick(this.#variants);
+  }
+
+  /** Whether one key may take so much. */
+  #mayHold(bytes: number): boolean {
+    return bytes <= this.#maxKeyBytes && this.#variants.canHold(bytes);
+  }
+
   #peek(key: string): readonly HeldObject[] {
-    return this.#variants.peek(key) ?? NO_VARIANTS;
+    return this.#variants.peek(key)?.variants ?? NO_VARIANTS;
   }
 
   /** Lets go of the variants under a key that `isKept` does not name. @returns what left */
@@ -206,14 +224,18 @@ export class MemoryStore implements ObjectStore {
 
   #set(key: string, variants: readonly HeldObject[]): void {
     this.#count(this.#peek(key), -1);
-    if (variants.length === 0) this.#variants.delete(key);
-    else this.#variants.set(key, variants, volumeOf(variants).bytes);
+    const [first] = variants;
+    if (first === undefined) this.#variants.delete(key);
+    else {
+      const row = this.#tally.row(first.site);
+      this.#variants.set(key, { variants, row }, volumeOf(variants).bytes);
+    }
     this.#count(variants, 1);
   }
 
   #left(object: HeldObject, reason: EvictionReason): void {
-    this.#evicted[reason]++;
-    this.#evictedBytes += sizeInMemory(object);
+    this.#tally.count(object.site, reason);
+    this.#tally.count(object.site, 'evictedBytes', sizeInMemory(object));
   }
 
   #count(variants: readonly HeldObject[], sign: 1 | -1): void {

@@ -1,5 +1,6 @@
 import type { Body } from './body.ts';
 import type { HeldObject, StoredBody, StoredObject } from './object.ts';
+import type { EvictionReason, Tally } from './tally.ts';
 
 export interface Volume {
   readonly objects: number;
@@ -22,10 +23,6 @@ export interface PurgeMark {
   readonly at: number;
 }
 
-/** Why an object left a store. */
-export type EvictionReason =
-  'capacity' | 'expired' | 'purged' | 'replaced' | 'variants' | 'released' | 'damaged';
-
 /** What a store has and has done since it was opened. Plain counters. */
 export interface StoreStats {
   readonly tier: 'memory' | 'disk';
@@ -41,6 +38,14 @@ export interface StoreStats {
   readonly refused: number;
   readonly evicted: Readonly<Record<EvictionReason, number>>;
   readonly evictedBytes: number;
+}
+
+/** What a tier of storage has done for each site, by this thread alone. */
+export interface StoreTally {
+  readonly tier: StoreStats['tier'];
+  readonly tally: Tally;
+  /** What all threads have of the site. */
+  readonly volume: (site: string) => Volume;
 }
 
 /** How long and where an object is kept. */
@@ -113,6 +118,8 @@ export interface Store<B extends StoredBody = StoredBody> {
   volume(site?: string): Volume;
   /** One entry for each tier of storage. */
   stats(): readonly StoreStats[];
+  /** One entry for each tier of storage, as `stats`. */
+  tallies(): readonly StoreTally[];
 }
 
 /** A store that holds every body in memory, and answers at once. */

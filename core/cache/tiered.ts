@@ -7,6 +7,7 @@ import type {
   PurgeMark,
   Store,
   StoreStats,
+  StoreTally,
   Volume,
   Writer,
 } from './store.ts';
@@ -153,6 +154,10 @@ export class TieredStore implements Store {
 
   stats(): readonly StoreStats[] {
     return [...this.#memory.stats(), ...(this.#tendsLasting ? this.#lasting.stats() : [])];
+  }
+
+  tallies(): readonly StoreTally[] {
+    return [...this.#memory.tallies(), ...this.#lasting.tallies()];
   }
 
   /** Takes into memory what it lacks of a key: what is small at once, larger bodies on second demand. */

@@ -15,6 +15,8 @@ export interface NodeAdminOptions {
   /** Beside `process` and `node`. */
   readonly group: MetricGroup;
   readonly sample: (samples: Samples) => Promise<void> | void;
+  /** What `/healthz` tells besides. */
+  readonly facts?: () => Readonly<Record<string, unknown>>;
   /** What may be wrong beside the link. */
   readonly findings?: () => Partial<Record<HealthReason, boolean>>;
 }
@@ -54,6 +56,7 @@ export async function openNodeAdmin(options: NodeAdminOptions): Promise<NodeAdmi
     facts: () => ({
       fence: link.fence,
       lease: { held: leaseMs() > 0, remainingMs: Math.round(leaseMs()) },
+      ...options.facts?.(),
     }),
   });
   const opened: NodeAdmin = { ...admin, phase: 'starting' };

@@ -1,7 +1,7 @@
-import type { StoreStats } from '#core/cache/store.ts';
 import type { MetricName } from '#core/telemetry/metrics.ts';
 import { OTHER } from '#core/telemetry/rows.ts';
 import type { Samples } from '#core/telemetry/samples.ts';
+import { sampleHeld, sampleStore, sampleTally } from '#core/telemetry/store-samples.ts';
 import type { FillCounters } from '#core/telemetry/fill-counters.ts';
 import type { Activity } from './listener.ts';
 import type { TierNode } from './tier-node.ts';
@@ -19,7 +19,15 @@ export function sampleNode(node: TierNode, samples: Samples): void {
   for (const [field, name] of Object.entries(FILL_METRICS)) {
     samples.add(name, engine.counters[field as keyof FillCounters]);
   }
-  for (const stats of store.stats()) sampleStore(stats, samples);
+  const stats = store.stats();
+  for (const one of stats) sampleStore(one, samples);
+  for (const { tier, tally, volume } of store.tallies()) {
+    sampleTally(tally, tier, samples, (site) => counters.sites.labelOf(site));
+    // One thread tells what all have stored.
+    if (!stats.some((one) => one.tier === tier)) continue;
+    for (const site of counters.sites.names) sampleHeld(site, tier, volume(site), samples);
+  }
+  node.disk?.sample(samples);
   let rest = store.volume();
   for (const site of counters.sites.names) {
     const { objects, bytes } = store.volume(site);
@@ -46,23 +54,6 @@ const FILL_METRICS: Readonly<Record<keyof FillCounters, MetricName>> = {
   notKept: 'canopy_fills_not_kept_total',
   fromSiblings: 'canopy_sibling_fetches_total',
 };
-
-function sampleStore(stats: StoreStats, samples: Samples): void {
-  const { tier, policy, evicted } = stats;
-  samples.add('canopy_store_objects', stats.objects, tier);
-  samples.add('canopy_store_bytes', stats.bytes, tier);
-  samples.add('canopy_store_budget_bytes', stats.budgetBytes, tier, policy);
-  samples.add('canopy_store_lookups_total', stats.lookups, tier);
-  samples.add('canopy_store_hits_total', stats.hits, tier);
-  samples.add('canopy_store_hit_bytes_total', stats.hitBytes, tier);
-  samples.add('canopy_store_stored_total', stats.stored, tier);
-  samples.add('canopy_store_stored_bytes_total', stats.storedBytes, tier);
-  samples.add('canopy_store_refused_total', stats.refused, tier);
-  samples.add('canopy_store_evicted_bytes_total', stats.evictedBytes, tier);
-  for (const [reason, count] of Object.entries(evicted)) {
-    samples.add('canopy_store_evicted_total', count, tier, reason);
-  }
-}
 
 function sampleVolume(
   site: string,

@@ -2,6 +2,7 @@ import { mkdir } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { pino } from 'pino';
+import { memoryLedger } from '#core/cache/memory-share.ts';
 import type { PolicyName } from '#core/cache/eviction/policies.ts';
 import { servedSite } from '#core/cache/served-site.ts';
 import { systemClock } from '#core/clock.ts';
@@ -15,11 +16,12 @@ import { checksFor, ParentChecks } from '#core/tree/checks.ts';
 import type { Budget } from '#core/cache/disk/limits.ts';
 import { NodeDisk } from './disk/node-disk.ts';
 import { bind } from './listener.ts';
+import { siteRows } from '#core/telemetry/counters.ts';
 import { type NodeAdmin, openNodeAdmin } from './node-admin.ts';
 import { Threads } from './threads.ts';
 
 export interface ServingOptions extends NodeOptions {
-  /** Threads that accept on the same port, each with its share of the memory. */
+  /** Threads that accept on the same port and share the memory by need. */
   readonly workers: number;
   /** Budget of the memory store of the whole node. */
   readonly memoryBytes: number;
@@ -73,6 +75,7 @@ export async function startServing(
       name,
       tier,
       memoryBytes: Math.floor(memoryBytes / workers),
+      memory: workers > 1 ? memoryLedger(memoryBytes, workers) : undefined,
       memoryPolicy,
       spill: { dir: join(dir, 'spill'), bytes: Math.floor(spillBytes / workers) },
       trustedProxies: options.trustedProxies ?? [],
@@ -81,6 +84,8 @@ export async function startServing(
     disk,
     log,
   });
+  /** The sites that metrics tell apart. */
+  const sites = siteRows(0);
   const checks = new ParentChecks({
     clock: systemClock,
     onChange: (down) => {
@@ -101,6 +106,7 @@ export async function startServing(
       if (event?.type !== 'purge' && !isNotice(event)) {
         checks.watch(checksFor(config, { name, tier }));
       }
+      sites.name(config.sites.map((site) => site.name));
       await disk?.follow(config.journal);
       const report = await threads.apply(config, event, reset);
       await disk?.advance(config.sequence);
@@ -136,10 +142,15 @@ export async function startServing(
       clock: systemClock,
       link,
       group: 'cache',
-      sample: (samples) => {
+      sample: async (samples) => {
         pushes.sample(samples);
-        return threads.sample(samples);
+        if (options.disk !== undefined) {
+          samples.add('canopy_disk_works', disk?.works === true ? 1 : 0);
+        }
+        await disk?.sample(samples, (site) => sites.labelOf(site));
+        await threads.sample(samples);
       },
+      facts: () => (options.disk === undefined ? {} : { disk: disk?.health ?? { state: 'ended' } }),
       findings: () => ({
         'thread-silent': threads.silentForMs > THREAD_SILENT_MS,
         'disk-failing': options.disk !== undefined && disk?.works !== true,

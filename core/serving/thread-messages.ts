@@ -1,5 +1,6 @@
 import type { MessagePort } from 'node:worker_threads';
 import type { Changed } from '#core/cache/engine.ts';
+import type { MemoryLedger } from '#core/cache/memory-share.ts';
 import type { PolicyName } from '#core/cache/eviction/policies.ts';
 import type { Config, JournalEvent } from '#core/contract/event.ts';
 import type { Estimate, Question } from '#core/contract/question.ts';
@@ -17,7 +18,10 @@ import type { AtHome } from './place.ts';
 export interface ThreadData {
   readonly name: string;
   readonly tier: Tier;
+  /** Of this thread, where all have an equal share. */
   readonly memoryBytes: number;
+  /** By which several threads share the memory by need instead. */
+  readonly memory?: MemoryLedger | undefined;
   readonly memoryPolicy?: PolicyName;
   /** Disk for what slow clients have not read yet; `bytes` is this thread's share. */
   readonly spill: { readonly dir: string; readonly bytes: number };

@@ -1,5 +1,6 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import type { Changed } from '#core/cache/engine.ts';
+import { MemoryShare } from '#core/cache/memory-share.ts';
 import { DiskStore } from '#core/cache/disk/disk-store.ts';
 import { systemClock } from '#core/clock.ts';
 import type { Question } from '#core/contract/question.ts';
@@ -23,10 +24,16 @@ const MEASURE_INTERVAL_MS = 10_000;
 export function runThread(handle: (node: TierNode, exchange: Exchange) => Promise<void>): void {
   const port = parentPort;
   if (port === null) throw new Error('A serving thread is started as a worker only');
-  const { slot, lease: memory, disk: connection, ...place } = workerData as ThreadPlace;
+  const {
+    slot,
+    lease: leaseMemory,
+    memory,
+    disk: connection,
+    ...place
+  } = workerData as ThreadPlace;
   const clock = systemClock;
   const send = (message: FromThread): void => port.postMessage(message);
-  const lease = new NodeLease(clock, memory);
+  const lease = new NodeLease(clock, leaseMemory);
   const telling = new Map<number, () => void>();
   let nextTelling = 0;
   const tellThreads = (changed: Changed): Promise<void> =>
@@ -37,7 +44,16 @@ export function runThread(handle: (node: TierNode, exchange: Exchange) => Promis
     });
   const disk = connection && new DiskStore(connection.place, connection.port);
   const shared = disk === undefined ? {} : { disk, tendsDisk: slot === 0 };
-  const node = new TierNode({ ...place, ...shared, clock, lease, countryOf, tellThreads });
+  const memoryShare = memory && new MemoryShare(memory, slot);
+  const node = new TierNode({
+    ...place,
+    ...shared,
+    memoryShare,
+    clock,
+    lease,
+    countryOf,
+    tellThreads,
+  });
   node.siblings.sit(slot);
   const placements = new Placements(node, send);
   let listener: Listener | undefined;
@@ -66,6 +82,11 @@ export function runThread(handle: (node: TierNode, exchange: Exchange) => Promis
     sampleNode(node, samples);
     if (activity !== undefined) sampleActivity(activity, samples);
     meter.sample(samples, id !== undefined);
+    samples.add(
+      'canopy_thread_memory_bytes',
+      memoryShare?.bytes ?? place.memoryBytes,
+      String(slot),
+    );
     send({ type: 'measured', id, samples: samples.byMetric });
   };
 
@@ -137,7 +158,10 @@ export function runThread(handle: (node: TierNode, exchange: Exchange) => Promis
   });
   const tellLoad = (): void =>
     send({ type: 'load', load: node.load(listener?.activity()), parents: node.parents() });
-  setInterval(tellLoad, LOAD_INTERVAL_MS).unref();
+  setInterval(() => {
+    tellLoad();
+    node.memory.rebalance();
+  }, LOAD_INTERVAL_MS).unref();
   // Should it be ended without a last word.
   setInterval(() => measure(undefined), MEASURE_INTERVAL_MS).unref();
   process.once('exit', () => {

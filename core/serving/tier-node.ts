@@ -6,6 +6,7 @@ import type { PolicyName } from '#core/cache/eviction/policies.ts';
 import type { DiskStore } from '#core/cache/disk/disk-store.ts';
 import type { StoredFence } from '#core/cache/disk/durable-fence.ts';
 import { MemoryStore } from '#core/cache/memory.ts';
+import type { MemoryShare } from '#core/cache/memory-share.ts';
 import { UNKNOWN_COUNTRY } from '#core/cache/policy/keying.ts';
 import { type ServedSite, servedSite } from '#core/cache/served-site.ts';
 import { TieredStore } from '#core/cache/tiered.ts';
@@ -35,8 +36,10 @@ export interface TierNodeOptions {
   readonly name: string;
   readonly tier: Tier;
   readonly clock: Clock;
-  /** Budget of the memory store of this thread. */
+  /** Budget of the memory store of this thread, or an equal part of what `memoryShare` is a share of. */
   readonly memoryBytes: number;
+  /** By which the node's threads share one budget. */
+  readonly memoryShare?: MemoryShare | undefined;
   /** What decides what leaves it when it is full. */
   readonly memoryPolicy?: PolicyName;
   readonly lease: { ended(): boolean };
@@ -67,6 +70,8 @@ export class TierNode {
   readonly engine: CacheEngine;
   readonly counters = new Counters();
   readonly trustedProxies: TrustedProxies;
+  readonly memory: MemoryStore;
+  readonly disk: DiskStore | undefined;
   readonly #countryOf: CountryOf;
   /** The other threads of the node. */
   readonly siblings: Siblings;
@@ -83,6 +88,7 @@ export class TierNode {
     tier,
     clock,
     memoryBytes,
+    memoryShare,
     memoryPolicy,
     lease,
     countryOf,
@@ -98,8 +104,9 @@ export class TierNode {
     this.#tree = new Tree({ clock, asking: { name, tier }, config: () => this.config });
     this.trustedProxies = new TrustedProxies(trustedProxies);
     this.#countryOf = countryOf ?? (() => undefined);
-    const memory = new MemoryStore(memoryBytes, memoryPolicy);
-    const store = disk === undefined ? memory : new TieredStore(memory, disk, tendsDisk);
+    this.disk = disk;
+    this.memory = new MemoryStore(memoryShare ?? memoryBytes, memoryPolicy);
+    const store = disk === undefined ? this.memory : new TieredStore(this.memory, disk, tendsDisk);
     const tree = this.#tree;
     const counters = new FillCounters();
     this.siblings = new Siblings({

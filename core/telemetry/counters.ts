@@ -4,12 +4,19 @@ import { CACHE_RESULTS, type CacheResult, cacheResult } from './cache-result.ts'
 import { isHit, type Outcome } from './cache-status.ts';
 import { Latencies } from './latencies.ts';
 import { Rows } from './rows.ts';
-import { type Samples, SUM } from './samples.ts';
+import type { Samples } from './samples.ts';
 
 /** Sites with metrics of their own; all others share those of `_other`. */
 export const MAX_SITES = 100;
 /** Requests that are of no site, such as those for an unknown host. No site can be named so. */
 const NO_SITE = '_none';
+
+/** Rows of the first sites by name. @param width see `Rows` */
+export function siteRows(width: number): Rows {
+  const rows = new Rows(width, MAX_SITES + 1);
+  rows.name([NO_SITE]);
+  return rows;
+}
 
 /** 1xx to 5xx, for each result; then the bytes. */
 const CLASSES = 5;
@@ -23,14 +30,10 @@ export class Counters {
   hitBytes = 0;
   /** Bytes of content sent to clients. */
   bytesSent = 0;
-  readonly sites = new Rows(CACHE_RESULTS.length * WIDTH, MAX_SITES + 1);
+  readonly sites = siteRows(CACHE_RESULTS.length * WIDTH);
   readonly #decisions: Partial<Record<Action, Partial<Record<Reason, number>>>> = {};
   readonly #errors: Partial<Record<ErrorCode, number>> = {};
   readonly #firstBytes = byResult(() => new Latencies());
-
-  constructor() {
-    this.sites.name([NO_SITE]);
-  }
 
   /**
    * @param bytes of content sent
@@ -89,12 +92,7 @@ export class Counters {
       samples.add('canopy_errors_total', count, code);
     }
     for (const result of CACHE_RESULTS) {
-      const latencies = this.#firstBytes[result];
-      if (latencies.count === 0) continue;
-      for (const [bound, count] of latencies.cumulative()) {
-        samples.add('canopy_first_byte_seconds', count, result, bound);
-      }
-      samples.add('canopy_first_byte_seconds', latencies.sumSeconds, result, SUM);
+      this.#firstBytes[result].sample(samples, 'canopy_first_byte_seconds', result);
     }
   }
 }

@@ -1,3 +1,6 @@
+import type { MetricName } from './metrics.ts';
+import { type Samples, SUM } from './samples.ts';
+
 /** Upper bounds, seconds: hits take parts of a millisecond, a parent that hangs half a minute. */
 const BOUNDS_SECONDS = [
   0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10,
@@ -22,6 +25,13 @@ export class Latencies {
 
   get sumSeconds(): number {
     return (this.#sumMs[0] ?? 0) / 1000;
+  }
+
+  /** Adds it to a histogram; nothing where nothing was counted. */
+  sample(samples: Samples, name: MetricName, ...labels: readonly string[]): void {
+    if (this.count === 0) return;
+    for (const [bound, count] of this.cumulative()) samples.add(name, count, ...labels, bound);
+    samples.add(name, this.sumSeconds, ...labels, SUM);
   }
 
   /** Upper bounds and how many took no longer, as Prometheus has it. */

@@ -30,6 +30,11 @@ export class Rows {
     return this.#named.get(name) ?? this.#other;
   }
 
+  /** What its row is called. */
+  labelOf(name: string): string {
+    return this.#named.has(name) ? name : OTHER;
+  }
+
   /** Those that have a row of their own. */
   get names(): IterableIterator<string> {
     return this.#named.keys();

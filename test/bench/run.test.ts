@@ -27,14 +27,14 @@ test('every benchmark runs, and the report names command, machine and traces', a
   const report = await readFile(out, 'utf8');
   expect(report).toMatch(/`npm run bench -- hit-ratio --scale 0\.001`.* cores .*Node \d+/);
   expect(report).toContain('| own.csv | 10 % |');
-  for (const name of ['policy-cost', 'purge-fanout', 'purge-index']) {
+  for (const name of ['policy-cost', 'disk-store', 'disk-http', 'startup', 'purge-fanout']) {
     expect(report).toContain(`## ${name}`);
   }
 });
 
 test('an unknown benchmark is refused', async () => {
   await expect(run('fast')).rejects.toThrow(
-    /expected names among hit-ratio, policy-cost, purge-fanout/,
+    /expected names among hit-ratio, policy-cost, disk-store, disk-http/,
   );
 });
 

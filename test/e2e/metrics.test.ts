@@ -100,6 +100,16 @@ test('ten requests: nine hits, one fetch, on every tier what follows from it', a
     })
     .toBe(true);
 
+  const inMemory = { site: 'default', store: 'memory' };
+  expect(total(edge, 'canopy_site_store_hits_total', inMemory)).toBeGreaterThanOrEqual(9);
+  expect(total(edge, 'canopy_site_store_objects', inMemory)).toBeGreaterThan(0);
+  expect(total(edge, 'canopy_thread_memory_bytes')).toBeLessThanOrEqual(256 * 1024 ** 2);
+  await counted(edges[0], 'canopy_site_store_stored_total', 1, { site: 'default', store: 'disk' });
+  const disk = await scraped(edges[0]);
+  expect(total(disk, 'canopy_disk_seconds_count', { operation: 'lookup' })).toBeGreaterThan(0);
+  expect(total(disk, 'canopy_disk_seconds_count', { operation: 'commit' })).toBeGreaterThan(0);
+  expect(total(disk, 'canopy_disk_works')).toBe(1);
+
   const missed = { site: 'default', cache: 'miss' };
   const midTier = await counted(midTiers[0], 'canopy_requests_total', 1, missed);
   expect(total(midTier, 'canopy_upstream_requests_total', { parent: 'origin' })).toBe(1);

@@ -5,28 +5,32 @@ import { expect, test } from 'vitest';
 
 const MIB = 1024 * 1024;
 const BUDGET_BYTES = 64 * MIB;
+/** Beyond the budget while garbage is collected every 16 MiB, that among it. Measured: 31 MiB. */
+const OVERHEAD_BYTES = 48 * MIB;
 /**
- * Beyond the budget: what is on its way, and the garbage that V8 lets lie when memory is not short.
- * Measured: 140 MiB.
+ * Beyond the budget with the garbage that V8 lets lie, which depends on what else the machine does.
+ * Measured: 135 to 245 MiB.
  */
-const SLACK_BYTES = 192 * MIB;
+const GARBAGE_BYTES = 384 * MIB;
 const path = (file: string): string => fileURLToPath(new URL(file, import.meta.url));
 const run = (...args: readonly string[]) => promisify(execFile)(process.execPath, args);
 
 test.each([
-  { kind: 'small', meanBytes: 200, puts: 80_000 },
-  { kind: 'middling', meanBytes: 30_000, puts: 8000 },
-  { kind: 'large', meanBytes: 1_000_000, puts: 300 },
+  { kind: 'small', meanBytes: 200, puts: 40_000 },
+  { kind: 'middling', meanBytes: 30_000, puts: 4000 },
+  { kind: 'large', meanBytes: 1_000_000, puts: 150 },
 ])(
   'memory taken for $kind objects of random sizes is what the budget says',
   { timeout: 180_000 },
   async ({ meanBytes, puts }) => {
-    const args = [BUDGET_BYTES, meanBytes, puts].map(String);
-    const { stdout } = await run(path('./filling-store.ts'), ...args);
-    const { grownBytes, mostBytes } = JSON.parse(stdout) as Record<string, number>;
+    const args = ['--expose-gc', path('./filling-store.ts')];
+    const sizes = [BUDGET_BYTES, meanBytes, puts].map(String);
+    const { stdout } = await run(...args, ...sizes);
+    const { keptBytes, grownBytes, mostBytes } = JSON.parse(stdout) as Record<string, number>;
     expect(mostBytes).toBeGreaterThan(0.9 * BUDGET_BYTES);
     expect(mostBytes).toBeLessThanOrEqual(BUDGET_BYTES);
-    expect(grownBytes).toBeLessThanOrEqual(BUDGET_BYTES + SLACK_BYTES);
+    expect(keptBytes).toBeLessThanOrEqual(BUDGET_BYTES + OVERHEAD_BYTES);
+    expect(grownBytes).toBeLessThanOrEqual(BUDGET_BYTES + GARBAGE_BYTES);
   },
 );
 

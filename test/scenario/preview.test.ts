@@ -31,7 +31,6 @@ scenario('a preview counts what the purge would hit, and leaves it', async (worl
     clock.advance('2s');
     return estimate;
   };
-  const all = edge().node.engine.store.volume();
   const counts: [PurgeTarget, number][] = [
     [urls('/a', '/c', '/none'), 2],
     [prefix('/a'), 2],
@@ -48,13 +47,28 @@ scenario('a preview counts what the purge would hit, and leaves it', async (worl
       sampled: false,
     });
   }
-  expect(await preview(tags('x', 'y'))).toMatchObject(all);
-  const before = await preview(urls('/a'));
-  expect(purge(urls('/a')).get('oslo')).toMatchObject({ objects: 1, bytes: before.bytes });
+  let bytes = 0;
+  for (const path of ['/a', '/a/b', '/c']) bytes += (await preview(urls(path))).bytes;
+  expect(await preview(tags('x', 'y'))).toMatchObject({ objects: 3, bytes });
+  expect(purge(urls('/a')).get('oslo')).toMatchObject({ objects: 1 });
   // Purged by its tag, and not swept yet.
   purge(tags('x'));
   expect(await preview(prefix('/a'))).toMatchObject({ objects: 0, bytes: 0 });
 });
+
+scenario(
+  'of what is in memory a preview tells the bytes that the purge frees',
+  { isInMemory: true },
+  async ({ clock, origin, edge, purge }) => {
+    origin.answers('/a', { cacheControl: 'max-age=3600', body: 'a' });
+    await edge().get('/a').sees({ edge: 'uri-miss' });
+    const estimate = edge().node.preview([urls('/a')]);
+    clock.advance('2s');
+    const { objects, bytes } = await estimate;
+    expect({ objects, bytes }).toEqual(edge().node.engine.store.volume());
+    expect(purge(urls('/a')).get('oslo')).toMatchObject({ objects, bytes });
+  },
+);
 
 scenario(
   'demand is of the different objects that are asked for while it watches',

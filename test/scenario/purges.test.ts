@@ -32,12 +32,14 @@ scenario('a prefix is a path and all below it', async ({ origin, edge, purge }) 
   expect(seen).toEqual(['new', 'new', 'new', 'new', 'old', 'old', 'old']);
 });
 
-scenario('a tag takes what carries it, whatever the URL', async ({ origin, edge, purge }) => {
+scenario('a tag takes what carries it, whatever the URL', async (world) => {
+  const { origin, edge, midTier, purge } = world;
   origin.answers('/a', { ...tagged('news', 'x'), body: 'old' });
   origin.answers('/b', { ...tagged('x', 'news-2'), body: 'old' });
   for (const path of ['/a', '/b']) await edge().get(path).sees({ body: 'old' });
   origin.answers('/a', { ...tagged('x'), body: 'new' });
   purge(tags('sport', 'news'));
+  for (const node of [edge(), midTier()]) await node.stores(1);
   await edge().get('/a').sees({ edge: 'uri-miss', midTier: 'uri-miss', body: 'new' });
   await edge().get('/b').sees({ edge: 'fresh', body: 'old' });
   purge(tags('news'));

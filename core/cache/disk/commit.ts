@@ -1,4 +1,5 @@
-import type { EvictionReason } from '#core/cache/store.ts';
+import type { EvictionReason } from '#core/cache/tally.ts';
+import type { Left } from './counts.ts';
 import { makeRoom, queueFor, type Sequence } from './eviction.ts';
 import { type Entry, type IndexDb, queueOf } from './index-db.ts';
 import type { Ledger, Totals } from './ledger.ts';
@@ -17,7 +18,7 @@ export interface Committing {
   readonly reserveBytes: number;
   /** Whether all that the store then has is within its limits. */
   readonly fits: (totals: Totals) => boolean;
-  readonly evicted: (reason: EvictionReason, objects: number, bytes: number) => void;
+  readonly evicted: (reason: EvictionReason, left: Left) => void;
 }
 
 /** Stores one object, within a transaction of the index. @returns whether it is stored */
@@ -35,14 +36,14 @@ export function commitObject(commit: Commit, at: Committing): boolean {
     ({ selector }) => selector !== commit.variant.selector,
   );
   if (before !== undefined && others !== undefined) {
-    const replaced = before.record.variants.length - others.length;
-    if (replaced > 0) at.evicted('replaced', replaced, 0);
+    const { site, variants } = before.record;
+    at.evicted('replaced', { site, objects: variants.length - others.length, bytes: 0 });
     const dropped = others.length + 1 - record.variants.length;
-    if (dropped > 0) at.evicted('variants', dropped, 0);
+    at.evicted('variants', { site, objects: dropped, bytes: 0 });
   }
   const id = standing(commit, before, short, at);
   index.replace(ledger, hash, before, { id, record });
-  const evicted = (objects: number, bytes: number): void => at.evicted('capacity', objects, bytes);
+  const evicted = (left: Left): void => at.evicted('capacity', left);
   if (makeRoom(index, shared, sequence, ledger, at.fits, evicted)) return index.has(hash);
   index.replace(ledger, hash, index.find(hash), undefined);
   return false;

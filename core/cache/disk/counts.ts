@@ -1,17 +1,29 @@
-import type { EvictionReason } from '#core/cache/store.ts';
-import type { Counter, SharedState } from './shared.ts';
+import type { EvictionReason, Tally } from '#core/cache/tally.ts';
+import type { SharedState } from './shared.ts';
+
+/** Objects that leave. */
+export interface Left {
+  readonly site: string;
+  readonly objects: number;
+  readonly bytes: number;
+}
 
 /** What a transaction evicts, counted only once it is committed. */
 export class Counts {
-  readonly #counts: { readonly counter: Counter; readonly by: number }[] = [];
+  readonly #counts: (Left & { readonly reason: EvictionReason })[] = [];
 
   get any(): boolean {
     return this.#counts.length > 0;
   }
-  add(reason: EvictionReason, objects: number, bytes: number): void {
-    this.#counts.push({ counter: reason, by: objects }, { counter: 'evictedBytes', by: bytes });
+  add(reason: EvictionReason, left: Left): void {
+    if (left.objects > 0) this.#counts.push({ reason, ...left });
   }
-  write(shared: SharedState, row: number): void {
-    for (const { counter, by } of this.#counts) shared.count(row, counter, by);
+  write(shared: SharedState, row: number, tally: Tally): void {
+    for (const { reason, site, objects, bytes } of this.#counts) {
+      shared.count(row, reason, objects);
+      shared.count(row, 'evictedBytes', bytes);
+      tally.count(site, reason, objects);
+      tally.count(site, 'evictedBytes', bytes);
+    }
   }
 }

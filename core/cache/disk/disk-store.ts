@@ -10,9 +10,12 @@ import type {
   PurgeMark,
   Store,
   StoreStats,
+  StoreTally,
   Volume,
   Writer,
 } from '#core/cache/store.ts';
+import { type Counted, Tally } from '#core/cache/tally.ts';
+import type { Samples } from '#core/telemetry/samples.ts';
 import { commitOf, DiskWriter, type Start } from './disk-writer.ts';
 import { storedEpochs, type StoredFence, storedFence } from './durable-fence.ts';
 import { FileBody } from './file-body.ts';
@@ -22,7 +25,7 @@ import { IndexDb } from './index-db.ts';
 import { KeeperLink } from './keeper-link.ts';
 import type { DiskPlace, Drop } from './messages.ts';
 import { asOfIn, keyHash, type KeyRecord, shortHash, type Variant } from './record.ts';
-import { SharedState } from './shared.ts';
+import { type Counter, SharedState } from './shared.ts';
 import { isMeant } from './upkeep.ts';
 
 const SWEEP_BATCH = 200;
@@ -39,6 +42,7 @@ export class DiskStore implements Store {
   readonly #files: Files;
   readonly #keeper: KeeperLink;
   readonly #shared: SharedState;
+  readonly #tally = new Tally();
   /** Bodies that are being put. */
   readonly #writing = new Set<Promise<boolean>>();
   #generation = -1;
@@ -56,11 +60,11 @@ export class DiskStore implements Store {
     const { slot } = this.#place;
     this.#shared.count(slot, 'lookups');
     const hash = keyHash(key);
-    const record = this.#find(key, hash);
+    const record = this.#files.latencies.timedSync('lookup', () => this.#find(key, hash));
     if (record === undefined) return NONE;
     this.#shared.touch(shortHash(hash));
-    this.#shared.count(slot, 'hits');
-    this.#shared.count(slot, 'hitBytes', record.variants[0]?.at.size);
+    this.#count(record.site, 'hits');
+    this.#count(record.site, 'hitBytes', record.variants[0]?.at.size);
     return this.#objects(record);
   }
 
@@ -72,7 +76,7 @@ export class DiskStore implements Store {
     const how = typeof keeping === 'number' ? { maxVariants: keeping } : keeping;
     const { body, ...head } = object;
     if (body instanceof FileBody) {
-      if (this.#shared.isRefusing) return this.#refused();
+      if (this.#shared.isRefusing) return this.#refused(object.site);
       const at = { size: body.size, file: body.file };
       return this.#keeper.commit(commitOf(head, at, undefined, how, this.#start(), 0));
     }
@@ -83,10 +87,10 @@ export class DiskStore implements Store {
     return writing;
   }
 
-  reserve(_draft: Draft, expectedBytes?: number, keeping: Keeping = {}): Writer | undefined {
+  reserve({ site }: Draft, expectedBytes?: number, keeping: Keeping = {}): Writer | undefined {
     const { maxObjectBytes, run, syncFiles } = this.#place;
     if (this.#shared.isRefusing || (expectedBytes ?? 0) > maxObjectBytes) {
-      this.#refused();
+      this.#refused(site);
       return undefined;
     }
     return new DiskWriter({
@@ -99,7 +103,7 @@ export class DiskStore implements Store {
       files: this.#files,
       number: () => fileNumber(run, this.#shared.nextFile()),
       syncFiles,
-      onRefused: () => void this.#refused(),
+      onRefused: () => void this.#refused(site),
     });
   }
 
@@ -244,6 +248,16 @@ export class DiskStore implements Store {
     ];
   }
 
+  /** What the keeper counts is told by it. */
+  tallies(): readonly StoreTally[] {
+    return [{ tier: 'disk', tally: this.#tally, volume: (site) => this.volume(site) }];
+  }
+
+  /** Adds how long this thread waits for the disk. */
+  sample(samples: Samples): void {
+    this.#files.latencies.sample(samples);
+  }
+
   async close(): Promise<void> {
     this.#keeper.close();
     await this.#files.settled();
@@ -329,9 +343,14 @@ export class DiskStore implements Store {
     return { ticket: this.#shared.ticket(), era: this.#shared.era };
   }
 
-  #refused(): false {
-    this.#shared.count(this.#place.slot, 'refused');
+  #refused(site: string): false {
+    this.#count(site, 'refused');
     return false;
+  }
+
+  #count(site: string, what: Counter & Counted, by = 1): void {
+    this.#shared.count(this.#place.slot, what, by);
+    this.#tally.count(site, what, by);
   }
 }
 

@@ -129,7 +129,7 @@ export class DiskWriter implements Writer {
     }
     const file = (this.#file ??= await this.#open());
     for (const chunk of chunks) {
-      for (const block of file.blocks.add(chunk)) await writeAll(file.handle, block);
+      for (const block of file.blocks.add(chunk)) await this.#writeAll(file.handle, block);
     }
   }
 
@@ -157,7 +157,7 @@ export class DiskWriter implements Writer {
     const file = this.#file;
     if (file === undefined || this.#isBroken) return undefined;
     try {
-      for (const block of file.blocks.end()) await writeAll(file.handle, block);
+      for (const block of file.blocks.end()) await this.#writeAll(file.handle, block);
       if (this.#options.syncFiles) await file.handle.datasync();
       await file.handle.close();
       return file.number;
@@ -189,8 +189,13 @@ export class DiskWriter implements Writer {
     at: BodyPlace,
     body: Buffer | undefined,
   ): Promise<boolean> {
-    const { keeper, keeping, start } = this.#options;
-    return keeper.commit(commitOf(object, at, body, keeping, start, this.#roomBytes));
+    const { keeper, keeping, start, files } = this.#options;
+    const commit = commitOf(object, at, body, keeping, start, this.#roomBytes);
+    return files.latencies.timed('commit', () => keeper.commit(commit));
+  }
+
+  #writeAll(handle: FileHandle, bytes: Buffer): Promise<void> {
+    return this.#options.files.latencies.timed('write', () => writeAll(handle, bytes));
   }
 }
 

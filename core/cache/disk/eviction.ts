@@ -1,3 +1,4 @@
+import type { Left } from './counts.ts';
 import type { IndexDb } from './index-db.ts';
 import type { Ledger, Queue, Totals } from './ledger.ts';
 import { keyHash, shortHash } from './record.ts';
@@ -40,7 +41,7 @@ export function makeRoom(
   sequence: Sequence,
   ledger: Ledger,
   fits: (totals: Totals) => boolean,
-  evicted: (objects: number, bytes: number) => void,
+  evicted: (left: Left) => void,
 ): boolean {
   let steps = 0;
   while (!fits(ledger.totals)) {
@@ -64,10 +65,9 @@ export function makeRoom(
       const { fileBytes, recordBytes } = ledger.totals;
       index.replace(ledger, hash, entry, undefined);
       const after = ledger.totals;
-      evicted(
-        entry.record.variants.length,
-        fileBytes + recordBytes - after.fileBytes - after.recordBytes,
-      );
+      const { site, variants } = entry.record;
+      const bytes = fileBytes + recordBytes - after.fileBytes - after.recordBytes;
+      evicted({ site, objects: variants.length, bytes });
     }
   }
   return true;

@@ -79,7 +79,9 @@ export class FileBody {
     let done = 0;
     while (done < length) {
       const { bytesRead } = await this.#ask(() =>
-        handle.read(buffer, done, length - done, from + done),
+        this.#files.latencies.timed('read', () =>
+          handle.read(buffer, done, length - done, from + done),
+        ),
       );
       if (bytesRead === 0) this.#damaged('is too short');
       done += bytesRead;

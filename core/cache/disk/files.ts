@@ -1,6 +1,7 @@
 import { type FileHandle, mkdir, open, readdir, rmdir, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { codeOf } from './health.ts';
+import { DiskLatencies } from './latencies.ts';
 
 /** Files of one folder. */
 const FOLDER_FILES = 1024;
@@ -12,6 +13,7 @@ export const fileNumber = (run: number, n: number): number => run * RUN_FILES + 
 
 /** The files of a store, `DIR/files/RUN/FOLDER/FILE`. */
 export class Files {
+  readonly latencies = new DiskLatencies();
   readonly #dir: string;
   readonly #removing = new Set<Promise<void>>();
 

@@ -1,22 +1,24 @@
 import { mkdir, statfs } from 'node:fs/promises';
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import { join } from 'node:path';
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
+import { type Counted, Tally } from '#core/cache/tally.ts';
 import type { Cancel, Clock } from '#core/clock.ts';
+import { sampleTally } from '#core/telemetry/store-samples.ts';
+import type { Samples } from '#core/telemetry/samples.ts';
 import { Files } from './files.ts';
 import { commitObject } from './commit.ts';
 import { Counts } from './counts.ts';
 import { advanceFence, DurableEpochs, type StoredFence, ToldFence } from './durable-fence.ts';
-import { makeRoom, Sequence } from './eviction.ts';
-import { Grants } from './grants.ts';
+import { Sequence } from './eviction.ts';
 import { canWriteTo, type Health, HealthWatch, indexFailure } from './health.ts';
 import type { IndexDb } from './index-db.ts';
-import type { Ledger, Totals } from './ledger.ts';
+import type { Ledger } from './ledger.ts';
 import { type Budget, indexMapBytes, Limits, rememberedKeys, type UnderWay } from './limits.ts';
 import type { Change, Commit, DiskPlace, FromKeeper, ToKeeper } from './messages.ts';
 import { indexSettled, openIndex, suspectIndex } from './open-index.ts';
 import { keyHash, shortHash } from './record.ts';
-import { SharedState } from './shared.ts';
+import { Room } from './room.ts';
+import { type Counter, SharedState } from './shared.ts';
 import { dropOrdered, expire, sweepFiles } from './upkeep.ts';
 
 /** The keeper's row of counters. */
@@ -28,9 +30,6 @@ const MOST_OWED = 100_000;
 const UPKEEP_MS = 1_000;
 /** After so long an index has been used enough to be trusted with the next start. */
 const SETTLED_MS = 60_000;
-/** Parts of the limits at which room is made ahead of need, and up to which. */
-const HIGH = 0.98;
-const LOW = 0.96;
 
 export interface KeeperOptions extends Budget {
   /** The store's own; made where it is missing. */
@@ -73,8 +72,11 @@ export class Keeper {
   readonly #epochs: DurableEpochs;
   readonly #limits: Limits;
   readonly #health: HealthWatch;
-  readonly #grants = new Grants();
+  readonly #room: Room;
+  readonly #tally = new Tally();
   readonly #fence: ToldFence;
+  /** How often the disk has failed, by the system's code. */
+  readonly #failures = new Map<string, number>();
   #queue: Queued[] = [];
   /** Changes that could not be written down. */
   #owed: Change[] = [];
@@ -103,14 +105,30 @@ export class Keeper {
     this.#fence = new ToldFence(index);
     this.#shared.era = this.#fence.era;
     this.#limits = new Limits(options);
+    this.#room = new Room({
+      index,
+      shared: this.#shared,
+      sequence: this.#sequence,
+      limits: this.#limits,
+      change: (work) => this.#change(work),
+      failed: (error) => this.#failed(error),
+      isClosed: () => this.#closed,
+    });
     this.#health = new HealthWatch({
       clock: options.clock,
       probe: () => this.#works(),
       onChange: (health) => this.#healthChanged(health),
     });
-    this.swept = sweepFiles(index, files, run, () => this.#closed).then(
-      (damaged) => {
-        this.#shared.count(ROW, 'damaged', damaged);
+    const counts = new Counts();
+    this.swept = sweepFiles(
+      index,
+      files,
+      run,
+      () => this.#closed,
+      (left) => counts.add('damaged', left),
+    ).then(
+      () => {
+        counts.write(this.#shared, ROW, this.#tally);
         this.#shared.changed();
       },
       (error: unknown) => this.#failed(error),
@@ -144,6 +162,11 @@ export class Keeper {
     return this.#fence.stored;
   }
 
+  /** What threads were promised for files that are not committed. */
+  get underWay(): UnderWay {
+    return this.#room.underWay;
+  }
+
   get health(): Health {
     return this.#health.now;
   }
@@ -160,9 +183,9 @@ export class Keeper {
 
   /** Takes orders from the thread that holds the other end of `port`. */
   accept(port: MessagePort): void {
-    this.#grants.open(port);
+    this.#room.open(port);
     port.on('message', (message: ToKeeper) => void this.#receive(port, message));
-    port.once('close', () => this.#grants.close(port));
+    port.once('close', () => this.#room.close(port));
     port.unref();
   }
 
@@ -181,6 +204,21 @@ export class Keeper {
     };
   }
 
+  /** Adds what it has counted and holds; sites by their names. */
+  sample(samples: Samples): void {
+    try {
+      const { files, queued } = this.#index.totals;
+      samples.add('canopy_disk_files', files);
+      samples.add('canopy_disk_reserved_bytes', queued.reserve);
+    } catch (error) {
+      this.#failed(error);
+    }
+    for (const [code, count] of this.#failures) {
+      samples.add('canopy_disk_failures_total', count, code);
+    }
+    sampleTally(this.#tally, 'disk', samples);
+  }
+
   /** Sees to free space, expiry and room ahead of need; called every second. */
   async upkeep(): Promise<void> {
     if (this.#closed) return;
@@ -188,7 +226,8 @@ export class Keeper {
       const { bavail, bsize } = await statfs(this.#options.dir);
       if (this.#closed) return;
       this.#limits.observeFree(this.#index.totals, bavail * bsize);
-      await this.#makeRoomAhead();
+      await this.#room.makeAhead();
+      if (this.#limits.isExhausted) this.#degrade('ENOSPC');
       if (!this.#closed && this.health.state === 'ok') this.#expire();
     } catch (error) {
       this.#failed(error);
@@ -202,7 +241,7 @@ export class Keeper {
     this.#cancelSettled();
     this.#health.close();
     await this.swept;
-    for (const port of this.#grants.ports()) port.close();
+    for (const port of this.#room.ports()) port.close();
     await this.#files.settled();
     await this.#index.close();
     await this.#trustIndex();
@@ -241,12 +280,12 @@ export class Keeper {
         break;
       case 'room': {
         const { id, bytes, opens } = message;
-        const ok = await this.#grant(port, bytes, opens);
+        const ok = await this.#room.grant(port, bytes, opens);
         port.postMessage({ id, ok } satisfies FromKeeper);
         break;
       }
       case 'release':
-        this.#grants.giveBack(port, message.bytes);
+        this.#room.giveBack(port, message.bytes);
         break;
       case 'failed':
         this.#degrade(message.code);
@@ -279,17 +318,15 @@ export class Keeper {
   /** Makes what threads have asked for true, all of it or nothing. */
   #write(batch: readonly Queued[]): void {
     let stored: readonly boolean[] | undefined;
-    const counts = new Counts();
     // Their files are counted as what is stored from here on.
     for (const one of batch)
-      if (one.kind === 'commit') this.#grants.giveBack(one.port, one.commit.roomBytes);
-    const underWay = this.underWay;
+      if (one.kind === 'commit') this.#room.giveBack(one.port, one.commit.roomBytes);
+    const { underWay } = this.#room;
     this.#shared.isCommitting = true;
     try {
-      stored = this.#change((ledger) =>
+      stored = this.#change((ledger, counts) =>
         batch.map((one) => this.#writeOne(one, ledger, underWay, counts)),
       );
-      counts.write(this.#shared, ROW);
     } catch (error) {
       this.#epochs.undone();
       this.#failed(error);
@@ -319,11 +356,11 @@ export class Keeper {
           ledger,
           reserveBytes: this.#limits.reserveBytes,
           fits: (totals) => this.#limits.fits(totals, underWay),
-          evicted: (reason, objects, bytes) => counts.add(reason, objects, bytes),
+          evicted: (reason, left) => counts.add(reason, left),
         });
       case 'drop': {
-        const { objects, bytes } = dropOrdered(index, ledger, one.drop);
-        if (objects > 0) counts.add(one.drop.reason, objects, bytes);
+        const left = dropOrdered(index, ledger, one.drop);
+        if (left !== undefined) counts.add(one.drop.reason, left);
         return true;
       }
       case 'raise':
@@ -339,9 +376,14 @@ export class Keeper {
   }
 
   #answerCommit({ commit, port, id }: Queued & { kind: 'commit' }, ok: boolean): void {
-    this.#shared.count(ROW, ok ? 'stored' : 'refused');
-    if (ok) this.#shared.count(ROW, 'storedBytes', commit.at.size);
+    this.#count(commit.site, ok ? 'stored' : 'refused', 1);
+    if (ok) this.#count(commit.site, 'storedBytes', commit.at.size);
     port.postMessage({ id, ok } satisfies FromKeeper);
+  }
+
+  #count(site: string, what: Counter & Counted, by: number): void {
+    this.#shared.count(ROW, what, by);
+    this.#tally.count(site, what, by);
   }
 
   #settled(change: Change): void {
@@ -362,65 +404,23 @@ export class Keeper {
   }
 
   /** Changes the index, lets the threads know, and removes what is nobody's afterwards. */
-  #change<T>(work: (ledger: Ledger) => T): T {
+  #change<T>(work: (ledger: Ledger, counts: Counts) => T): T {
     this.#limits.observeIndex(this.#index.indexBytes);
-    const { result, freed } = this.#index.transact(work);
+    const counts = new Counts();
+    const { result, freed } = this.#index.transact((ledger) => work(ledger, counts));
+    counts.write(this.#shared, ROW, this.#tally);
     this.#shared.changed();
     this.#shared.isIndexFull = this.#limits.isIndexFull(this.#index.totals);
     for (const file of freed) void this.#files.remove(file);
     return result;
   }
 
-  /** What threads were promised for files that are not committed. */
-  get underWay(): UnderWay {
-    return this.#grants.underWay;
-  }
-
-  async #grant(port: MessagePort, bytes: number, opens: boolean): Promise<boolean> {
-    // Counted before there is room, so that no two are promised the same.
-    this.#grants.give(port, bytes, opens);
-    if (await this.#makeRoom()) return true;
-    this.#grants.takeBack(port, bytes, opens);
-    return false;
-  }
-
-  async #makeRoomAhead(): Promise<void> {
-    if (this.#limits.fits(this.#index.totals, this.underWay, HIGH)) return;
-    await this.#makeRoom(LOW);
-  }
-
-  /** Evicts, a bounded number at a time, until there is room for what is under way. */
-  async #makeRoom(fraction = 1): Promise<boolean> {
-    const fits = (totals: Totals): boolean => this.#limits.fits(totals, this.underWay, fraction);
-    for (;;) {
-      if (this.#closed || this.#shared.isRefusing) return false;
-      if (fits(this.#index.totals)) return true;
-      const counts = new Counts();
-      try {
-        const isMade = this.#change((ledger) =>
-          makeRoom(this.#index, this.#shared, this.#sequence, ledger, fits, (objects, bytes) =>
-            counts.add('capacity', objects, bytes),
-          ),
-        );
-        counts.write(this.#shared, ROW);
-        if (isMade) return true;
-        if (!counts.any) return false;
-      } catch (error) {
-        this.#failed(error);
-        return false;
-      }
-      await nextTurn();
-    }
-  }
-
   #expire(): void {
-    const counts = new Counts();
-    this.#expiredUpTo = this.#change((ledger) =>
-      expire(this.#index, ledger, this.#expiredUpTo, this.#options.clock.now(), (objects, bytes) =>
-        counts.add('expired', objects, bytes),
+    this.#expiredUpTo = this.#change((ledger, counts) =>
+      expire(this.#index, ledger, this.#expiredUpTo, this.#options.clock.now(), (left) =>
+        counts.add('expired', left),
       ),
     );
-    counts.write(this.#shared, ROW);
   }
 
   #scheduleUpkeep(): void {
@@ -436,7 +436,7 @@ export class Keeper {
   }
 
   async #works(): Promise<boolean> {
-    if (!(await canWriteTo(this.#options.dir))) return false;
+    if (this.#limits.isExhausted || !(await canWriteTo(this.#options.dir))) return false;
     try {
       this.#index.set('probedAt', this.#options.clock.now());
       return true;
@@ -457,6 +457,7 @@ export class Keeper {
     this.#shared.isRefusing = health.state === 'degraded';
     this.#options.onHealth?.(health);
     if (health.state === 'degraded') {
+      this.#failures.set(health.code, (this.#failures.get(health.code) ?? 0) + 1);
       this.#options.log.warn(`The disk store takes nothing more for now: ${health.reason}`);
       return;
     }

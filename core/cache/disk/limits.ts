@@ -1,3 +1,4 @@
+import { BLOCK_BYTES } from './blocks.ts';
 import type { Totals } from './ledger.ts';
 
 export interface Budget {
@@ -54,6 +55,11 @@ export class Limits {
   observeFree(totals: Totals, freeBytes: number): void {
     const spare = freeBytes - (this.#budget.keepFreeBytes ?? 0);
     this.#bytes = Math.max(0, Math.min(this.budgetBytes, this.used(totals) + spare));
+  }
+
+  /** Others have filled the disk, so that there is no room for anything. */
+  get isExhausted(): boolean {
+    return this.#bytes < Math.min(BLOCK_BYTES, this.budgetBytes);
   }
 
   used({ fileBytes, recordBytes }: Totals): number {

@@ -1,5 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import type { Volume } from '#core/cache/store.ts';
+import type { Left } from './counts.ts';
 import type { Files } from './files.ts';
 import type { Entry, IndexDb } from './index-db.ts';
 import type { Ledger } from './ledger.ts';
@@ -30,15 +30,16 @@ export function dropVariants(
   hash: string,
   entry: Entry,
   kept: (variant: Variant) => boolean,
-): Volume {
+): Left {
+  const { site } = entry.record;
   const record = keepVariants(entry.record, kept);
   const objects = entry.record.variants.length - (record?.variants.length ?? 0);
-  if (objects === 0) return { objects: 0, bytes: 0 };
+  if (objects === 0) return { site, objects: 0, bytes: 0 };
   const before = ledger.totals;
   index.replace(ledger, hash, entry, record === undefined ? undefined : { id: entry.id, record });
   const after = ledger.totals;
   const bytes = before.fileBytes + before.recordBytes - after.fileBytes - after.recordBytes;
-  return { objects, bytes };
+  return { site, objects, bytes };
 }
 
 const IS_MEANT: {
@@ -56,10 +57,10 @@ export const isMeant = (variant: Variant, which: Which): boolean =>
   IS_MEANT[which.kind](variant, which as never);
 
 /** Drops or marks what is ordered, within a transaction. @returns what went */
-export function dropOrdered(index: IndexDb, ledger: Ledger, drop: Drop): Volume {
+export function dropOrdered(index: IndexDb, ledger: Ledger, drop: Drop): Left | undefined {
   const hash = keyHash(drop.key);
   const entry = index.find(hash);
-  if (entry?.record.key !== drop.key) return { objects: 0, bytes: 0 };
+  if (entry?.record.key !== drop.key) return undefined;
   const { which, softPurgedAt } = drop;
   if (softPurgedAt === undefined) {
     return dropVariants(index, ledger, hash, entry, (variant) => !isMeant(variant, which));
@@ -69,7 +70,7 @@ export function dropOrdered(index: IndexDb, ledger: Ledger, drop: Drop): Volume 
   );
   const record = { ...entry.record, variants };
   index.replace(ledger, hash, entry, { id: entry.id, record });
-  return { objects: 0, bytes: 0 };
+  return undefined;
 }
 
 /**
@@ -82,49 +83,43 @@ export function expire(
   ledger: Ledger,
   from: number,
   now: number,
-  expired: (objects: number, bytes: number) => void,
+  expired: (left: Left) => void,
 ): number {
   const ids = index.after(from, EXPIRY_BATCH);
   for (const id of ids) {
     if ((index.expiryAt(id) ?? Infinity) > now) continue;
     const entry = index.at(id);
     if (entry === undefined) continue;
-    const { objects, bytes } = dropVariants(
-      index,
-      ledger,
-      keyHash(entry.record.key),
-      entry,
-      () => false,
-    );
-    expired(objects, bytes);
+    expired(dropVariants(index, ledger, keyHash(entry.record.key), entry, () => false));
   }
   return ids.length < EXPIRY_BATCH ? -1 : (ids.at(-1) ?? -1);
 }
 
 /**
  * Removes files of earlier runs that no record names, and records whose files are gone.
- * @returns how many objects were damaged
+ * @param damaged told of the objects whose files are gone
  */
 export async function sweepFiles(
   index: IndexDb,
   files: Files,
   run: number,
   isClosed: () => boolean,
-): Promise<number> {
+  damaged: (left: Left) => void,
+): Promise<void> {
   await nextTurn();
-  let damaged = 0;
   const listed = (from: number, to: number): ReadonlySet<number> => {
     if (isClosed()) throw new SweepEnded();
     index.refresh();
     return index.filesBetween(from, to);
   };
   const missing = (file: number): void => {
-    const { freed } = index.transact((ledger) => {
+    const { result, freed } = index.transact((ledger) => {
       const hash = index.hashOfFile(file);
       const entry = hash === undefined ? undefined : index.find(hash);
-      if (hash === undefined || entry === undefined) return;
-      damaged += dropVariants(index, ledger, hash, entry, ({ at }) => at.file !== file).objects;
+      if (hash === undefined || entry === undefined) return undefined;
+      return dropVariants(index, ledger, hash, entry, ({ at }) => at.file !== file);
     });
+    if (result !== undefined) damaged(result);
     for (const other of freed) if (other !== file) void files.remove(other);
   };
   try {
@@ -132,7 +127,6 @@ export async function sweepFiles(
   } catch (error) {
     if (!(error instanceof SweepEnded)) throw error;
   }
-  return damaged;
 }
 
 class SweepEnded extends Error {}

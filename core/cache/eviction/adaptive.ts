@@ -33,13 +33,13 @@ export class Adaptive implements EvictionPolicy {
   #sampled = 0;
   #weight = 0;
 
-  constructor(entries: Entries, budgetBytes: number) {
+  constructor(entries: Entries) {
     this.#entries = entries;
     this.#live = new GreedyDual(entries, BALANCED);
     this.#trials = [BALANCED, FREQUENT, RECENT].map((temper) => ({
       temper,
       shadow: new BudgetedMap<number, true>({
-        budgetBytes: budgetBytes / 2 ** SAMPLE_BITS,
+        budgetBytes: entries.budgetBytes / 2 ** SAMPLE_BITS,
         makePolicy: (shadowed) => new GreedyDual(shadowed, temper),
         hashOf: (hash) => hash,
       }),
@@ -84,6 +84,8 @@ export class Adaptive implements EvictionPolicy {
   }
 
   #tryOut(): void {
+    const budgetBytes = this.#entries.budgetBytes / 2 ** SAMPLE_BITS;
+    for (const { shadow } of this.#trials) shadow.resize(budgetBytes);
     for (let i = 0; i < this.#waiting; i++) {
       const hash = this.#waitingHashes[i] as number;
       const bytes = this.#waitingBytes[i] as number;

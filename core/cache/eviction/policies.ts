@@ -8,10 +8,10 @@ import { WTinyLfu } from './w-tinylfu.ts';
 
 /** Every policy, by the name that operators call it. */
 const POLICIES = {
-  adaptive: (entries, budgetBytes) => new Adaptive(entries, budgetBytes),
+  adaptive: (entries) => new Adaptive(entries),
   gdsf: (entries) => new GreedyDual(entries, GDSF),
-  'w-tinylfu': (entries, budgetBytes) => new WTinyLfu(entries, budgetBytes),
-  's3-fifo': (entries, budgetBytes) => new S3Fifo(entries, budgetBytes),
+  'w-tinylfu': (entries) => new WTinyLfu(entries),
+  's3-fifo': (entries) => new S3Fifo(entries),
   sieve: (entries) => new Sieve(entries),
   lfu: (entries) => new GreedyDual(entries, LFU),
   lru: (entries) => new Lru(entries),

@@ -9,6 +9,8 @@ export interface Entries {
   readonly hashes: Int32Array;
   /** What each takes of the budget. */
   readonly bytes: Float64Array;
+  /** Of all together; may change at any time. */
+  readonly budgetBytes: number;
 }
 
 /**

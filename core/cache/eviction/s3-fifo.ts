@@ -12,7 +12,6 @@ const MAX_USES = 3;
  */
 export class S3Fifo implements EvictionPolicy {
   readonly #entries: Entries;
-  readonly #smallBudgetBytes: number;
   readonly #lists: SlotLists;
   readonly #small = emptyList();
   readonly #main = emptyList();
@@ -21,10 +20,9 @@ export class S3Fifo implements EvictionPolicy {
   #uses: Uint8Array;
   #inMain: Uint8Array;
 
-  constructor(entries: Entries, budgetBytes: number) {
+  constructor(entries: Entries) {
     const { capacity } = entries;
     this.#entries = entries;
-    this.#smallBudgetBytes = budgetBytes * SMALL_FRACTION;
     this.#lists = new SlotLists(capacity);
     this.#ghosts = new Ghosts(capacity);
     this.#uses = new Uint8Array(capacity);
@@ -59,7 +57,8 @@ export class S3Fifo implements EvictionPolicy {
 
   victim(): number {
     for (;;) {
-      if (this.#main.length === 0 || this.#smallBytes > this.#smallBudgetBytes) {
+      const isSmallFull = this.#smallBytes > this.#entries.budgetBytes * SMALL_FRACTION;
+      if (this.#main.length === 0 || isSmallFull) {
         const slot = this.#small.tail;
         if (slot < 0 || (this.#uses[slot] as number) <= 1) return slot;
         this.#promote(slot);

@@ -16,8 +16,6 @@ const PROTECTED = 2;
  */
 export class WTinyLfu implements EvictionPolicy {
   readonly #entries: Entries;
-  readonly #windowBudgetBytes: number;
-  readonly #mainBudgetBytes: number;
   readonly #lists: SlotLists;
   /** By `WINDOW`, `PROBATION`, `PROTECTED`; each with the latest use at its head. */
   readonly #segments: readonly SlotList[] = [emptyList(), emptyList(), emptyList()];
@@ -25,10 +23,8 @@ export class WTinyLfu implements EvictionPolicy {
   readonly #sketch: FrequencySketch;
   #segmentOf: Uint8Array;
 
-  constructor(entries: Entries, budgetBytes: number) {
+  constructor(entries: Entries) {
     this.#entries = entries;
-    this.#windowBudgetBytes = budgetBytes * WINDOW_FRACTION;
-    this.#mainBudgetBytes = budgetBytes - this.#windowBudgetBytes;
     this.#lists = new SlotLists(entries.capacity);
     this.#sketch = new FrequencySketch(entries.capacity);
     this.#segmentOf = new Uint8Array(entries.capacity);
@@ -125,6 +121,12 @@ export class WTinyLfu implements EvictionPolicy {
     this.#addBytes(segment, -(this.#entries.bytes[slot] as number));
   }
 
+  get #windowBudgetBytes(): number {
+    return this.#entries.budgetBytes * WINDOW_FRACTION;
+  }
+  get #mainBudgetBytes(): number {
+    return this.#entries.budgetBytes - this.#windowBudgetBytes;
+  }
   #segment(segment: number): SlotList {
     return this.#segments[segment] as SlotList;
   }

@@ -8,6 +8,8 @@ import type { DiskPlace } from '#core/cache/disk/messages.ts';
 import { SharedState } from '#core/cache/disk/shared.ts';
 import type { Clock } from '#core/clock.ts';
 import { CanopyError, messageOf } from '#core/errors.ts';
+import { METRICS } from '#core/telemetry/metrics.ts';
+import { Samples } from '#core/telemetry/samples.ts';
 import type { DiskThreadData, FromDiskThread, ToDiskThread } from './messages.ts';
 
 export interface NodeDiskOptions extends Budget {
@@ -24,6 +26,8 @@ export interface DiskConnection {
 
 /** A disk that takes longer to write down a purge than this does not hold up its acknowledgement. */
 const PATIENCE_MS = 5_000;
+/** A thread that takes longer to be measured is left as it was when last heard of. */
+const MEASURE_LIMIT_MS = 1_000;
 
 /** The disk store of a node, as the main thread sees it: kept by a thread of its own, used by all that serve. */
 export class NodeDisk {
@@ -38,6 +42,10 @@ export class NodeDisk {
   #health: Health = { state: 'ok' };
   #hasEnded = false;
   #isClosing = false;
+  /** What its thread has counted, as it last said. */
+  #samples = new Samples();
+  readonly #measuring = new Map<number, () => void>();
+  #nextId = 0;
   /** Those who wait for what can be waited for only while the disk works. */
   readonly #waiting = new Set<() => void>();
 
@@ -83,6 +91,37 @@ export class NodeDisk {
     return this.#health.state === 'ok' && !this.#hasEnded;
   }
 
+  get health(): Health | { readonly state: 'ended' } {
+    return this.#hasEnded ? { state: 'ended' } : this.#health;
+  }
+
+  /**
+   * Adds what the thread of the disk has counted.
+   * @param labelOf the label of a site, so that there are few
+   */
+  async sample(samples: Samples, labelOf: (site: string) => string): Promise<void> {
+    await this.#measure();
+    for (const [name, values] of this.#samples.byMetric) {
+      const isOfSite = METRICS[name].labels.some((label) => label === 'site');
+      for (const [key, value] of values) {
+        const [first = '', ...others] = key.split('\n');
+        samples.add(name, value, isOfSite ? labelOf(first) : first, ...others);
+      }
+    }
+  }
+
+  async #measure(): Promise<void> {
+    if (this.#hasEnded) return;
+    const id = this.#nextId++;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#measuring.set(id, resolve);
+    const cancel = this.#options.clock.after(MEASURE_LIMIT_MS, resolve);
+    this.#worker.postMessage({ type: 'measure', id } satisfies ToDiskThread);
+    await promise;
+    cancel();
+    this.#measuring.delete(id);
+  }
+
   /** @param slot of a serving thread, from 1; one that takes the place of another takes its slot */
   connect(slot: number): DiskConnection {
     const { port1, port2 } = new MessageChannel();
@@ -125,6 +164,10 @@ export class NodeDisk {
 
   #receive(message: FromDiskThread): void {
     if (message.type === 'warning') this.#options.log.warn(message.message);
+    if (message.type === 'measured') {
+      this.#samples = new Samples(message.samples);
+      this.#measuring.get(message.id)?.();
+    }
     if (message.type !== 'health') return;
     this.#health = message.health;
     if (!this.works) this.#giveUpWaiting();
@@ -132,6 +175,7 @@ export class NodeDisk {
 
   #ended(): void {
     this.#hasEnded = true;
+    for (const measured of this.#measuring.values()) measured();
     this.#giveUpWaiting();
     if (!this.#isClosing) this.#options.log.error('The disk store has ended; memory is left');
   }

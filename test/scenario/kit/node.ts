@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { DiskStore } from '#core/cache/disk/disk-store.ts';
 import type { Config, JournalEvent } from '#core/contract/event.ts';
 import type { PurgeReport } from '#core/contract/report.ts';
 import type { Tier } from '#core/contract/node.ts';
@@ -12,8 +13,29 @@ import { openDisk, type OpenDisk } from '#test/disk/support.ts';
 import { type CountryOf, TierNode } from '#core/serving/tier-node.ts';
 import { type RequestOptions, send, type Sight } from './client.ts';
 import type { FakeClock } from './clock.ts';
+import { until } from './until.ts';
 
 const HANDLERS = { edge: handleAtEdge, 'mid-tier': handleAtMidTier };
+
+/** A disk store as one thread has it. */
+export interface ThreadDisk {
+  readonly store: DiskStore;
+  readonly tends: boolean;
+  close(): Promise<void>;
+}
+
+/** A disk store of one thread alone. */
+export async function ownDisk(clock: FakeClock): Promise<ThreadDisk> {
+  const { store, close } = await openDisk({ clock });
+  return { store, tends: true, close };
+}
+
+/** A disk store as another thread than the one that has opened it has it. */
+export function sharedDisk({ keeper }: OpenDisk, slot: number): ThreadDisk {
+  const { place, port } = keeper.connect(slot);
+  const store = new DiskStore(place, port);
+  return { store, tends: false, close: () => store.close() };
+}
 
 /** An edge or mid-tier in this process: the code that a node's thread runs, on the test's clock. */
 export class ScenarioNode {
@@ -24,22 +46,20 @@ export class ScenarioNode {
   readonly #lease: { hasEnded: boolean };
   readonly #missed: [Config, JournalEvent | undefined][] = [];
   readonly #spillDir = join(tmpdir(), `canopy-scenario-${randomUUID()}`);
-  readonly #disk: OpenDisk | undefined;
+  readonly #disk: ThreadDisk | undefined;
   #lagging = false;
   #listener: Listener | undefined;
   #port = 0;
 
-  /** One that keeps what it stores on disk, too, where `CANOPY_SCENARIO_STORE` is `disk`. */
+  /** @param disk where it keeps what it stores, too */
   static async open(
     name: string,
     tier: Tier & keyof typeof HANDLERS,
     clock: FakeClock,
     memory: number,
     countryOf: CountryOf,
-    mayUseDisk: boolean,
+    disk: ThreadDisk | undefined,
   ): Promise<ScenarioNode> {
-    const isOnDisk = mayUseDisk && process.env['CANOPY_SCENARIO_STORE'] === 'disk';
-    const disk = isOnDisk ? await openDisk({ clock }) : undefined;
     const node = new ScenarioNode(name, tier, clock, memory, countryOf, disk);
     const fence = await disk?.store.recall();
     if (fence !== undefined) node.#node.recall(fence);
@@ -52,7 +72,7 @@ export class ScenarioNode {
     clock: FakeClock,
     memory: number,
     countryOf: CountryOf,
-    disk: OpenDisk | undefined,
+    disk: ThreadDisk | undefined,
   ) {
     this.name = name;
     this.tier = tier;
@@ -66,7 +86,7 @@ export class ScenarioNode {
       memoryBytes: memory,
       lease: { ended: () => lease.hasEnded },
       countryOf,
-      ...(disk !== undefined && { disk: disk.store }),
+      ...(disk !== undefined && { disk: disk.store, tendsDisk: disk.tends }),
       spill: { dir: this.#spillDir, bytes: 1024 ** 3 },
     });
   }
@@ -76,6 +96,11 @@ export class ScenarioNode {
   }
   get node(): TierNode {
     return this.#node;
+  }
+
+  /** Resolves when so many objects are stored: what was purged is swept from disk later than from memory. */
+  stores(objects: number): Promise<void> {
+    return until(() => this.#node.engine.store.volume().objects === objects);
   }
 
   /** Bytes that memory holds of what is stored. */

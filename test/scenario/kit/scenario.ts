@@ -1,11 +1,13 @@
 import { expect, test } from 'vitest';
 import type { Config, JournalEntry, JournalEvent } from '#core/contract/event.ts';
+import type { Tier } from '#core/contract/node.ts';
 import type { PurgeMode, PurgeTarget } from '#core/contract/purge.ts';
 import type { PurgeReport } from '#core/contract/report.ts';
 import { type SiteInput, siteSchema } from '#core/contract/site.ts';
 import { applyEvent } from '#core/node/config.ts';
+import { openDisk } from '#test/disk/support.ts';
 import { FakeClock } from './clock.ts';
-import { ScenarioNode } from './node.ts';
+import { ownDisk, ScenarioNode, sharedDisk, type ThreadDisk } from './node.ts';
 import { Gate, ScriptedOrigin } from './origin.ts';
 
 export interface Cast {
@@ -22,6 +24,8 @@ export interface Cast {
   readonly memoryBytes?: number;
   /** It is about what memory lets go of, so that nothing is kept on disk. */
   readonly isInMemory?: boolean;
+  /** The edges are threads of one node in that they share a disk store. */
+  readonly sharesDisk?: boolean;
 }
 
 export interface World {
@@ -65,8 +69,17 @@ async function run(cast: Cast, play: (world: World) => Promise<void>): Promise<v
   const origins = Array.from({ length: cast.origins ?? 1 }, () => new ScriptedOrigin(clock));
   const memory = cast.memoryBytes ?? 64 * 1024 * 1024;
   const countryOf = (address: string): string | undefined => cast.countries?.[address];
-  const open = (tier: ScenarioNode['tier']) => (name: string) =>
-    ScenarioNode.open(name, tier, clock, memory, countryOf, cast.isInMemory !== true);
+  const isOnDisk = process.env['CANOPY_SCENARIO_STORE'] === 'disk' && cast.isInMemory !== true;
+  const shared = cast.sharesDisk === true ? await openDisk({ clock }) : undefined;
+  const diskOf = async (tier: Tier, thread: number): Promise<ThreadDisk | undefined> => {
+    if (shared === undefined || tier !== 'edge') return isOnDisk ? ownDisk(clock) : undefined;
+    if (thread > 0) return sharedDisk(shared, thread + 1);
+    return { store: shared.store, tends: true, close: async () => undefined };
+  };
+  const open = (tier: ScenarioNode['tier']) => async (name: string, thread: number) => {
+    const disk = await diskOf(tier, thread);
+    return ScenarioNode.open(name, tier, clock, memory, countryOf, disk);
+  };
   const edges = await Promise.all((cast.edges ?? ['oslo']).map(open('edge')));
   const midTiers = await Promise.all((cast.midTiers ?? ['frankfurt']).map(open('mid-tier')));
   const nodes = [...midTiers, ...edges];
@@ -105,6 +118,7 @@ async function run(cast: Cast, play: (world: World) => Promise<void>): Promise<v
     expect(nodes.flatMap((node) => node.errors)).toEqual([]);
   } finally {
     await Promise.all([...nodes.map((node) => node.end()), ...origins.map((o) => o.down())]);
+    await shared?.close();
   }
 }
 

@@ -1,0 +1,206 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFile, writeFile } from 'node:fs/promises';
+import { createServer, type Server } from 'node:http';
+import { type AddressInfo, connect } from 'node:net';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { pino } from 'pino';
+import { Agent, request } from 'undici';
+import { type RunningControlPlane, startControlPlane } from '#control-plane/server.ts';
+
+/** A cache on disk that is asked over HTTP, as a process. */
+export interface DiskServer {
+  readonly url: string;
+  /** Resolves when all that was answered is on disk. @param objects so far in all */
+  written(objects: number): Promise<void>;
+  /** Processor time that it has used, ms. */
+  cpuMs(): Promise<number>;
+  close(): Promise<void>;
+}
+
+/** Answers `/…/BYTES` with as much. */
+export async function startOrigin(): Promise<Server> {
+  const contents = new Map<number, Buffer>();
+  const server = createServer((incoming, outgoing) => {
+    const bytes = Number(incoming.url?.split('/').at(-1));
+    let content = contents.get(bytes);
+    if (content === undefined) contents.set(bytes, (content = Buffer.alloc(bytes, 'canopy ')));
+    outgoing.writeHead(200, {
+      'Cache-Control': 'public, max-age=86400',
+      'Content-Type': 'image/jpeg',
+      'Content-Length': bytes,
+      ETag: `"${bytes}"`,
+    });
+    outgoing.end(content);
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return server;
+}
+
+export const urlOf = (server: Server): string =>
+  `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+
+const CLI = fileURLToPath(new URL('../cli/main.ts', import.meta.url));
+const TOKEN = 'token-of-the-benchmark';
+/** `USER_HZ` of Linux. */
+const TICKS_PER_SECOND = 100;
+
+/** Of a process and its threads. */
+async function cpuMsOf(pid: number): Promise<number> {
+  const stat = await readFile(`/proc/${pid}/stat`, 'utf8');
+  const [user = 0, system = 0] = stat
+    .slice(stat.lastIndexOf(')'))
+    .split(' ')
+    .slice(12, 14)
+    .map(Number);
+  return ((user + system) / TICKS_PER_SECOND) * 1000;
+}
+
+/** An edge of one serving thread, with so little memory that what is asked for comes from disk. */
+export async function startCanopy(dir: string, originUrl: string): Promise<DiskServer> {
+  const controlPlane = await startControlPlane({
+    dir: join(dir, 'control-plane'),
+    host: '127.0.0.1',
+    port: 0,
+    admin: { host: '127.0.0.1', port: 0 },
+    adminToken: TOKEN,
+    leaseMs: 60_000,
+    log: pino({ level: 'silent' }),
+  });
+  const agent = new Agent();
+  await put(controlPlane, '/v1/sites/site', {
+    hosts: ['*'],
+    origin: { kind: 'pull', servers: [{ url: originUrl }] },
+  });
+  const location = { name: 'bench', latitude: 0, longitude: 0 };
+  const node = { tier: 'edge', location, url: 'http://127.0.0.1:1' };
+  const { credential } = (await put(controlPlane, '/v1/nodes/edge', node)) as {
+    credential: string;
+  };
+  const options = ['--listen', '127.0.0.1:0', '--admin', '127.0.0.1:0', '--workers', '1'];
+  const stores = ['--memory', '1m', '--disk', '8g', '--disk-keep-free', '1m'];
+  const child = spawn(
+    process.execPath,
+    [CLI, 'edge', '--name', 'edge', '--control-plane', controlPlane.url, '--dir', join(dir, 'edge')]
+      .concat(options)
+      .concat(stores),
+    { env: { ...process.env, CANOPY_CREDENTIAL: credential }, stdio: ['ignore', 'pipe', 'ignore'] },
+  );
+  const said = await says(child, /serving on (\S+).*admin on (\S+)/s);
+  const [, url = '', adminUrl = ''] = said;
+  return {
+    url,
+    async written(objects) {
+      for (;;) {
+        const { body } = await request(`${adminUrl}/metrics`, { dispatcher: agent });
+        const text = await body.text();
+        const line = /^canopy_store_stored_total\{.*store="disk".* (\d+)$/m.exec(text);
+        if (Number(line?.[1] ?? 0) >= objects) return;
+        await sleep(5);
+      }
+    },
+    cpuMs: () => cpuMsOf(child.pid as number),
+    async close() {
+      const ended = once(child, 'exit');
+      child.kill('SIGKILL');
+      await ended;
+      await controlPlane.close();
+      await agent.close();
+    },
+  };
+}
+
+async function put(controlPlane: RunningControlPlane, path: string, content: object) {
+  const { statusCode, body } = await request(controlPlane.url + path, {
+    method: 'PUT',
+    headers: { authorization: `Bearer ${TOKEN}`, 'content-type': 'application/json' },
+    body: JSON.stringify(content),
+  });
+  const answer = await body.text();
+  if (statusCode >= 300) throw new Error(answer);
+  return JSON.parse(answer) as unknown;
+}
+
+/** Resolves once its output matches; rejects where it ends before. */
+async function says(child: ChildProcess, pattern: RegExp): Promise<RegExpExecArray> {
+  let output = '';
+  for await (const chunk of child.stdout ?? []) {
+    output += String(chunk);
+    const found = pattern.exec(output);
+    if (found === null) continue;
+    child.stdout?.resume();
+    return found;
+  }
+  throw new Error(`It ended without a word of where it serves: ${output}`);
+}
+
+/** One worker process of nginx with proxy_cache, its log off. */
+export async function startNginx(dir: string, originUrl: string): Promise<DiskServer> {
+  const port = await freePort();
+  const config = join(dir, 'nginx.conf');
+  await writeFile(
+    config,
+    `daemon off;
+master_process off;
+error_log stderr error;
+pid ${dir}/nginx.pid;
+events { worker_connections 1024; }
+http {
+  access_log off;
+  client_body_temp_path ${dir}/body;
+  proxy_temp_path ${dir}/temp;
+  proxy_cache_path ${dir}/cache levels=1:2 keys_zone=bench:100m max_size=8g inactive=1d use_temp_path=off;
+  sendfile on;
+  upstream origin { server ${new URL(originUrl).host}; keepalive 64; }
+  server {
+    listen 127.0.0.1:${port};
+    keepalive_requests 1000000;
+    location / {
+      proxy_pass http://origin;
+      proxy_http_version 1.1;
+      proxy_set_header Connection "";
+      proxy_cache bench;
+    }
+  }
+}
+`,
+  );
+  const child = spawn('nginx', ['-p', dir, '-c', config, '-e', 'stderr'], { stdio: 'ignore' });
+  await accepts(port);
+  return {
+    url: `http://127.0.0.1:${port}`,
+    // It answers the end of the content once it is in its file.
+    written: async () => undefined,
+    cpuMs: () => cpuMsOf(child.pid as number),
+    async close() {
+      const ended = once(child, 'exit');
+      child.kill('SIGKILL');
+      await ended;
+    },
+  };
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+async function accepts(port: number): Promise<void> {
+  for (let i = 0; i < 1000; i++) {
+    const isThere = await new Promise<boolean>((resolve) => {
+      const socket = connect(port, '127.0.0.1', () => resolve(true));
+      socket.once('error', () => resolve(false));
+      socket.once('connect', () => socket.destroy());
+    });
+    if (isThere) return;
+    await sleep(10);
+  }
+  throw new Error('nginx does not listen; apt-get install nginx');
+}
