@@ -1,6 +1,12 @@
 import { existsSync, statfsSync } from 'node:fs';
 import { defineConfig } from 'vitest/config';
 
+/** Tests that put a load on real processes: beside others they would measure those. */
+const ALONE = ['bench', 'chaos', 'conformance', 'disk', 'e2e', 'load'].map(
+  (folder) => `test/${folder}/**/*.test.ts`,
+);
+const EXCLUDED = ['node_modules', 'dist', '.canopy'];
+
 /** Scenarios open a disk store for each node: in memory that takes half the time. */
 function scratchDir(): { TMPDIR?: string } {
   const dir = '/dev/shm';
@@ -11,20 +17,35 @@ function scratchDir(): { TMPDIR?: string } {
 
 export default defineConfig({
   test: {
-    exclude: ['node_modules', 'dist', '.canopy'],
+    exclude: EXCLUDED,
     // They end what hangs, however crowded the machine; no test asserts how long something takes.
     testTimeout: 90_000,
     hookTimeout: 90_000,
     expect: { poll: { timeout: 60_000 } },
     projects: [
-      { extends: true, test: { name: 'canopy', include: ['**/*.test.ts'] } },
+      {
+        extends: true,
+        test: {
+          name: 'side-by-side',
+          include: ['**/*.test.ts'],
+          exclude: [...EXCLUDED, ...ALONE],
+          maxWorkers: 2,
+          sequence: { groupOrder: 0 },
+        },
+      },
       {
         extends: true,
         test: {
           name: 'scenarios-on-disk',
           include: ['test/scenario/**/*.test.ts'],
           env: { CANOPY_SCENARIO_STORE: 'disk', ...scratchDir() },
+          maxWorkers: 2,
+          sequence: { groupOrder: 0 },
         },
+      },
+      {
+        extends: true,
+        test: { name: 'alone', include: ALONE, maxWorkers: 1, sequence: { groupOrder: 1 } },
       },
     ],
   },

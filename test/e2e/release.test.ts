@@ -26,14 +26,14 @@ afterAll(async () => {
 });
 
 /** The files of a release: a page, assets of its own that the page names, and a style of one name for all. */
-async function write(release: number): Promise<string> {
-  const dir = join(root, `release-${release}`);
-  const assets = Array.from({ length: ASSETS }, (_, i) => `/assets/${release}-${i}.js`);
+async function write(number: number): Promise<string> {
+  const dir = join(root, `release-${number}`);
+  const assets = Array.from({ length: ASSETS }, (_, i) => `/assets/${number}-${i}.js`);
   const files = {
-    '/index.html': `release ${release}\n${assets.join('\n')}`,
-    '/style.css': `release ${release}`,
+    '/index.html': `release ${number}\n${assets.join('\n')}`,
+    '/style.css': `release ${number}`,
     '/constant.txt': 'the same in all',
-    ...Object.fromEntries(assets.map((path) => [path, `release ${release}, ${path}`])),
+    ...Object.fromEntries(assets.map((path) => [path, `release ${number}, ${path}`])),
   };
   for (const [path, text] of Object.entries(files)) {
     await mkdir(dirname(join(dir, path)), { recursive: true });
@@ -81,12 +81,12 @@ class Visitors {
       for (const path of ['/', '/style.css', '/?query=1']) {
         const least = Math.max(this.least, seen);
         const { status, text } = await get(edge, path);
-        const release = numberOf(text);
+        const number = numberOf(text);
         // After a rollback what is older is right.
-        if (status !== 200 || !(release >= (this.#goesBack ? 1 : least))) {
-          this.failures.push(`${edge}${path}: ${status} ${release}, not before ${least}`);
+        if (status !== 200 || !(number >= (this.#goesBack ? 1 : least))) {
+          this.failures.push(`${edge}${path}: ${status} ${number}, not before ${least}`);
         }
-        seen = Math.max(seen, release);
+        seen = Math.max(seen, number);
       }
       await this.#look(edge);
       this.visits++;
