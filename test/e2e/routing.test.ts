@@ -112,15 +112,54 @@ test('routers serve on while the control plane does not answer', async () => {
   }
 });
 
+/** Changes a site or node as it is configured. */
+async function change(path: string, add: object): Promise<void> {
+  const { url, token } = up.ready.controlPlane;
+  const authorization = ['-H', `Authorization: Bearer ${token}`];
+  const { body } = await curl(...authorization, `${url}${path}`);
+  const changed = JSON.stringify({ ...(JSON.parse(body) as object), ...add });
+  const json = ['-H', 'Content-Type: application/json', '-X', 'PUT', '--data', changed];
+  expect((await curl(...authorization, ...json, `${url}${path}`)).status).toBe(200);
+}
+
+/** Whether each output of a router says that clients may go to oslo. */
+async function naming(place: number) {
+  const { fields } = await curl('-H', 'Host: film.test', `${router(place).url}/`);
+  return {
+    a: (await dig(place, 'default.canopy.test', 'A')).includes(OSLO[0]),
+    aaaa: (await dig(place, 'default.canopy.test', 'AAAA')).includes(OSLO[1]),
+    https: (await dig(place, 'default.canopy.test', 'HTTPS')).includes(OSLO[0]),
+    redirect: fields.get('location')?.includes('edge-oslo') === true,
+    list: (await list(place)).edges.some(({ name }) => name === 'edge-oslo'),
+  };
+}
+
+const OSLO = ['198.18.0.1', '3fff::1'] as const;
+const all = (named: boolean) => ({
+  a: named,
+  aaaa: named,
+  https: named,
+  redirect: named,
+  list: named,
+});
+
 test('an edge that has died leaves all answers of all routers', async () => {
+  await change('/v1/nodes/edge-oslo', { addresses: OSLO });
+  // Nothing but oslo's health keeps clients from it, and from the others.
+  await change('/v1/sites/default', {
+    routing: { alpn: ['h2'], answers: 16, edges: ['edge-oslo'] },
+  });
+  for (const place of [0, 1]) await expect.poll(() => naming(place), SOON).toEqual(all(true));
+  await change('/v1/sites/default', {
+    routing: { alpn: ['h2'], answers: 16, edges: up.ready.edges.map(({ name }) => name) },
+  });
+  for (const place of [0, 1]) {
+    await expect.poll(() => list(place).then(({ edges }) => edges.length), SOON).toBe(3);
+  }
   const dead = up.ready.edges.find(({ name }) => name === 'edge-oslo');
   kill(dead, 'SIGKILL');
   for (const place of [0, 1]) {
-    await expect
-      .poll(async () => (await list(place)).edges.map(({ name }) => name), SOON)
-      .not.toContain('edge-oslo');
-    const { fields } = await curl('-H', 'Host: film.test', `${router(place).url}/`);
-    expect(fields.get('location')).not.toContain('edge-oslo');
+    await expect.poll(() => naming(place), SOON).toEqual(all(false));
     expect((await list(place)).ttlSeconds).toBe(5);
     expect(await dig(place, 'default.canopy.test', 'A')).toMatch(/default\.canopy\.test\. 5 IN A/);
   }

@@ -77,6 +77,18 @@ const ROWS: readonly Row[] = [
     },
   ],
   [
+    'one of the other family that is well does better than one of this that is down',
+    {
+      family: 6,
+      candidates: [edge('rome', { condition: 'down', families: new Set([4, 6]) }), edge('oslo')],
+    },
+    [],
+    {
+      rome: ['healthy', 'down'],
+      oslo: ['serves', 'no-address'],
+    },
+  ],
+  [
     'or none, if the site says so',
     { site: { lastResort: 'none' }, candidates: [edge('rome', { condition: 'down' })] },
     [],

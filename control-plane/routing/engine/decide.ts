@@ -91,10 +91,18 @@ export function decide(question: Question): Decision {
 
   const serve = run('serves', question.candidates, serving(site.routing, question.family));
   const well = run('healthy', serve, healthy);
-  const allowed = run('overrides', well, obeying(matching, site.routing));
-  const isLastResort = allowed.length === 0 && serve.length > 0;
+  const forbids = obeying(matching, site.routing);
+  const allowed = run('overrides', well, forbids);
+  // An edge of the other family that is well does better than one of this that is not.
+  const isAnyWell = (): boolean =>
+    question.candidates.some((candidate) =>
+      [serving(site.routing, undefined), healthy, forbids].every(
+        (reasonOf) => reasonOf(candidate) === undefined,
+      ),
+    );
+  const isLastResort = allowed.length === 0 && serve.length > 0 && !isAnyWell();
   const left = isLastResort
-    ? run('last-resort', serve, lastResort(serve, obeying(matching, site.routing), site.routing))
+    ? run('last-resort', serve, lastResort(serve, forbids, site.routing))
     : allowed;
   const bound = run('pins', left, pinned(matching, left));
   const near = byNearness(bound, client, (question.latencies ?? NO_LATENCIES).about(client));
