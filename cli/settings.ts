@@ -100,15 +100,17 @@ const node = {
   },
 } as const satisfies Settings;
 
+const workers = {
+  schema: wholeNumber(1, 256),
+  flag: '--workers <n>',
+  variable: 'CANOPY_WORKERS',
+  description: 'threads that serve',
+  default: availableParallelism(),
+} as const satisfies Settings[string];
+
 /** What a node with a cache is told besides. */
 const cache = {
-  workers: {
-    schema: wholeNumber(1, 256),
-    flag: '--workers <n>',
-    variable: 'CANOPY_WORKERS',
-    description: 'threads that serve',
-    default: availableParallelism(),
-  },
+  workers,
   memoryBytes: {
     schema: sizeSchema,
     flag: '--memory <size>',
@@ -273,6 +275,7 @@ export const routerSettings = {
     default: '127.0.0.1:5353',
     list: true,
   },
+  workers: { ...workers, description: 'threads that answer DNS' },
   geoDatabases: {
     schema: z.array(z.string().min(1)).default([]),
     flag: '--geo-database <file...>',

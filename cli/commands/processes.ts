@@ -60,10 +60,11 @@ export function addProcesses(program: Command): void {
     routerSettings,
     async (values) => {
       const { startRouter } = await import('#control-plane/routing/process.ts');
-      const { dns, geoDatabases, elsewhere, answersPerSecond, trustedProxies } = values;
+      const { dns, workers, geoDatabases, elsewhere, answersPerSecond, trustedProxies } = values;
       return startRouter({
         ...(await nodeOptions(values)),
         dns,
+        workers,
         geoDatabases: geoDatabases.map((file) => resolve(file)),
         answersPerSecond,
         trustedProxies,

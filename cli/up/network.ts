@@ -126,7 +126,7 @@ export async function startNetwork(
   if (plan.routers.length > 0) await ensureZone(api);
   const routers = await Promise.all(
     plan.routers.map(async (node): Promise<RunningRouter> => {
-      const router = await startNode(node, { dns: `127.0.0.1:${node.dnsPort}` });
+      const router = await startNode(node, { dns: `127.0.0.1:${node.dnsPort}`, workers });
       return { ...router, dns: router.dns ?? { host: '127.0.0.1', port: node.dnsPort } };
     }),
   );

@@ -1,7 +1,5 @@
-import { hkdfSync } from 'node:crypto';
 import { pino } from 'pino';
 import { type Clock, systemClock } from '#core/clock.ts';
-import type { Config } from '#core/contract/event.ts';
 import type { Load } from '#core/contract/report.ts';
 import { GeoDatabase } from '#core/geography/database.ts';
 import { embeddedCountries } from '#core/geography/embedded.ts';
@@ -17,23 +15,23 @@ import { sampleActivity } from '#core/serving/node-samples.ts';
 import type { Samples } from '#core/telemetry/samples.ts';
 import { checkOfEdge, ParentChecks } from '#core/tree/checks.ts';
 import { answerHealth } from '#core/serving/health.ts';
-import { Cookies } from './dns/cookies.ts';
-import { DnsCounters } from './dns/counters.ts';
-import { RateLimit } from './dns/rate-limit.ts';
-import { Responder } from './dns/responder.ts';
-import { type DnsAddress, DnsServer } from './dns/server.ts';
+import type { DnsAddress } from './dns/server.ts';
 import type { Point } from './engine/client.ts';
 import { Geography } from './geography/geography.ts';
 import { routeRequest } from './http/request.ts';
 import { Beacons } from './latency/beacons.ts';
 import { LatencyFollower } from './latency/follower.ts';
 import { LatencyReporter } from './latency/reporter.ts';
+import { DnsThreads } from './threads/threads.ts';
+import { heed, type News } from './view/news.ts';
 import { StandingsPoll } from './view/standings.ts';
 import { RouterView } from './view/view.ts';
 
 export interface RouterOptions extends NodeOptions {
   /** Where DNS is served, by UDP and TCP. */
   readonly dns: readonly DnsAddress[];
+  /** Threads that answer DNS. */
+  readonly workers: number;
   /** Files in MaxMind's format; asked before the embedded countries. */
   readonly geoDatabases: readonly string[];
   /** Where clients are whom no database knows. */
@@ -49,7 +47,6 @@ export interface RunningRouter extends RunningNode {
 }
 
 const CLOSE_GRACE_MS = 5_000;
-const COOKIE_SECRET_BYTES = 16;
 
 /**
  * Runs a router: it follows the journal, watches the edges, and answers by DNS and HTTP, with or
@@ -60,14 +57,34 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
   const { name, controlPlaneUrls, controlPlaneCa, credential, dir, host, port } = options;
   const clock: Clock = systemClock;
   const log = pino({ base: { node: name, tier: 'router' } });
-  const databases = options.geoDatabases.map((file) => GeoDatabase.open(file));
-  const geography = new Geography([...databases, embeddedCountries()], options.elsewhere);
+  const given = options.geoDatabases.map((file) => GeoDatabase.open(file));
+  const databases = [...given, embeddedCountries()];
+  const geography = new Geography(databases, options.elsewhere);
   const view = new RouterView({ clock, geography });
-  for (const database of databases) {
+  const threads = new DnsThreads({
+    module: new URL('./threads/thread.ts', import.meta.url),
+    count: options.workers,
+    data: {
+      name,
+      answersPerSecond: Math.ceil(options.answersPerSecond / options.workers),
+      ...(options.elsewhere !== undefined && { elsewhere: options.elsewhere }),
+    },
+    databases,
+    log,
+  });
+  const tell = (news: News): void => {
+    heed(view, news);
+    threads.tell(news);
+  };
+  for (const database of given) {
     database.watch(clock, (problem) => {
-      if (problem === undefined) log.info(`Reads ${database.file} anew`);
-      else log.error(`Goes on with what it has read before: ${messageOf(problem)}`);
+      if (problem !== undefined) {
+        log.error(`Goes on with what it has read before: ${messageOf(problem)}`);
+        return;
+      }
+      log.info(`Reads ${database.file} anew`);
       view.renew();
+      threads.renewed(database);
     });
   }
   let down: readonly string[] = [];
@@ -76,19 +93,8 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
     onChange: (now) => {
       down = now;
       log.info({ down }, 'The edges that are down have changed');
-      view.checked(down);
+      tell({ type: 'checked', down });
     },
-  });
-  let cookies: Cookies | undefined;
-  const counters = new DnsCounters();
-  const responder = new Responder({
-    clock,
-    source: () => view.source,
-    cookies: () => cookies,
-    rateLimit: new RateLimit(options.answersPerSecond),
-    counters,
-    name,
-    onError: (message) => log.error(`A query failed: ${message}`),
   });
   const requests = new Map<number, number>();
   let listener: Listener | undefined;
@@ -102,7 +108,7 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
     clock,
     log,
     ask: () => client.get('/v1/node/latencies'),
-    onMap: (map) => view.measured(map),
+    onMap: (map) => tell({ type: 'latencies', map }),
   });
   const reporter = new LatencyReporter({
     clock,
@@ -119,25 +125,23 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
     log,
     onConfig: async (config, event) => {
       if (event?.type !== 'purge' && !isNotice(event)) {
-        cookies = new Cookies(cookieSecret(config));
         checks.watch(config.nodes.filter(({ tier }) => tier === 'edge').map(checkOfEdge));
-        view.configure(config);
+        tell({ type: 'config', config });
       }
       if (event === undefined || event.type === 'latencies') follower.heed();
       // A router caches nothing, so a purge has nothing to hit.
       return undefined;
     },
-    load: () => loadOf(counters, requests, listener),
+    load: () => loadOf(threads, requests, listener),
     parents: () => down.map((edge) => ({ name: edge, standing: 'open' })),
   });
   let poll: StandingsPoll | undefined;
-  const servers: DnsServer[] = [];
   let admin: NodeAdmin | undefined;
   const close = async (): Promise<void> => {
     if (admin !== undefined) admin.phase = 'stopping';
     await listener?.close(CLOSE_GRACE_MS);
-    await Promise.all(servers.map((server) => server.close()));
-    for (const database of databases) database.close();
+    await threads.close();
+    for (const database of given) database.close();
     await client.close();
     await Promise.all([poll?.stop(), follower.stop(), reporter.stop()]);
     await checks.close();
@@ -152,19 +156,17 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
       clock,
       link,
       group: 'router',
-      sample: (samples) => {
-        counters.sample(samples);
+      sample: async (samples) => {
         sampleView(view, samples);
         for (const [result, count] of beacons.results) {
           samples.add('canopy_router_beacons_total', count, result);
         }
         samples.add('canopy_router_measured_entries', view.measuredEntries);
-        const connections = servers.reduce((sum, server) => sum + server.connections, 0);
-        samples.add('canopy_dns_tcp_connections', connections);
         for (const [status, count] of requests) {
           samples.add('canopy_router_requests_total', count, String(status));
         }
         if (listener !== undefined) sampleActivity(listener.activity(), samples);
+        await threads.sample(samples);
       },
     });
     await follower.recall();
@@ -173,9 +175,9 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
       clock,
       log,
       ask: () => client.get('/v1/node/standings'),
-      onHeard: (standings) => (standings === undefined ? view.refresh() : view.heard(standings)),
+      onHeard: (nodes) => tell({ type: 'standings', nodes }),
     });
-    for (const address of options.dns) servers.push(await DnsServer.open(address, responder));
+    const dns = await threads.listen(options.dns);
     const http = {
       view,
       beacons,
@@ -195,30 +197,23 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
       },
       onError: (error) => log.error({ err: error }, messageOf(error)),
     });
+    admin.phase = 'serving';
+    log.info({ url: listener.url, admin: admin.url, dns, fence: link.fence }, 'router serves');
+    return { url: listener.url, adminUrl: admin.url, dns, close };
   } catch (error) {
     await close();
     throw error;
   }
-  admin.phase = 'serving';
-  const dns = servers.map(({ address }) => address);
-  log.info({ url: listener.url, admin: admin.url, dns, fence: link.fence }, 'router serves');
-  return { url: listener.url, adminUrl: admin.url, dns, close };
-}
-
-/** The same on all routers of a network, so that a client may turn to any with its cookie. */
-function cookieSecret({ network }: Config): Buffer {
-  const bytes = hkdfSync('sha256', network.tierKey, '', 'dns cookies', COOKIE_SECRET_BYTES);
-  return Buffer.from(bytes);
 }
 
 function loadOf(
-  counters: DnsCounters,
+  { total }: DnsThreads,
   requests: ReadonlyMap<number, number>,
   listener: Listener | undefined,
 ): Load {
   const http = [...requests.values()].reduce((sum, count) => sum + count, 0);
   return {
-    requests: counters.total + http,
+    requests: total + http,
     hits: 0,
     hitBytes: 0,
     upstreamRequests: 0,

@@ -18,22 +18,46 @@ export interface GeoMatch {
 /** A database in MaxMind's format, in memory. */
 export class GeoDatabase {
   readonly file: string;
+  #content: Uint8Array;
   #reader: Reader<Response>;
   #cancel: Cancel = () => undefined;
 
-  private constructor(file: string, content: Buffer) {
+  private constructor(file: string, content: Uint8Array) {
     this.file = file;
+    this.#content = content;
     this.#reader = readerOf(file, content);
+  }
+
+  /**
+   * What another thread has opened.
+   * @throws CanopyError `invalid-input` if it is no database
+   */
+  static of(file: string, content: Uint8Array): GeoDatabase {
+    return new GeoDatabase(file, content);
   }
 
   /** @throws CanopyError `invalid-input` if it cannot be read */
   static open(file: string): GeoDatabase {
     try {
-      return new GeoDatabase(file, readFileSync(file));
+      return new GeoDatabase(file, shared(readFileSync(file)));
     } catch (cause) {
       if (cause instanceof CanopyError) throw cause;
       throw new CanopyError('invalid-input', `Cannot read ${file}: ${messageOf(cause)}`, { cause });
     }
+  }
+
+  /** In memory that threads share. */
+  get content(): Uint8Array {
+    return this.#content;
+  }
+
+  /**
+   * Goes by this from now on.
+   * @throws CanopyError `invalid-input` if it is no database; what there was stays
+   */
+  replace(content: Uint8Array): void {
+    this.#reader = readerOf(this.file, content);
+    this.#content = content;
   }
 
   /** Milliseconds since the Unix epoch. */
@@ -57,7 +81,7 @@ export class GeoDatabase {
       const now = await versionOf(this.file);
       if (seen !== '' && now !== seen) {
         try {
-          this.#reader = readerOf(this.file, await readFile(this.file));
+          this.replace(shared(await readFile(this.file)));
           onChange(undefined);
         } catch (problem) {
           onChange(problem);
@@ -87,9 +111,17 @@ async function versionOf(file: string): Promise<string> {
   }
 }
 
-function readerOf(file: string, content: Buffer): Reader<Response> {
+/** A copy that threads can be handed without another. */
+function shared(content: Buffer): Uint8Array {
+  const copy = new Uint8Array(new SharedArrayBuffer(content.length));
+  copy.set(content);
+  return copy;
+}
+
+function readerOf(file: string, content: Uint8Array): Reader<Response> {
   try {
-    const reader = new Reader<Response>(content);
+    const { buffer, byteOffset, byteLength } = content;
+    const reader = new Reader<Response>(Buffer.from(buffer, byteOffset, byteLength));
     // Finds what a file that was cut off lacks.
     reader.get('192.0.2.1');
     if (reader.metadata.searchTreeSize > content.length) throw new Error('it is cut off');

@@ -143,6 +143,12 @@ export const METRICS = {
   ),
   canopy_dns_truncated_total: router('counter', [], 'Answers that did not fit, sent truncated'),
   canopy_dns_tcp_connections: router('gauge', [], 'Open TCP connections for DNS'),
+  canopy_dns_threads: router('gauge', [], 'Threads that answer DNS'),
+  canopy_dns_threads_failed_total: router(
+    'counter',
+    [],
+    'Threads that ended unasked; each is replaced',
+  ),
   canopy_router_requests_total: router('counter', ['status'], 'HTTP requests answered'),
   canopy_router_edges: router('gauge', ['condition'], 'Edges by how they are'),
   canopy_router_shed: router('gauge', ['node'], 'Part of its clients that an edge sheds for load'),

@@ -98,10 +98,9 @@ async function routerWith(url: string) {
     port: 0,
     handle: async (exchange) => {
       const trustedProxies = new TrustedProxies(['127.0.0.1']);
-      const onError = (message: string): void => expect.fail(message);
-      await routeRequest({ view, clock, trustedProxies, onError }, exchange);
+      await routeRequest({ view, clock, trustedProxies, onError: fail }, exchange);
     },
-    onError: (error) => expect.fail(String(error)),
+    onError: (error) => fail(String(error)),
   });
   onTestFinished(() => http.close(0));
   const get = (path: string, host: string) =>
@@ -137,6 +136,8 @@ async function routerWith(url: string) {
   };
   return { clock, outputs, isDown, ttlSeconds };
 }
+
+const fail = (message: string): void => expect.fail(message);
 
 const every = (named: boolean) => ({
   a: named,

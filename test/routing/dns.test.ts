@@ -94,7 +94,7 @@ const ROWS: readonly {
     title: 'REFUSED outside',
     ask: ['www.elsewhere.example', 'A'],
     says: ['REFUSED'],
-    never: ['aa'],
+    never: [' aa'],
   },
   {
     title: 'ANY by RFC 8482',

@@ -19,6 +19,11 @@ export interface DnsAddress {
   readonly port: number;
 }
 
+export interface DnsServerOptions extends DnsAddress {
+  /** Several threads answer on the same port. */
+  readonly reusePort?: boolean;
+}
+
 /** Serves DNS over UDP and TCP. */
 export class DnsServer {
   readonly address: DnsAddress;
@@ -37,7 +42,8 @@ export class DnsServer {
   }
 
   /** @throws CanopyError `conflict` where the port is taken */
-  static async open({ host, port }: DnsAddress, responder: Responder): Promise<DnsServer> {
+  static async open(options: DnsServerOptions, responder: Responder): Promise<DnsServer> {
+    const { host, port, reusePort = false } = options;
     for (let left = PORT_TRIES; ; left--) {
       const open = new Set<Socket>();
       const tcp = createServer({ noDelay: true }, (connection) => {
@@ -46,10 +52,10 @@ export class DnsServer {
         serveConnection(connection, responder);
       });
       tcp.maxConnections = MAX_CONNECTIONS;
-      await bind(tcp, { host, port });
+      await bind(tcp, { host, port, reusePort });
       const bound = (tcp.address() as AddressInfo).port;
       try {
-        const udp = await openUdp(host, bound, responder);
+        const udp = await openUdp({ host, port: bound, reusePort }, responder);
         return new DnsServer({ host, port: bound }, { udp, tcp, open });
       } catch (error) {
         await new Promise((resolve) => void tcp.close(resolve));
@@ -72,9 +78,13 @@ export class DnsServer {
   }
 }
 
-async function openUdp(host: string, port: number, responder: Responder): Promise<UdpSocket> {
+async function openUdp(
+  { host, port, reusePort = false }: DnsServerOptions,
+  responder: Responder,
+): Promise<UdpSocket> {
   const socket = createSocket({
     type: isIPv6(host) ? 'udp6' : 'udp4',
+    reusePort,
     recvBufferSize: RECEIVE_BYTES,
     // Addresses, never names: a look-up would only cost a turn of the loop.
     lookup: (address, _, done) => done(null, address, isIPv6(address) ? 6 : 4),
