@@ -105,6 +105,7 @@ export function sourceOf(config: Config, options: SourceOptions = {}): AnswerSou
     serial: config.sequence,
     nodes: new Map(config.nodes.map((node) => [node.name, node])),
     route: (...asked) => routes.find(...asked),
+    situation: () => routes.situation,
     ttlSeconds: ({ routing }) => routing.ttlSeconds,
   };
 }

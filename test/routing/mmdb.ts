@@ -3,7 +3,16 @@ import { prefix } from './kit.ts';
 
 // Writes databases in MaxMind's format (version 2.0 of its specification), small ones for tests.
 
-type Value = string | number | Date | readonly Value[] | { readonly [key: string]: Value };
+export type Value =
+  string | number | Date | Short | readonly Value[] | { readonly [key: string]: Value };
+
+/** An integer of 16 bits, where other readers insist on one. */
+class Short {
+  readonly value: number;
+  constructor(value: number) {
+    this.value = value;
+  }
+}
 
 interface TreeNode {
   readonly children: [TreeNode | undefined, TreeNode | undefined];
@@ -12,8 +21,11 @@ interface TreeNode {
 
 const IPV4_IN_IPV6 = 96;
 
-/** @param networks what is known, by network such as `192.0.2.0/24` */
-export function mmdb(networks: Readonly<Record<string, Value>>): Buffer {
+/**
+ * @param networks what is known, by network such as `192.0.2.0/24`
+ * @param type of the database; other readers go by it
+ */
+export function mmdb(networks: Readonly<Record<string, Value>>, type = 'Canopy-Test'): Buffer {
   const root: TreeNode = { children: [undefined, undefined] };
   for (const [text, value] of Object.entries(networks)) {
     const { family, bytes, length } = prefix(text);
@@ -50,15 +62,15 @@ export function mmdb(networks: Readonly<Record<string, Value>>): Buffer {
     }
   }
   const metadata = encode({
-    binary_format_major_version: 2,
-    binary_format_minor_version: 0,
-    build_epoch: new Date(0),
-    database_type: 'Canopy-Test',
-    description: {},
-    ip_version: 6,
-    languages: [],
+    binary_format_major_version: new Short(2),
+    binary_format_minor_version: new Short(0),
+    build_epoch: new Date(Date.UTC(2026)),
+    database_type: type,
+    description: { en: 'A database of a test' },
+    ip_version: new Short(6),
+    languages: ['en'],
     node_count: nodes.length,
-    record_size: 32,
+    record_size: new Short(32),
   });
   const marker = Buffer.from('abcdef4d61784d696e642e636f6d', 'hex');
   return Buffer.concat([tree, Buffer.alloc(16), ...data, marker, metadata]);
@@ -77,6 +89,11 @@ function encode(value: Value): Buffer {
     const bytes = Buffer.alloc(4);
     bytes.writeUInt32BE(value);
     return Buffer.concat([control(6, 4), bytes]);
+  }
+  if (value instanceof Short) {
+    const bytes = Buffer.alloc(2);
+    bytes.writeUInt16BE(value.value);
+    return Buffer.concat([control(5, 2), bytes]);
   }
   if (typeof value === 'number') {
     const bytes = Buffer.alloc(8);

@@ -22,6 +22,8 @@ export interface AnswerSource {
   readonly serial: number;
   readonly nodes: ReadonlyMap<string, Node>;
   route(site: RoutedSite, client: Prefix, family: 4 | 6): Route;
+  /** What routes follow from: another once they may be others. */
+  situation(): object;
   /** For how long an answer that names edges of the site may be kept, seconds. */
   ttlSeconds(site: Site): number;
 }

@@ -29,6 +29,11 @@ export class RateLimit {
     this.#perSecond = perSecond;
   }
 
+  /** Whether there is no limit. */
+  get isOff(): boolean {
+    return this.#perSecond === 0;
+  }
+
   /** Counts one answer to `address`. */
   take(address: Prefix, nowMs: number): Verdict {
     if (this.#perSecond === 0) return 'send';

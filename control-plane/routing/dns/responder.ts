@@ -2,9 +2,10 @@ import type { Clock } from '#core/clock.ts';
 import { messageOf } from '#core/errors.ts';
 import { addressOf, parseAddress, type Prefix } from '../engine/prefix.ts';
 import { answer, type AnswerSource } from './answer.ts';
+import { AnswerCache, endOfName, keyOf, readdressed } from './answer-cache.ts';
 import type { Cookies } from './cookies.ts';
 import type { DnsCounters, Transport } from './counters.ts';
-import type { RateLimit } from './rate-limit.ts';
+import type { RateLimit, Verdict } from './rate-limit.ts';
 import { OPTION, RCODE } from './wire/codes.ts';
 import { effectiveSubnet, writeClientSubnet } from './wire/options.ts';
 import { type Edns, type Query, type Question, readQuery } from './wire/query.ts';
@@ -38,6 +39,7 @@ interface Outcome {
 /** Answers messages, whatever they come by. */
 export class Responder {
   readonly #options: ResponderOptions;
+  readonly #answers = { udp: new AnswerCache(), tcp: new AnswerCache() };
 
   constructor(options: ResponderOptions) {
     this.#options = options;
@@ -45,9 +47,41 @@ export class Responder {
 
   /** @param peer address of whoever sent it. @returns `undefined`: nothing is to be sent */
   respond(message: Buffer, peer: string, transport: Transport): Buffer | undefined {
+    const { counters, clock, source } = this.#options;
+    const end = endOfName(message);
+    const situation = end === 0 ? undefined : source()?.situation();
+    if (situation === undefined) return this.#respond(message, peer, transport);
+    const key = keyOf(message, end);
+    const nowMs = clock.monotonicMs();
+    const answers = this.#answers[transport];
+    const known = answers.find(key, situation, nowMs);
+    if (known === undefined) {
+      const made = this.#respond(message, peer, transport);
+      answers.keep(key, made, nowMs);
+      return made;
+    }
+    const verdict = this.#verdict(peer, transport, nowMs);
+    if (verdict !== 'send') return this.#respond(message, peer, transport, verdict);
+    counters.answered(transport, message.readUInt16BE(end + 1), known.rcode);
+    return readdressed(known, message, end);
+  }
+
+  #verdict(peer: string, transport: Transport, nowMs: number): Verdict {
+    const { rateLimit } = this.#options;
+    const client = transport === 'tcp' || rateLimit.isOff ? undefined : addressOfPeer(peer);
+    return client === undefined ? 'send' : rateLimit.take(client, nowMs);
+  }
+
+  /** @param known what the rate limit has said, where it has been asked */
+  #respond(
+    message: Buffer,
+    peer: string,
+    transport: Transport,
+    known?: Verdict,
+  ): Buffer | undefined {
     const { counters, clock, rateLimit } = this.#options;
     const query = readQuery(message);
-    const client = parseAddress(peer.replace(/%.*/, ''));
+    const client = addressOfPeer(peer);
     if (query === undefined || client === undefined) {
       counters.ignored++;
       return undefined;
@@ -55,8 +89,8 @@ export class Responder {
     const { response, scopeLength } = this.#outcome(query, client);
     counters.answered(transport, query.question?.type, response.rcode);
     const isProven = this.#isProven(query.edns, client);
-    const verdict =
-      transport === 'tcp' || isProven ? 'send' : rateLimit.take(client, clock.monotonicMs());
+    const isFree = transport === 'tcp' || isProven;
+    const verdict = known ?? (isFree ? 'send' : rateLimit.take(client, clock.monotonicMs()));
     if (verdict === 'drop') {
       counters.dropped++;
       return undefined;
@@ -118,6 +152,8 @@ export class Responder {
     if (edns.wantsNsid) yield [OPTION.NSID, Buffer.from(name)];
   }
 }
+
+const addressOfPeer = (peer: string): Prefix | undefined => parseAddress(peer.replace(/%.*/, ''));
 
 /** Whom the answer is for: the client that the resolver tells of, else the resolver. */
 function clientOf(edns: Edns | undefined, peer: Prefix): Prefix {

@@ -85,6 +85,7 @@ export class RouterView {
       serial: config.sequence,
       nodes: new Map(config.nodes.map((node) => [node.name, node])),
       route: (...asked) => this.routes.find(...asked),
+      situation: () => this.routes.situation,
       ttlSeconds: (site) => this.ttlSeconds(site),
     };
     this.renew();

@@ -1,0 +1,122 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { embeddedCountries } from '#core/geography/embedded.ts';
+import { endOfName } from '#control-plane/routing/dns/answer-cache.ts';
+import { Cookies } from '#control-plane/routing/dns/cookies.ts';
+import { DnsCounters } from '#control-plane/routing/dns/counters.ts';
+import { RateLimit } from '#control-plane/routing/dns/rate-limit.ts';
+import { Responder } from '#control-plane/routing/dns/responder.ts';
+import { Geography } from '#control-plane/routing/geography/geography.ts';
+import { RouterView } from '#control-plane/routing/view/view.ts';
+import { FakeClock } from '#test/scenario/kit/clock.ts';
+import { configOf } from './dns-kit.ts';
+
+const PEER = '192.0.2.1';
+const NSID = Buffer.from([0, 3, 0, 0]);
+
+function responder(perSecond = 0) {
+  const clock = new FakeClock();
+  const view = new RouterView({ clock, geography: new Geography([embeddedCountries()]) });
+  view.configure(configOf());
+  const counters = new DnsCounters();
+  const cookies = new Cookies(Buffer.alloc(16, 7));
+  const made = new Responder({
+    clock,
+    source: () => view.source,
+    cookies: () => cookies,
+    rateLimit: new RateLimit(perSecond),
+    counters,
+    name: 'router-1',
+    onError: (message) => expect.fail(message),
+  });
+  return { view, clock, counters, ask: (query: Buffer) => made.respond(query, PEER, 'udp') };
+}
+
+interface Asked {
+  readonly id?: number;
+  readonly name: string;
+  readonly type?: number;
+  /** Bytes of a client subnet option's network, /24. */
+  readonly network?: readonly number[];
+  readonly more?: Buffer;
+}
+
+function query({ id = 1, name, type = 1, network = [81, 2, 69], more = Buffer.alloc(0) }: Asked) {
+  const labels = name.split('.').map((label) => [label.length, ...Buffer.from(label)]);
+  const subnet = [0, 8, 0, 4 + network.length, 0, 1, 8 * network.length, 0, ...network];
+  const options = Buffer.concat([Buffer.from(subnet), more]);
+  return Buffer.from([
+    ...[id >> 8, id & 0xff, 0, 0, 0, 1, 0, 0, 0, 0, 0, 1],
+    ...[...labels.flat(), 0, 0, type, 0, 1],
+    ...[0, 0, 41, 4, 208, 0, 0, 0, 0, 0, options.length],
+    ...options,
+  ]);
+}
+
+const FILM = { name: 'film.cdn.example' };
+
+describe('answers that are sent again', () => {
+  it('are what a responder says that has not been asked before, byte for byte', () => {
+    const warm = responder();
+    const name = fc
+      .constantFrom('film.cdn.example', 'none.cdn.example', 'alias.cdn.example', 'elsewhere.test')
+      .chain((text) =>
+        fc
+          .array(fc.boolean(), { minLength: text.length, maxLength: text.length })
+          .map((upper) =>
+            [...text].map((c, i) => (upper[i] === true ? c.toUpperCase() : c)).join(''),
+          ),
+      );
+    const network = fc.constantFrom([81, 2, 69], [133, 11, 0], [65, 90, 97], [97, 122, 65], []);
+    const more = fc.constantFrom(Buffer.alloc(0), NSID);
+    const type = fc.constantFrom(1, 28, 65, 16, 255);
+    const asked = fc.record({ id: fc.nat(0xffff), name, type, network, more });
+    fc.assert(
+      fc.property(asked, (one) => {
+        const message = query(one);
+        const expected = responder().ask(message);
+        expect(warm.ask(message)).toEqual(expected);
+        expect(warm.ask(message)).toEqual(expected);
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  it('are forgotten when an edge changes', () => {
+    const { ask, view } = responder();
+    const before = ask(query(FILM));
+    view.checked(['oslo']);
+    const after = ask(query(FILM));
+    expect(before?.includes(Buffer.from([198, 18, 0, 1]))).toBe(true);
+    expect(after?.includes(Buffer.from([198, 18, 0, 1]))).toBe(false);
+    view.configure(configOf({ nodes: [] }));
+    expect(ask(query(FILM))).not.toEqual(after);
+  });
+
+  it('have the longer TTL again a minute after the trouble', () => {
+    const { ask, view, clock } = responder();
+    const usual = ask(query(FILM));
+    view.checked(['tokyo']);
+    expect(ask(query(FILM))).not.toEqual(usual);
+    clock.advance('2m');
+    expect(ask(query(FILM))).toEqual(usual);
+  });
+
+  it('count, and the rate limit counts them', () => {
+    const { ask, counters } = responder(3);
+    const lengths = Array.from({ length: 6 }, () => ask(query(FILM))?.length ?? 0);
+    expect(lengths.filter((length) => length > 0)).toHaveLength(4);
+    expect(counters).toMatchObject({ total: 6, dropped: 2, slipped: 1 });
+  });
+
+  it.each([
+    ['a client subnet alone', query(FILM), true],
+    ['another option beside it', query({ ...FILM, more: NSID }), false],
+    ['a subnet without a prefix', query({ ...FILM, network: [] }), false],
+    ['nothing but a header', query(FILM).subarray(0, 12), false],
+    ['a name that is cut off', query(FILM).subarray(0, 20), false],
+    ['bytes behind', Buffer.concat([query(FILM), Buffer.of(0)]), false],
+  ])('are those to %s: %s', (_, message, isOne) => {
+    expect(endOfName(message) > 0).toBe(isOne);
+  });
+});
