@@ -30,6 +30,35 @@ const ROWS: readonly Row[] = [
     },
   ],
   [
+    'an edge without the site’s certificate leaves while another has it',
+    { candidates: [edge('rome', { uncertified: new Set(['film']) }), edge('oslo')] },
+    ['oslo'],
+    {
+      rome: ['serves', 'no-certificate'],
+    },
+  ],
+  [
+    'even if that other is not well, for it is the least bad',
+    {
+      candidates: [
+        edge('rome', { uncertified: new Set(['film']) }),
+        edge('oslo', { condition: 'draining' }),
+      ],
+    },
+    ['oslo'],
+    {
+      rome: ['serves', 'no-certificate'],
+    },
+  ],
+  [
+    'edges without a certificate will do where none has it, or it is another site’s',
+    {
+      site: { edges: ['rome'] },
+      candidates: [edge('rome', { uncertified: new Set(['film', 'news']) }), edge('oslo')],
+    },
+    ['rome'],
+  ],
+  [
     'an edge without an address of the family cannot be used',
     { family: 6, candidates: [edge('rome'), edge('oslo', { families: new Set([4, 6]) })] },
     ['oslo'],

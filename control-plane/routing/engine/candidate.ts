@@ -20,6 +20,8 @@ export interface Candidate {
   readonly condition: Condition;
   /** Whether it has an address of each family. */
   readonly families: ReadonlySet<4 | 6>;
+  /** Sites that want a certificate which it does not hold; absent: it does not say. */
+  readonly uncertified?: ReadonlySet<string>;
   /** The part of its clients that go elsewhere, because it has too much to do: 0 to 1. */
   readonly shed: number;
 }

@@ -31,6 +31,8 @@ export type Step =
 export type DropReason =
   /** The site names its edges, and this is none of them. */
   | 'not-of-site'
+  /** It does not hold the site's certificate, and another does. */
+  | 'no-certificate'
   /** It has no address of the family that is asked for. */
   | 'no-address'
   | 'draining'
@@ -89,14 +91,18 @@ export function decide(question: Question): Decision {
     return kept;
   };
 
-  const serve = run('serves', question.candidates, serving(site.routing, question.family));
+  const serve = run(
+    'serves',
+    question.candidates,
+    serving(question.candidates, site, question.family),
+  );
   const well = run('healthy', serve, healthy);
   const forbids = obeying(matching, site.routing);
   const allowed = run('overrides', well, forbids);
   // An edge of the other family that is well does better than one of this that is not.
   const isAnyWell = (): boolean =>
     question.candidates.some((candidate) =>
-      [serving(site.routing, undefined), healthy, forbids].every(
+      [serving(question.candidates, site, undefined), healthy, forbids].every(
         (reasonOf) => reasonOf(candidate) === undefined,
       ),
     );
