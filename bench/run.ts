@@ -6,6 +6,7 @@ import { runInNewContext } from 'node:vm';
 import type { Benchmark } from './benchmark.ts';
 import { diskHttp } from './disk-http.ts';
 import { diskStore } from './disk.ts';
+import { dns } from './dns.ts';
 import { hitRatio } from './hit-ratio.ts';
 import { policyCost } from './policy-cost.ts';
 import { purgeFanout } from './purge-fanout.ts';
@@ -14,6 +15,7 @@ import { section, withSection } from './report.ts';
 import { startup } from './startup.ts';
 
 const BENCHMARKS: readonly Benchmark[] = [
+  dns,
   hitRatio,
   policyCost,
   diskStore,
