@@ -76,7 +76,7 @@ describe('answers that are sent again', () => {
         expect(warm.ask(message)).toEqual(expected);
         expect(warm.ask(message)).toEqual(expected);
       }),
-      { numRuns: 60 },
+      { numRuns: 30 },
     );
   });
 

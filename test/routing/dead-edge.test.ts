@@ -1,6 +1,7 @@
 import { createServer, type Server } from 'node:http';
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
+import { pino } from 'pino';
 import { request } from 'undici';
 import { expect, onTestFinished, test } from 'vitest';
 import type { Cancel } from '#core/clock.ts';
@@ -10,6 +11,8 @@ import { listen } from '#core/serving/listener.ts';
 import { checkOfEdge, ParentChecks } from '#core/tree/checks.ts';
 import { Geography } from '#control-plane/routing/geography/geography.ts';
 import { routeRequest } from '#control-plane/routing/http/request.ts';
+import { Beacons } from '#control-plane/routing/latency/beacons.ts';
+import { LatencyReporter } from '#control-plane/routing/latency/reporter.ts';
 import { RouterView } from '#control-plane/routing/view/view.ts';
 import { FakeClock } from '#test/scenario/kit/clock.ts';
 import { until } from '#test/scenario/kit/until.ts';
@@ -78,7 +81,8 @@ async function mortalEdge() {
 /** A router on a clock that stands still, with all that it says of where `oslo` is. */
 async function routerWith(url: string) {
   const clock = new SteppedClock();
-  const view = new RouterView({ clock, geography: new Geography([embeddedCountries()]) });
+  const geography = new Geography([embeddedCountries()]);
+  const view = new RouterView({ clock, geography });
   const others = (['rome', 'lisbon', 'new-york', 'tokyo'] as const).map((city) => edgeNode(city));
   const oslo = { ...edgeNode('oslo'), url };
   view.configure(configOf({ nodes: [oslo, ...others] }));
@@ -93,12 +97,23 @@ async function routerWith(url: string) {
   const { source } = view;
   if (source === undefined) throw new Error('no configuration');
   const served = await Served.start({ source, clock });
+  const beacons = new Beacons({ clock, geography, config: () => view.config });
+  const reporter = new LatencyReporter({
+    // No part of this, and its timers are none of the checks'.
+    clock: new FakeClock(),
+    log: pino({ level: 'silent' }),
+    post: async () => undefined,
+  });
+  onTestFinished(() => reporter.stop());
   const http = await listen({
     host: '127.0.0.1',
     port: 0,
     handle: async (exchange) => {
       const trustedProxies = new TrustedProxies(['127.0.0.1']);
-      await routeRequest({ view, clock, trustedProxies, onError: fail }, exchange);
+      await routeRequest(
+        { view, beacons, reporter, clock, trustedProxies, onError: fail },
+        exchange,
+      );
     },
     onError: (error) => fail(String(error)),
   });
