@@ -22,6 +22,9 @@ import {
   type Enrolment,
   enrolmentSchema,
   type Ban,
+  type Certificate,
+  certificateAnswerSchema,
+  certificateSchema,
   banSchema,
   configSchema,
   diffSchema,
@@ -127,6 +130,26 @@ export class ApiClient {
 
   deleteSite(name: string, reason?: string): Promise<unknown> {
     return this.#api.send(z.unknown(), 'DELETE', sitePath(name, reason));
+  }
+
+  certificates(): Promise<Certificate[]> {
+    return this.#all(certificateSchema, '/v1/certificates');
+  }
+
+  certificate(name: string): Promise<Certificate> {
+    return this.#send(certificateSchema, 'GET', `/v1/certificates/${encodeURIComponent(name)}`);
+  }
+
+  putCertificate(
+    name: string,
+    certificate: object,
+  ): Promise<z.output<typeof certificateAnswerSchema>> {
+    const path = `/v1/certificates/${encodeURIComponent(name)}`;
+    return this.#send(certificateAnswerSchema, 'PUT', path, json(certificate));
+  }
+
+  deleteCertificate(name: string): Promise<unknown> {
+    return this.#send(z.unknown(), 'DELETE', `/v1/certificates/${encodeURIComponent(name)}`);
   }
 
   nodes(): Promise<NodeStatus[]> {

@@ -12,6 +12,7 @@ import { ApiCounters } from './api/counters.ts';
 import { NodeStreams } from './api/node-streams.ts';
 import { TokenUse } from './api/token-use.ts';
 import { AuditLog } from './audit.ts';
+import { Certificates } from './certificates/certificates.ts';
 import { Enrolments } from './enrolments.ts';
 import { type Resolve, systemResolve } from './config/addresses.ts';
 import { ConfigHistory } from './config/history.ts';
@@ -126,6 +127,7 @@ export async function startControlPlane(
     const services = {
       access,
       audit,
+      certificates: new Certificates({ store, journal, clock }),
       enrolments: new Enrolments({ store, journal, clock }),
       clock,
       history,

@@ -5,6 +5,7 @@ import { Ids } from '../ids.ts';
 import type { KeyPair } from '../tls.ts';
 import { auditRoutes, keepAudit } from './audit.ts';
 import { backupRoutes } from './backup.ts';
+import { certificateRoutes } from './certificates.ts';
 import { configRoutes } from './config.ts';
 import type { ApiCounters } from './counters.ts';
 import { explainRoutes } from './explain.ts';
@@ -88,6 +89,7 @@ export function buildApp(services: Services, options: AppOptions): FastifyInstan
     siteRoutes,
     configRoutes,
     nodeRoutes,
+    certificateRoutes,
     tokenRoutes,
     auditRoutes,
     enrolmentRoutes,
