@@ -133,11 +133,11 @@ export class ApiClient {
   }
 
   certificates(): Promise<Certificate[]> {
-    return this.#all(certificateSchema, '/v1/certificates');
+    return this.#api.all(certificateSchema, '/v1/certificates');
   }
 
   certificate(name: string): Promise<Certificate> {
-    return this.#send(certificateSchema, 'GET', `/v1/certificates/${encodeURIComponent(name)}`);
+    return this.#api.send(certificateSchema, 'GET', `/v1/certificates/${encodeURIComponent(name)}`);
   }
 
   putCertificate(
@@ -145,11 +145,11 @@ export class ApiClient {
     certificate: object,
   ): Promise<z.output<typeof certificateAnswerSchema>> {
     const path = `/v1/certificates/${encodeURIComponent(name)}`;
-    return this.#send(certificateAnswerSchema, 'PUT', path, json(certificate));
+    return this.#api.send(certificateAnswerSchema, 'PUT', path, json(certificate));
   }
 
   deleteCertificate(name: string): Promise<unknown> {
-    return this.#send(z.unknown(), 'DELETE', `/v1/certificates/${encodeURIComponent(name)}`);
+    return this.#api.send(z.unknown(), 'DELETE', `/v1/certificates/${encodeURIComponent(name)}`);
   }
 
   nodes(): Promise<NodeStatus[]> {

@@ -13,6 +13,7 @@ import { NodeStreams } from './api/node-streams.ts';
 import { TokenUse } from './api/token-use.ts';
 import { AuditLog } from './audit.ts';
 import { Certificates } from './certificates/certificates.ts';
+import { TicketSecrets } from './certificates/ticket-secrets.ts';
 import { Enrolments } from './enrolments.ts';
 import { type Resolve, systemResolve } from './config/addresses.ts';
 import { ConfigHistory } from './config/history.ts';
@@ -142,6 +143,7 @@ export async function startControlPlane(
       rollouts,
       store,
       streams,
+      ticketSecrets: new TicketSecrets(store.records, clock),
       tierKeyRotation,
       tokenUse,
       versions,

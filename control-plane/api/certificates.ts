@@ -2,6 +2,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { certificateMaterialSchema } from '#core/contract/certificate.ts';
 import { nameSchema, sequenceSchema, timestampSchema } from '#core/contract/names.ts';
+import { ticketSecretsSchema } from '#core/contract/ticket-secrets.ts';
 import { CanopyError } from '#core/errors.ts';
 import type { Certificate } from '../certificates/certificates.ts';
 import { covers, readCertificate } from '../certificates/read.ts';
@@ -50,7 +51,7 @@ const changedSchema = z.strictObject({ sequence: sequenceSchema });
 
 /** Certificates of the edges. No answer to a token has a key. */
 export function certificateRoutes(app: FastifyInstance, services: Services): void {
-  const { access, certificates, clock, journal } = services;
+  const { access, certificates, clock, journal, ticketSecrets } = services;
 
   const shown = (certificate: Certificate): z.output<typeof certificateSchema> => {
     const { name, site, source, names, issuer, serialNumber, createdAt } = certificate;
@@ -177,10 +178,27 @@ export function certificateRoutes(app: FastifyInstance, services: Services): voi
       return certificates.material(request.params.name);
     },
   );
+
+  route(
+    app,
+    {
+      method: 'GET',
+      path: '/v1/node/ticket-secrets',
+      id: 'fetchTicketSecrets',
+      summary: 'What edges seal session tickets with, now and soon',
+      admits: access.toNode(),
+      answers: { 200: ticketSecretsSchema },
+      errors: ['forbidden'],
+    },
+    async (request) => {
+      requireEdge(request);
+      return { secrets: [...(await ticketSecrets.current())] };
+    },
+  );
 }
 
 /** Keys go to nobody else. @throws CanopyError `forbidden` */
-export function requireEdge(request: FastifyRequest): void {
+function requireEdge(request: FastifyRequest): void {
   const { tier } = nodeOf(request);
   if (tier === 'edge') return;
   throw new CanopyError('forbidden', `Only edges are told keys of TLS, not a ${tier}`);

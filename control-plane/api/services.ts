@@ -14,6 +14,7 @@ import type { Questions } from '../questions.ts';
 import type { Releases } from '../release/releases.ts';
 import type { StateStore } from '../state/store.ts';
 import type { AuditLog } from '../audit.ts';
+import type { TicketSecrets } from '../certificates/ticket-secrets.ts';
 import type { Enrolments } from '../enrolments.ts';
 import type { Access } from './access.ts';
 import type { NodeStreams } from './node-streams.ts';
@@ -38,6 +39,7 @@ export interface Services {
   readonly rollouts: Rollouts;
   readonly store: StateStore;
   readonly streams: NodeStreams;
+  readonly ticketSecrets: TicketSecrets;
   readonly tierKeyRotation: TierKeyRotation;
   readonly tokenUse: TokenUse;
   readonly versions: ConfigVersions;

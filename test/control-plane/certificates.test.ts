@@ -128,6 +128,16 @@ describe('the API', () => {
     expect(await ask('mid-tier')).toMatchObject({ status: 403, body: { code: 'forbidden' } });
   });
 
+  test('gives edges the secrets of session tickets, the same to all, and to no other node', async () => {
+    const cp = await started();
+    const ask = async (name: string, tier: 'edge' | 'mid-tier') =>
+      cp.call('GET', '/v1/node/ticket-secrets', undefined, await cp.addNode(name, tier));
+    const [one, two] = [await ask('one', 'edge'), await ask('two', 'edge')];
+    expect(one.body['secrets']).toHaveLength(1);
+    expect(two.body).toEqual(one.body);
+    expect((await ask('shield', 'mid-tier')).status).toBe(403);
+  });
+
   test('wants every host of the site covered', async () => {
     const cp = await started();
     const put = await cp.call('PUT', '/v1/certificates/film', { ...whole(), site: 'song' });
