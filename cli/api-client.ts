@@ -24,6 +24,8 @@ import {
   type Ban,
   type Certificate,
   certificateAnswerSchema,
+  type CertificateOrder,
+  certificateOrderSchema,
   certificateSchema,
   banSchema,
   configSchema,
@@ -150,6 +152,23 @@ export class ApiClient {
 
   deleteCertificate(name: string): Promise<unknown> {
     return this.#api.send(z.unknown(), 'DELETE', `/v1/certificates/${encodeURIComponent(name)}`);
+  }
+
+  setAcmeAuthority(authority: object): Promise<unknown> {
+    return this.#api.send(z.unknown(), 'PUT', '/v1/acme', json(authority));
+  }
+
+  orderCertificate(name: string, order: object): Promise<unknown> {
+    const path = `/v1/acme/orders/${encodeURIComponent(name)}`;
+    return this.#api.send(z.unknown(), 'PUT', path, json(order));
+  }
+
+  certificateOrders(): Promise<CertificateOrder[]> {
+    return this.#api.all(certificateOrderSchema, '/v1/acme/orders');
+  }
+
+  cancelCertificateOrder(name: string): Promise<unknown> {
+    return this.#api.send(z.unknown(), 'DELETE', `/v1/acme/orders/${encodeURIComponent(name)}`);
   }
 
   nodes(): Promise<NodeStatus[]> {

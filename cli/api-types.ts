@@ -69,6 +69,15 @@ export const certificateAnswerSchema = z.looseObject({
   sequence: z.int(),
 });
 
+export const certificateOrderSchema = z.looseObject({
+  name: z.string(),
+  names: z.array(z.string()),
+  challenge: z.string(),
+  dueAt: z.number(),
+  failures: z.int(),
+  error: z.string().nullable(),
+});
+
 export const enrolmentSchema = z.looseObject({
   node: nodeSchema,
   token: z.string(),
@@ -311,6 +320,7 @@ export type Token = z.output<typeof tokenSchema>;
 export type TokenSecret = z.output<typeof tokenSecretSchema>;
 export type AuditEntry = z.output<typeof auditEntrySchema>;
 export type Certificate = z.output<typeof certificateSchema>;
+export type CertificateOrder = z.output<typeof certificateOrderSchema>;
 export type Enrolment = z.output<typeof enrolmentSchema>;
 export type Finding = z.output<typeof findingSchema>;
 export type Difference = z.output<typeof differenceSchema>;

@@ -3,6 +3,7 @@ import type { Logger } from 'pino';
 import { TrustedProxies } from '#core/serving/client-address.ts';
 import { Ids } from '../ids.ts';
 import type { KeyPair } from '../tls.ts';
+import { acmeRoutes } from './acme.ts';
 import { auditRoutes, keepAudit } from './audit.ts';
 import { backupRoutes } from './backup.ts';
 import { certificateRoutes } from './certificates.ts';
@@ -90,6 +91,7 @@ export function buildApp(services: Services, options: AppOptions): FastifyInstan
     configRoutes,
     nodeRoutes,
     certificateRoutes,
+    acmeRoutes,
     tokenRoutes,
     auditRoutes,
     enrolmentRoutes,

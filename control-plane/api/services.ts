@@ -1,4 +1,5 @@
 import type { Clock } from '#core/clock.ts';
+import type { AcmeOrders } from '../certificates/acme/orders.ts';
 import type { Certificates } from '../certificates/certificates.ts';
 import type { ConfigHistory } from '../config/history.ts';
 import type { Rollouts } from '../config/rollouts.ts';
@@ -24,6 +25,7 @@ import type { TokenUse } from './token-use.ts';
 export interface Services {
   readonly access: Access;
   readonly audit: AuditLog;
+  readonly acme: AcmeOrders;
   readonly certificates: Certificates;
   readonly enrolments: Enrolments;
   readonly clock: Clock;
