@@ -48,6 +48,11 @@ export class TestAuthority {
   }
 
   /** PEM. */
+  key(): Promise<string> {
+    return privateKeyOf(this.keys);
+  }
+
+  /** PEM. */
   get ca(): string {
     return pem(this.certificate);
   }

@@ -168,6 +168,12 @@ export class TlsEdge {
     });
   }
 
+  material(name: string): CertificateMaterial {
+    const material = this.#material.get(name);
+    if (material === undefined) throw new Error(`There is no certificate ${name}`);
+    return material;
+  }
+
   /** A connection whose handshake is done. */
   connect(options: ConnectionOptions): Promise<TLSSocket> {
     return connected({ host: '127.0.0.1', port: this.port, ...options });

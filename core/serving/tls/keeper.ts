@@ -23,6 +23,8 @@ export interface CertificateKeeperOptions {
   readonly fetch: (name: string) => Promise<unknown>;
   /** Called with each certificate that a thread wanted. */
   readonly onPresent?: (material: CertificateMaterial) => void;
+  /** Called with the name of each that is there no more. */
+  readonly onGone?: (name: string) => void;
 }
 
 /**
@@ -64,9 +66,11 @@ export class CertificateKeeper {
     for (const port of this.#ports) port.postMessage(message);
   }
 
-  /** Forgets what is not to be told to new threads any more. */
-  forget(topic: string): void {
-    this.#told.delete(topic);
+  /** Tells all threads what an authority says of a certificate, new ones as well for as long as it holds. */
+  tellStaple(fingerprint: string, response: Uint8Array | undefined): void {
+    const topic = `staple ${fingerprint}`;
+    this.tell(topic, { type: 'staple', fingerprint, response });
+    if (response === undefined) this.#told.delete(topic);
   }
 
   /** Gets what takes the place of certificates that are presented, and forgets those that are gone. */
@@ -152,6 +156,7 @@ export class CertificateKeeper {
         continue;
       }
       this.#kept.delete(name);
+      this.#options.onGone?.(name);
       await rm(this.#file(name), { force: true });
     }
   }

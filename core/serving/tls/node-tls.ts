@@ -7,6 +7,7 @@ import { type TicketSecret, ticketSecretsSchema } from '#core/contract/ticket-se
 import { validate } from '#core/contract/validate.ts';
 import { messageOf } from '#core/errors.ts';
 import { CertificateKeeper } from './keeper.ts';
+import { Staples } from './staples.ts';
 import type { TlsPlace, UnknownNamePolicy } from './messages.ts';
 
 export interface NodeTlsOptions {
@@ -27,27 +28,36 @@ const RETRY_MS = 10_000;
 export class NodeTls {
   readonly #options: NodeTlsOptions;
   readonly #keeper: CertificateKeeper;
+  readonly #staples: Staples;
   #secrets: readonly TicketSecret[] = [];
   #told = '';
   #cancelAsk: Cancel = () => undefined;
   #cancelTurn: Cancel = () => undefined;
   #closed = false;
 
-  private constructor(options: NodeTlsOptions, keeper: CertificateKeeper) {
+  private constructor(options: NodeTlsOptions, keeper: CertificateKeeper, staples: Staples) {
     this.#options = options;
     this.#keeper = keeper;
+    this.#staples = staples;
     // Until the fleet's is known, at least the threads share one.
     this.#tell(randomBytes(32).toString('base64url'));
   }
 
   static async open(options: NodeTlsOptions): Promise<NodeTls> {
-    const { dir, get, log } = options;
+    const { clock, dir, get, log } = options;
+    const staples = new Staples({
+      clock,
+      log,
+      tell: (fingerprint, response) => keeper.tellStaple(fingerprint, response),
+    });
     const keeper = await CertificateKeeper.open({
       dir: join(dir, 'certificates'),
       log,
       fetch: (name) => get(`/v1/node/certificates/${name}`),
+      onPresent: (material) => staples.present(material),
+      onGone: (name) => staples.forget(name),
     });
-    return new NodeTls(options, keeper);
+    return new NodeTls(options, keeper, staples);
   }
 
   /** For a new thread. */
@@ -68,6 +78,7 @@ export class NodeTls {
     this.#closed = true;
     this.#cancelAsk();
     this.#cancelTurn();
+    this.#staples.close();
     await this.#keeper.close();
   }
 
