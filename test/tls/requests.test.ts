@@ -78,6 +78,24 @@ test('over TLS, too, requests of HTTP/1.1 may come before the answers to those b
   await eventually(async () => expect(edge.activity?.connections).toBe(0));
 });
 
+test('over TLS, too, a connection may leave HTTP', async () => {
+  const edge = await TlsEdge.start({
+    origin: ({ socket }) => {
+      socket.write(
+        'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n',
+      );
+      socket.end('beyond HTTP');
+    },
+  });
+  edge.certify('www', www);
+  const socket = await edge.connect({ servername: HOST, ca: root.ca });
+  socket.write(`GET / HTTP/1.1\r\nHost: ${HOST}\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n`);
+  let text = '';
+  for await (const chunk of socket as AsyncIterable<Buffer>) text += chunk.toString('latin1');
+  expect(text).toMatch(/^HTTP\/1\.1 101 /);
+  expect(text).toMatch(/beyond HTTP$/);
+});
+
 test.for([
   [{ hsts: null, altSvc: null }, []],
   [
