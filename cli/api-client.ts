@@ -22,6 +22,11 @@ import {
   type Enrolment,
   enrolmentSchema,
   type Ban,
+  type Certificate,
+  certificateAnswerSchema,
+  type CertificateOrder,
+  certificateOrderSchema,
+  certificateSchema,
   banSchema,
   configSchema,
   diffSchema,
@@ -127,6 +132,43 @@ export class ApiClient {
 
   deleteSite(name: string, reason?: string): Promise<unknown> {
     return this.#api.send(z.unknown(), 'DELETE', sitePath(name, reason));
+  }
+
+  certificates(): Promise<Certificate[]> {
+    return this.#api.all(certificateSchema, '/v1/certificates');
+  }
+
+  certificate(name: string): Promise<Certificate> {
+    return this.#api.send(certificateSchema, 'GET', `/v1/certificates/${encodeURIComponent(name)}`);
+  }
+
+  putCertificate(
+    name: string,
+    certificate: object,
+  ): Promise<z.output<typeof certificateAnswerSchema>> {
+    const path = `/v1/certificates/${encodeURIComponent(name)}`;
+    return this.#api.send(certificateAnswerSchema, 'PUT', path, json(certificate));
+  }
+
+  deleteCertificate(name: string): Promise<unknown> {
+    return this.#api.send(z.unknown(), 'DELETE', `/v1/certificates/${encodeURIComponent(name)}`);
+  }
+
+  setAcmeAuthority(authority: object): Promise<unknown> {
+    return this.#api.send(z.unknown(), 'PUT', '/v1/acme', json(authority));
+  }
+
+  orderCertificate(name: string, order: object): Promise<unknown> {
+    const path = `/v1/acme/orders/${encodeURIComponent(name)}`;
+    return this.#api.send(z.unknown(), 'PUT', path, json(order));
+  }
+
+  certificateOrders(): Promise<CertificateOrder[]> {
+    return this.#api.all(certificateOrderSchema, '/v1/acme/orders');
+  }
+
+  cancelCertificateOrder(name: string): Promise<unknown> {
+    return this.#api.send(z.unknown(), 'DELETE', `/v1/acme/orders/${encodeURIComponent(name)}`);
   }
 
   nodes(): Promise<NodeStatus[]> {

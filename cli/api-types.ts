@@ -54,6 +54,30 @@ export const auditEntrySchema = z.looseObject({
   sequences: z.array(z.int()),
 });
 
+export const certificateSchema = z.looseObject({
+  name: z.string(),
+  site: z.string().nullable(),
+  source: z.string(),
+  names: z.array(z.string()),
+  hosts: z.array(z.string()),
+  keyType: z.string(),
+  notAfter: z.number(),
+});
+
+export const certificateAnswerSchema = z.looseObject({
+  certificate: certificateSchema,
+  sequence: z.int(),
+});
+
+export const certificateOrderSchema = z.looseObject({
+  name: z.string(),
+  names: z.array(z.string()),
+  challenge: z.string(),
+  dueAt: z.number(),
+  failures: z.int(),
+  error: z.string().nullable(),
+});
+
 export const enrolmentSchema = z.looseObject({
   node: nodeSchema,
   token: z.string(),
@@ -295,6 +319,8 @@ export type NodeStatus = z.output<typeof nodeStatusSchema>;
 export type Token = z.output<typeof tokenSchema>;
 export type TokenSecret = z.output<typeof tokenSecretSchema>;
 export type AuditEntry = z.output<typeof auditEntrySchema>;
+export type Certificate = z.output<typeof certificateSchema>;
+export type CertificateOrder = z.output<typeof certificateOrderSchema>;
 export type Enrolment = z.output<typeof enrolmentSchema>;
 export type Finding = z.output<typeof findingSchema>;
 export type Difference = z.output<typeof differenceSchema>;

@@ -3,6 +3,7 @@ import { version } from '#core/node/version.ts';
 import { addAudit } from './commands/audit.ts';
 import tab from '@bomb.sh/tab/commander';
 import { addBackup } from './commands/backup.ts';
+import { addCertificates } from './commands/certificates.ts';
 import { addConfig } from './commands/config.ts';
 import { addNodes } from './commands/nodes.ts';
 import { addProcesses } from './commands/processes.ts';
@@ -48,6 +49,7 @@ export function createProgram(): Command {
     addPushes,
     addRelease,
     addSites,
+    addCertificates,
     addConfig,
     addNodes,
     addTokens,

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { DEFAULT_POLICY, POLICY_NAMES } from '#core/cache/eviction/policies.ts';
 import { enrolmentTokenSchema } from '#core/contract/enrolment.ts';
 import { baseUrlSchema, nameSchema } from '#core/contract/names.ts';
+import { UNKNOWN_NAME_POLICIES } from '#core/serving/tls/messages.ts';
 import type { Setting, Settings } from './config.ts';
 import { sizeSchema } from './size.ts';
 
@@ -178,6 +179,20 @@ export const edgeSettings = {
   ...node,
   dir: dir('.canopy/edge'),
   listen: listen(8080),
+  tlsListen: {
+    schema: listenSchema.optional(),
+    flag: '--tls-listen <host:port>',
+    variable: 'CANOPY_TLS_LISTEN',
+    description: 'address to serve TLS on: HTTP/2 and HTTP/1.1',
+  },
+  unknownServerName: {
+    schema: z.enum(UNKNOWN_NAME_POLICIES),
+    flag: '--unknown-server-name <policy>',
+    variable: 'CANOPY_UNKNOWN_SERVER_NAME',
+    description:
+      'of a client that asks for a name without a certificate: default (the certificate of that name) or refuse',
+    default: 'default',
+  },
   admin: admin(8090),
   ...cache,
   trustedProxies,

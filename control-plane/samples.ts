@@ -33,5 +33,24 @@ export async function sampleControlPlane(services: Services, samples: Samples): 
     else othersLag = Math.max(othersLag, lag);
   }
   if (nodes.length > MAX_NODES) samples.add('canopy_node_journal_lag_events', othersLag, OTHER);
+  await sampleCertificates(services, samples);
   for (const [state, count] of Object.entries(states)) samples.add('canopy_nodes', count, state);
+}
+
+/** Certificates with metrics of their own: those that expire first. */
+const MAX_CERTIFICATES = 1_000;
+
+async function sampleCertificates(
+  { acme, clock, journal }: Services,
+  samples: Samples,
+): Promise<void> {
+  const now = clock.now();
+  const soonest = journal.config.certificates.toSorted((a, b) => a.notAfter - b.notAfter);
+  for (const { name, notAfter } of soonest.slice(0, MAX_CERTIFICATES)) {
+    samples.add('canopy_certificate_remaining_seconds', (notAfter - now) / 1000, name);
+  }
+  const failing = (await acme.list()).filter(({ failures }) => failures > 0);
+  for (const { name, failures } of failing.slice(0, MAX_CERTIFICATES)) {
+    samples.add('canopy_certificate_order_failures', failures, name);
+  }
 }

@@ -12,6 +12,11 @@ import { ApiCounters } from './api/counters.ts';
 import { NodeStreams } from './api/node-streams.ts';
 import { TokenUse } from './api/token-use.ts';
 import { AuditLog } from './audit.ts';
+import { Challenges } from './certificates/acme/challenges.ts';
+import { issue, newAccountKey } from './certificates/acme/issue.ts';
+import { AcmeOrders } from './certificates/acme/orders.ts';
+import { Certificates } from './certificates/certificates.ts';
+import { TicketSecrets } from './certificates/ticket-secrets.ts';
 import { Enrolments } from './enrolments.ts';
 import { type Resolve, systemResolve } from './config/addresses.ts';
 import { ConfigHistory } from './config/history.ts';
@@ -123,9 +128,21 @@ export async function startControlPlane(
     const versions = new ConfigVersions({ history, journal, clock, resolve });
     const rollouts = await Rollouts.open({ history, versions, journal, leases, clock, log });
     const tierKeyRotation = new TierKeyRotation({ journal, leases, clock, log });
+    const certificates = new Certificates({ store, journal, clock });
+    const challenges = new Challenges({ journal, leases, clock });
+    const acme = new AcmeOrders({
+      records: store.records,
+      certificates,
+      clock,
+      log,
+      newAccountKey,
+      issue: (account, order) => issue(account, order, challenges),
+    });
     const services = {
       access,
       audit,
+      acme,
+      certificates,
       enrolments: new Enrolments({ store, journal, clock }),
       clock,
       history,
@@ -140,6 +157,7 @@ export async function startControlPlane(
       rollouts,
       store,
       streams,
+      ticketSecrets: new TicketSecrets(store.records, clock),
       tierKeyRotation,
       tokenUse,
       versions,
@@ -186,6 +204,7 @@ export async function startControlPlane(
       latencies.close();
       tierKeyRotation.close();
       rollouts.close();
+      acme.close();
       await app.close();
       await origins.close();
       await store.close();

@@ -32,6 +32,12 @@ export const ERRORS = {
   'content-too-large': kind(413, 'client', false, 'The content is larger than allowed'),
   'uri-too-long': kind(414, 'client', false, 'The request target is longer than allowed'),
   'expectation-failed': kind(417, 'client', false, 'The expectation cannot be met'),
+  'client-certificate-required': kind(
+    403,
+    'client',
+    false,
+    'A certificate of the client is required',
+  ),
   'unknown-host': kind(421, 'client', false, 'No site has this host'),
   'idempotency-mismatch': kind(
     422,

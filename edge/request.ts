@@ -12,6 +12,7 @@ import { answerEcho } from '#core/serving/echo.ts';
 import type { Exchange } from '#core/serving/exchange.ts';
 import type { TierNode } from '#core/serving/tier-node.ts';
 import { isLoop, withClient } from '#core/tree/forward.ts';
+import { challengeAnswer, redirectToTls, requireClientCertificate } from './tls.ts';
 
 /** A client's request, from its arrival to its record. */
 export async function handleRequest(edge: TierNode, exchange: Exchange): Promise<void> {
@@ -26,17 +27,19 @@ export async function handleRequest(edge: TierNode, exchange: Exchange): Promise
     const asked = withClient(readRequest(exchange.received), client); // accept
     site = siteOf(edge, asked);
     const request = underOwnHost(site, asked);
-    guard(edge, request);
-    const own = ownAnswer(request);
+    const own =
+      ownAnswer(request) ?? challengeAnswer(edge, request) ?? redirectToTls(edge, site, request);
     if (own !== undefined) answer = own;
     else {
+      guard(edge, exchange, site, request);
       const country = (): string => edge.countryOf(client.address);
       const lookup = clientLookup(edge, exchange, request, site, country);
       const found = edge.engine.lookUp(lookup);
       decision = edge.engine.decide(lookup, found);
+      if (site.tls.earlyHints) hint(edge, exchange, request, decision);
       // serve, refresh behind, revalidate, fill or wait; what a fill brings is stored as it ends
       const carried = carryOut({ engine: edge.engine, lookup, found, decision, exchange });
-      answer = shape(site, carried instanceof Promise ? await carried : carried);
+      answer = shape(edge, site, request, carried instanceof Promise ? await carried : carried);
     }
   } catch (error) {
     answer = failureAnswer(error, decidedOutcome(decision), false);
@@ -62,12 +65,41 @@ function underOwnHost({ ownHost }: ServedSite, request: ClientRequest): ClientRe
   return host === request.host ? request : { ...request, host, authority: host };
 }
 
-function guard({ forwardedBy }: TierNode, { fields }: ClientRequest): void {
+function guard(
+  { forwardedBy }: TierNode,
+  exchange: Exchange,
+  site: ServedSite,
+  { fields }: ClientRequest,
+): void {
+  requireClientCertificate(site, exchange);
   if (isLoop(fields, forwardedBy)) {
     throw new CanopyError('loop-detected', 'This edge has passed the request on before');
   }
 }
 
-function shape(site: ServedSite, answer: Answer): Answer {
-  return site.cache.exposeTags ? answer : { ...answer, fields: withoutTags(answer.fields) };
+/** While the client waits for a parent, it may fetch what this page linked to before. */
+function hint(
+  { earlyHints }: TierNode,
+  exchange: Exchange,
+  { method, host, target }: ClientRequest,
+  { action }: Decision,
+): void {
+  if (method !== 'GET' || action === 'serve') return;
+  const links = earlyHints.of(host, target);
+  if (links !== undefined) exchange.inform(103, links);
 }
+
+function shape(
+  { earlyHints }: TierNode,
+  { cache, secureFields, tls }: ServedSite,
+  { scheme, host, target }: ClientRequest,
+  answer: Answer,
+): Answer {
+  if (tls.earlyHints) earlyHints.learn(host, target, answer.status, answer.fields);
+  const secured = scheme === 'https' ? secureFields : NOTHING;
+  if (cache.exposeTags && secured.length === 0) return answer;
+  const fields = cache.exposeTags ? answer.fields : withoutTags(answer.fields);
+  return { ...answer, fields: [...fields, ...secured] };
+}
+
+const NOTHING: readonly string[] = [];

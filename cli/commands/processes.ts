@@ -28,6 +28,10 @@ export function addProcesses(program: Command): void {
       ...(await nodeOptions(values)),
       ...cacheOptions(values),
       trustedProxies: values.trustedProxies,
+      tls: values.tlsListen && {
+        ...values.tlsListen,
+        unknownName: values.unknownServerName,
+      },
     });
   });
   addProcess(

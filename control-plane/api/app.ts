@@ -3,8 +3,10 @@ import type { Logger } from 'pino';
 import { TrustedProxies } from '#core/serving/client-address.ts';
 import { Ids } from '../ids.ts';
 import type { KeyPair } from '../tls.ts';
+import { acmeRoutes } from './acme.ts';
 import { auditRoutes, keepAudit } from './audit.ts';
 import { backupRoutes } from './backup.ts';
+import { certificateRoutes } from './certificates.ts';
 import { configRoutes } from './config.ts';
 import type { ApiCounters } from './counters.ts';
 import { explainRoutes } from './explain.ts';
@@ -88,6 +90,8 @@ export function buildApp(services: Services, options: AppOptions): FastifyInstan
     siteRoutes,
     configRoutes,
     nodeRoutes,
+    certificateRoutes,
+    acmeRoutes,
     tokenRoutes,
     auditRoutes,
     enrolmentRoutes,

@@ -1,17 +1,14 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
-import type { Network } from '#core/contract/event.ts';
 import { sequenceSchema } from '#core/contract/names.ts';
 import {
-  DEFAULT_NETWORK_ROUTING,
   dnsNameSchema,
   type NetworkRouting,
   networkRoutingSchema,
-  type Zone,
 } from '#core/contract/routing.ts';
 import { type InputIssue, InvalidInput } from '#core/contract/validate.ts';
-import { CanopyError } from '#core/errors.ts';
+import { isWithin, routingOf, withTxtValues } from '../routing/txt.ts';
 import { wrote } from './audit.ts';
 import { catchUpFor, entityTagOf, requireUnchanged, sendTagged } from './conditions.ts';
 import { route } from './route.ts';
@@ -96,10 +93,7 @@ export function routingRoutes(app: FastifyInstance, { access, journal }: Service
       const { name } = request.params;
       const { values, ttlSeconds } = request.body;
       return change(request, reply, (routing) =>
-        inZoneOf(name, routing, (zone) => ({
-          ...zone,
-          records: [...withoutTxt(zone, name), { name, type: 'TXT', ttlSeconds, values }],
-        })),
+        withTxtValues(routing, name, ttlSeconds, () => values),
       );
     },
   );
@@ -118,35 +112,10 @@ export function routingRoutes(app: FastifyInstance, { access, journal }: Service
     },
     async (request, reply) => {
       const { name } = request.params;
-      return change(request, reply, (routing) =>
-        inZoneOf(name, routing, (zone) => ({ ...zone, records: withoutTxt(zone, name) })),
-      );
+      return change(request, reply, (routing) => withTxtValues(routing, name, 0, () => []));
     },
   );
 }
-
-const routingOf = ({ routing }: Network): NetworkRouting => routing ?? DEFAULT_NETWORK_ROUTING;
-
-const withoutTxt = ({ records }: Zone, name: string): Zone['records'] =>
-  records.filter((record) => record.name !== name || record.type !== 'TXT');
-
-/** @throws CanopyError `not-found` if the name is of none of our zones */
-function inZoneOf(
-  name: string,
-  routing: NetworkRouting,
-  change: (zone: Zone) => Zone,
-): NetworkRouting {
-  const zones = routing.zones.filter((zone) => isWithin(name, zone));
-  const zone = zones.toSorted((a, b) => b.name.length - a.name.length)[0];
-  if (zone === undefined) throw new CanopyError('not-found', `No zone here has the name ${name}`);
-  return {
-    ...routing,
-    zones: routing.zones.map((one) => (one === zone ? change(one) : one)),
-  };
-}
-
-const isWithin = (name: string, zone: Pick<Zone, 'name'>): boolean =>
-  name === zone.name || name.endsWith(`.${zone.name}`);
 
 /**
  * Zones that can be served.

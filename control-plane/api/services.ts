@@ -1,4 +1,6 @@
 import type { Clock } from '#core/clock.ts';
+import type { AcmeOrders } from '../certificates/acme/orders.ts';
+import type { Certificates } from '../certificates/certificates.ts';
 import type { ConfigHistory } from '../config/history.ts';
 import type { Rollouts } from '../config/rollouts.ts';
 import type { ConfigVersions } from '../config/versions.ts';
@@ -13,6 +15,7 @@ import type { Questions } from '../questions.ts';
 import type { Releases } from '../release/releases.ts';
 import type { StateStore } from '../state/store.ts';
 import type { AuditLog } from '../audit.ts';
+import type { TicketSecrets } from '../certificates/ticket-secrets.ts';
 import type { Enrolments } from '../enrolments.ts';
 import type { Access } from './access.ts';
 import type { NodeStreams } from './node-streams.ts';
@@ -22,6 +25,8 @@ import type { TokenUse } from './token-use.ts';
 export interface Services {
   readonly access: Access;
   readonly audit: AuditLog;
+  readonly acme: AcmeOrders;
+  readonly certificates: Certificates;
   readonly enrolments: Enrolments;
   readonly clock: Clock;
   readonly history: ConfigHistory;
@@ -36,6 +41,7 @@ export interface Services {
   readonly rollouts: Rollouts;
   readonly store: StateStore;
   readonly streams: NodeStreams;
+  readonly ticketSecrets: TicketSecrets;
   readonly tierKeyRotation: TierKeyRotation;
   readonly tokenUse: TokenUse;
   readonly versions: ConfigVersions;

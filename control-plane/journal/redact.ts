@@ -38,9 +38,11 @@ export function withoutSecrets(event: JournalEvent): JournalEvent {
 
 const NO_CHANGE: SiteChange = { put: [], delete: [] };
 
-/** Only origin nodes are told the key that allows writing to the origin. */
-function networkFor({ tier }: Told, network: Network): Network {
-  if (tier === 'origin') return network;
-  const { publishKey: _, ...rest } = network;
-  return rest;
+/** Only origin nodes are told the key that allows writing to the origin, and only edges the challenges. */
+function networkFor({ tier }: Told, { publishKey, challenges, ...rest }: Network): Network {
+  return {
+    ...rest,
+    ...(tier === 'origin' && publishKey !== undefined && { publishKey }),
+    ...(tier === 'edge' && challenges !== undefined && { challenges }),
+  };
 }

@@ -6,6 +6,7 @@ import {
   currentReleaseSchema,
   networkSchema,
 } from '#core/contract/event.ts';
+import { certificateEntrySchema } from '#core/contract/certificate.ts';
 import {
   journalIdSchema,
   nameSchema,
@@ -22,8 +23,8 @@ import { RECORD_KINDS } from './records.ts';
 import type { PurgeRecord, StateContent, StateStore } from './store.ts';
 import { digestSchema, hexOf, storedTokenSchema, writtenToken } from './token.ts';
 
-/** 1 had no bans, 2 no releases. */
-const VERSION = 3;
+/** 1 had no bans, 2 no releases, 3 no certificates. */
+const VERSION = 4;
 
 const headerSchema = z.strictObject({
   canopyBackup: z.int().min(1).max(VERSION),
@@ -41,6 +42,7 @@ const lineSchema = z.union([
   z.strictObject({ node: nodeSchema }),
   z.strictObject({ ban: banSchema }),
   z.strictObject({ release: currentReleaseSchema.extend({ site: nameSchema }) }),
+  z.strictObject({ certificate: certificateEntrySchema }),
   z.strictObject({ credential: z.strictObject({ node: nameSchema, digest: digestSchema }) }),
   z.strictObject({ token: storedTokenSchema }),
   z.strictObject({
@@ -64,18 +66,19 @@ const checksumSchema = z.strictObject({ sha256: z.string() });
 
 /**
  * The state as JSON lines: a header, one line per thing, and at last the SHA-256 of all before. Holds
- * the network's keys.
+ * the network's keys, and those of the certificates.
  * @param now ms since the Unix epoch
  */
 export function writeBackup(content: StateContent, now: number): string {
   const { config, credentials, tokens, purges, records } = content;
-  const { sites, nodes, bans, releases = {}, ...head } = config;
+  const { sites, nodes, bans, certificates, releases = {}, ...head } = config;
   const lines = [
     { canopyBackup: VERSION, createdAt: now, ...head },
     ...sites.map((site) => ({ site })),
     ...nodes.map((node) => ({ node })),
     ...bans.map((ban) => ({ ban })),
     ...Object.entries(releases).map(([site, one]) => ({ release: { site, ...one } })),
+    ...certificates.map((certificate) => ({ certificate })),
     ...credentials.map(({ node, digest }) => ({ credential: { node, digest: hexOf(digest) } })),
     ...tokens.map((token) => ({ token: writtenToken(token) })),
     ...purges.map((purge) => ({ purge })),
@@ -106,6 +109,7 @@ export function readBackup(text: string): StateContent {
       nodes: lines.flatMap((entry) => ('node' in entry ? [entry.node] : [])),
       bans: lines.flatMap((entry) => ('ban' in entry ? [entry.ban] : [])),
       ...releasesIn(lines),
+      certificates: lines.flatMap((entry) => ('certificate' in entry ? [entry.certificate] : [])),
     },
     credentials: lines.flatMap((entry) => ('credential' in entry ? [entry.credential] : [])),
     tokens: lines.flatMap((entry) => ('token' in entry ? [entry.token] : [])),

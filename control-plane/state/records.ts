@@ -11,6 +11,9 @@ export const RECORD_KINDS = [
   'token-use',
   'latency',
   'latency-map',
+  'certificate',
+  'ticket-keys',
+  'acme',
 ] as const;
 export type RecordKind = (typeof RECORD_KINDS)[number];
 

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import type { CertificateEntry } from '#core/contract/certificate.ts';
 import type { CurrentRelease, JournalEvent } from '#core/contract/event.ts';
 import type { Ban } from '#core/contract/purge.ts';
 import { siteChangeOf, switchOf } from '#core/node/config.ts';
@@ -9,7 +10,7 @@ import type { NodeCredential, PurgeRecord } from './store.ts';
 import { hexOf, type TokenRecord, writtenToken } from './token.ts';
 
 /** Of all that is kept, raised with every change that an older Canopy does not know. */
-export const VERSION = '3';
+export const VERSION = '4';
 
 export type Command = readonly [command: string, key: KeyName, ...rest: (string | number)[]];
 
@@ -56,6 +57,10 @@ function changesOf(event: JournalEvent): readonly Command[] {
       return [put('nodes', event.node.name, JSON.stringify(event.node))];
     case 'node.delete':
       return [['HDEL', 'nodes', event.name]];
+    case 'certificate.put':
+      return [putCertificate(event.certificate)];
+    case 'certificate.delete':
+      return [['HDEL', 'certificates', event.name]];
     case 'network.put':
       return [
         // The first of all names the journal; later ones find it named.
@@ -104,6 +109,8 @@ export function banCommands(before: readonly Ban[], after: readonly Ban[]): read
 
 export const putRelease = (site: string, release: CurrentRelease): Command =>
   put('releases', site, JSON.stringify(release));
+export const putCertificate = (certificate: CertificateEntry): Command =>
+  put('certificates', certificate.name, JSON.stringify(certificate));
 
 export const putBan = (ban: Ban): Command => put('bans', String(ban.sequence), JSON.stringify(ban));
 

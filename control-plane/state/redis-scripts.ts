@@ -10,8 +10,8 @@ const TAG = '{canopy}';
  * - `tokens` hash by digest; `token_of` hash, name to digest; `previous_tokens` hash, digest of a secret that was replaced to name
  * - `purges` hash by id; `purge_order`, `pending` sorted sets of ids by sequence
  * - `requests` hash, key of a request to the purge's id; `request_of` hash, purge to key
- * - `bans` hash by sequence
  * - `releases` hash, site to the one that it was last switched to
+ * - `bans` hash by sequence; `certificates` hash by name
  * - `fences`, `grants` (`ID:LEASE_MS`), `tiers`, `heartbeats` hashes by node
  * - `records`, `revisions` hashes by `KIND ID`; `record_order` sorted set of the same by their bytes
  * - `news` stream of one entry, which wakes the other control planes
@@ -33,6 +33,7 @@ export const KEY_NAMES = [
   'request_of',
   'bans',
   'releases',
+  'certificates',
   'fences',
   'grants',
   'tiers',

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
+import type { CertificateEntry } from '#core/contract/certificate.ts';
 import type {
   Canary,
   Config,
@@ -24,6 +25,7 @@ import {
   put,
   putBan,
   putRelease,
+  putCertificate,
   recordCommands,
   sequenceOf,
   tokenCommands,
@@ -56,8 +58,8 @@ import type {
 } from './store.ts';
 import { hexOf, readToken, type TokenRecord, writtenToken } from './token.ts';
 
-/** 1 had no bans and no keys of requests, 2 no releases; all else is as it is now. */
-const VERSIONS_BEFORE: ReadonlySet<string | null> = new Set(['1', '2']);
+/** 1 had no bans and no keys of requests, 2 no releases, 3 no certificates; all else is as it is now. */
+const VERSIONS_BEFORE: ReadonlySet<string | null> = new Set(['1', '2', '3']);
 
 /** How long an append whose answer was lost is tried again: a Redis that restarts is back by then. */
 const APPEND_ATTEMPTS = 50;
@@ -256,7 +258,8 @@ class RedisState implements StateStore {
   }
 
   async replace({ config, credentials, tokens, purges, records }: StateContent): Promise<void> {
-    const { journal, sequence, network, sites, nodes, bans, canary, releases = {} } = config;
+    const { journal, sequence, network, sites, nodes, bans, certificates, canary } = config;
+    const { releases = {} } = config;
     const commands: Command[] = [
       ...KEY_NAMES.filter((name) => !KEPT.has(name)).map((name): Command => ['DEL', name]),
       ['HDEL', 'head', 'completed', 'canary'],
@@ -269,6 +272,7 @@ class RedisState implements StateStore {
       ...nodes.map((node) => put('nodes', node.name, JSON.stringify(node))),
       ...bans.map(putBan),
       ...Object.entries(releases).map((one) => putRelease(...one)),
+      ...certificates.map(putCertificate),
       ...credentials.flatMap(credentialCommands),
       ...tokens.flatMap(tokenCommands),
       ...purges.flatMap(purgeCommands),
@@ -332,15 +336,21 @@ type Entry = readonly [id: string, fields: readonly string[]];
 const KEPT: ReadonlySet<KeyName> = new Set(['head', 'grants', 'tiers', 'news']);
 
 /** What makes up the configuration, see `toConfig`. */
-const CONFIG_KEYS = ['head', 'sites', 'nodes', 'bans', 'releases'] as const;
+const CONFIG_KEYS = ['head', 'sites', 'nodes', 'bans', 'releases', 'certificates'] as const;
 
 const getAll = (name: KeyName): [string, string] => ['hgetall', keyOf(name)];
 
 const bytes = (text: string): Uint8Array => new Uint8Array(Buffer.from(text, 'hex'));
 
 /** @param hashes of `CONFIG_KEYS` */
-function toConfig([head = {}, sites = {}, nodes = {}, bans = {}, releases = {}]: readonly Hash[]):
-  Config | undefined {
+function toConfig([
+  head = {},
+  sites = {},
+  nodes = {},
+  bans = {},
+  releases = {},
+  certificates = {},
+]: readonly Hash[]): Config | undefined {
   const { journal, sequence, network, canary } = head;
   if (journal === undefined || network === undefined) return undefined;
   const byName = (hash: Hash): unknown[] =>
@@ -355,6 +365,7 @@ function toConfig([head = {}, sites = {}, nodes = {}, bans = {}, releases = {}]:
     nodes: byName(nodes) as Node[],
     bans: toBans(bans),
     ...toReleases(releases),
+    certificates: byName(certificates) as CertificateEntry[],
     ...(canary !== undefined && { canary: parse(canary) as Canary }),
   };
 }

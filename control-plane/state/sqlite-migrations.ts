@@ -31,4 +31,5 @@ export const MIGRATIONS = [
   CREATE UNIQUE INDEX tokens_by_previous ON tokens (previous);
   `,
   'CREATE TABLE releases (site TEXT PRIMARY KEY, release TEXT NOT NULL) STRICT',
+  'CREATE TABLE certificates (name TEXT PRIMARY KEY, certificate TEXT NOT NULL) STRICT',
 ];

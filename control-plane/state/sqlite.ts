@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync, type SQLOutputValue } from 'node:sqlite';
+import type { CertificateEntry } from '#core/contract/certificate.ts';
 import type {
   Canary,
   Config,
@@ -122,6 +123,9 @@ class SqliteState implements StateStore {
         .all('SELECT ban FROM bans ORDER BY sequence')
         .map((r) => parse(r['ban']) as Ban),
       ...this.#releases(),
+      certificates: this.#database
+        .all('SELECT certificate FROM certificates ORDER BY name')
+        .map((r) => parse(r['certificate']) as CertificateEntry),
       ...(canary !== null && { canary: parse(canary) as Canary }),
     };
   }
@@ -255,7 +259,8 @@ class SqliteState implements StateStore {
   async replace({ config, credentials, tokens, purges, records }: StateContent): Promise<void> {
     this.#database.transaction(() => {
       for (const table of TABLES) this.#database.run(`DELETE FROM ${table}`);
-      const { journal, sequence, network, sites, nodes, bans, canary, releases = {} } = config;
+      const { journal, sequence, network, sites, nodes, bans, certificates, canary } = config;
+      const { releases = {} } = config;
       this.#database.run(
         'INSERT INTO head (only, sequence, network, journal, canary) VALUES (1, ?, ?, ?, ?)',
         sequence,
@@ -268,6 +273,9 @@ class SqliteState implements StateStore {
       for (const ban of bans) this.#insertBan(ban);
       for (const [site, release] of Object.entries(releases)) {
         this.#database.run(PUT_RELEASE, site, JSON.stringify(release));
+      }
+      for (const one of certificates) {
+        this.#database.run(PUT_CERTIFICATE, one.name, JSON.stringify(one));
       }
       for (const credential of credentials) this.#insertCredential(credential);
       for (const token of tokens) this.#database.run(ADD_TOKEN, ...rowOf(token));
@@ -320,6 +328,14 @@ class SqliteState implements StateStore {
         break;
       case 'node.delete':
         this.#database.run('DELETE FROM nodes WHERE name = ?', event.name);
+        break;
+      case 'certificate.put': {
+        const { certificate } = event;
+        this.#database.run(PUT_CERTIFICATE, certificate.name, JSON.stringify(certificate));
+        break;
+      }
+      case 'certificate.delete':
+        this.#database.run('DELETE FROM certificates WHERE name = ?', event.name);
         break;
       case 'network.put':
         this.#database.run(
@@ -383,8 +399,10 @@ const TABLES = [
   'purges',
   'bans',
   'releases',
+  'certificates',
 ] as const;
 
+const PUT_CERTIFICATE = 'INSERT OR REPLACE INTO certificates VALUES (?, ?)';
 const PUT_SITE = 'INSERT OR REPLACE INTO sites VALUES (?, ?)';
 const PUT_RELEASE = 'INSERT OR REPLACE INTO releases VALUES (?, ?)';
 // Not OR REPLACE: that deletes the row first, and with it the node's credential.

@@ -1,11 +1,15 @@
 import { ownHostOf, withRoutedHosts } from '#core/contract/routed-hosts.ts';
 import type { Zone } from '#core/contract/routing.ts';
 import type { Site } from '#core/contract/site.ts';
+import type { Fields } from '#core/http/fields.ts';
+import { secureFieldsOf } from '#core/http/secure-transport.ts';
 import { type Keying, keyingOf } from './policy/keying.ts';
 import { type SettingsFor, settingsFor } from './policy/rules.ts';
 
 /** A site with what a cache makes of its settings once, when they arrive. */
 export interface ServedSite extends Site {
+  /** What answers over TLS say besides; empty in most sites. */
+  readonly secureFields: Fields;
   readonly keying: Keying;
   /** `cache` with the `rules` that match an answer. */
   readonly cacheFor: SettingsFor;
@@ -17,6 +21,7 @@ export interface ServedSite extends Site {
 export const servedSite = (site: Site, zones: readonly Zone[] = []): ServedSite => ({
   ...withRoutedHosts(site, zones),
   ownHost: ownHostOf(site, zones),
+  secureFields: secureFieldsOf(site.tls),
   keying: keyingOf(site.key),
   cacheFor: settingsFor(site.cache, site.rules),
 });

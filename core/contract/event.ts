@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { certificateEntrySchema, challengeSchema } from './certificate.ts';
 import { journalIdSchema, nameSchema, sequenceSchema, timestampSchema } from './names.ts';
 import { nodeSchema } from './node.ts';
 import { banSchema, purgeOrderSchema, releaseSwitchSchema } from './purge.ts';
@@ -42,6 +43,8 @@ export const networkSchema = z.strictObject({
   publishKey: secretSchema.optional(),
   /** Left out: there are no zones and no overrides. */
   routing: networkRoutingSchema.exactOptional(),
+  /** Only edges are told. */
+  challenges: z.array(challengeSchema).max(1000).exactOptional(),
 });
 
 const envelope = {
@@ -62,6 +65,12 @@ export const journalEventSchema = z.discriminatedUnion('type', [
   z.strictObject({ ...envelope, type: z.literal('node.put'), node: nodeSchema }),
   z.strictObject({ ...envelope, type: z.literal('node.delete'), name: nameSchema }),
   z.strictObject({ ...envelope, type: z.literal('network.put'), network: networkSchema }),
+  z.strictObject({
+    ...envelope,
+    type: z.literal('certificate.put'),
+    certificate: certificateEntrySchema,
+  }),
+  z.strictObject({ ...envelope, type: z.literal('certificate.delete'), name: nameSchema }),
   z.strictObject({ ...envelope, type: z.literal('purge'), purge: purgeOrderSchema }),
   /** Ends the bans of a purge. */
   z.strictObject({ ...envelope, type: z.literal('ban.lift'), id: z.string().min(1).max(64) }),
@@ -87,6 +96,8 @@ export const configSchema = z.strictObject({
   bans: z.array(banSchema).default([]),
   /** By site. Left out: no site has had one. */
   releases: z.record(nameSchema, currentReleaseSchema).exactOptional(),
+  /** By name. */
+  certificates: z.array(certificateEntrySchema).default([]),
   /** Nodes are not told: theirs is in `sites` already. */
   canary: canarySchema.exactOptional(),
 });

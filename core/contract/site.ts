@@ -189,6 +189,31 @@ export const upstreamSettingsSchema = z.strictObject({
   maxQueue: z.int().min(0).max(100_000).default(1024),
 });
 
+/** Requests over TLS, and the way to it. */
+export const tlsSettingsSchema = z.strictObject({
+  /** Send clients that come by plain HTTP to the same URL over TLS. */
+  redirect: z.boolean().default(false),
+  /** Have browsers use nothing but TLS from now on (RFC 6797). `null`: say nothing. */
+  hsts: z
+    .strictObject({
+      maxAgeSeconds: secondsSchema.default(31_536_000),
+      includeSubdomains: z.boolean().default(false),
+      preload: z.boolean().default(false),
+    })
+    .nullable()
+    .default(null),
+  /** Authorities (PEM) by which clients have to be certified. `null`: clients are not asked. */
+  clientAuthorities: z.string().min(1).max(65_536).nullable().default(null),
+  /** `Alt-Svc` of answers over TLS (RFC 7838), such as `h3=":443"` of a proxy before the edge. `null`: none. */
+  altSvc: z
+    .string()
+    .regex(/^[\x20-\x7e]{1,1024}$/, 'a field value')
+    .nullable()
+    .default(null),
+  /** Tell clients by 103 (RFC 8297) what an answer linked to before, while the answer is fetched. */
+  earlyHints: z.boolean().default(false),
+});
+
 /** A customer's property. */
 export const siteSchema = z.strictObject({
   name: nameSchema,
@@ -205,6 +230,7 @@ export const siteSchema = z.strictObject({
   shieldGroup: nameSchema.nullable().default(null),
   /** What a node does once its lease has ended, so that it may have missed a purge: serve on and say so, or revalidate first. */
   onLeaseEnd: z.enum(['serve', 'revalidate']).default('serve'),
+  tls: tlsSettingsSchema.prefault({}),
   /** How its clients find an edge. */
   routing: siteRoutingSchema.prefault({}),
 });
@@ -217,4 +243,5 @@ export type OriginServer = z.output<typeof originServerSchema>;
 export type HealthCheck = z.output<typeof healthCheckSchema>;
 export type CacheSettings = z.output<typeof cacheSettingsSchema>;
 export type Rule = z.output<typeof ruleSchema>;
+export type TlsSettings = z.output<typeof tlsSettingsSchema>;
 export type UpstreamSettings = z.output<typeof upstreamSettingsSchema>;

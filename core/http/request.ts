@@ -10,6 +10,8 @@ export interface ReceivedRequest {
   readonly fields: Fields;
   /** Whether it came over TLS. */
   readonly encrypted: boolean;
+  /** Where the framing of its protocol tells; left out, the fields do. */
+  readonly hasContent?: boolean;
   /** `1.1` where left out. */
   readonly httpVersion?: string;
   /** The protocols that it would switch to, where its listener can (RFC 9110 §7.8). */
@@ -93,7 +95,7 @@ export function readRequest(received: ReceivedRequest): ClientRequest {
     host: host.toLowerCase().replace(/\.$/, ''),
     target: isOfServer(received, absolute) ? '*' : readTarget(absolute, received),
     fields: endToEndFields(fields),
-    hasContent: hasContent(fields),
+    hasContent: received.hasContent ?? hasContent(fields),
     upgrade: received.upgrade,
     // RFC 9110 §10.1.1: an HTTP/1.0 client that expects it does not know what it says.
     expectsContinue: !isOld && readExpectation(fields),

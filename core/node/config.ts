@@ -3,9 +3,9 @@ import { type Ban, siteOfTarget } from '#core/contract/purge.ts';
 import type { Site } from '#core/contract/site.ts';
 
 /**
- * The configuration after `event`. Sites and nodes stay ordered by name, so that a configuration built
- * from events equals the snapshot of the same sequence. A notice, and a purge that bans and switches nothing,
- * only move it.
+ * The configuration after `event`. Sites, nodes and certificates stay ordered by name, so that a configuration
+ * built from events equals the snapshot of the same sequence. A notice, and a purge that bans and switches
+ * nothing, only move it.
  */
 export function applyEvent(config: Config, event: JournalEvent): Config {
   const { releases: before = {}, ...rest } = config;
@@ -29,6 +29,10 @@ export function applyEvent(config: Config, event: JournalEvent): Config {
       return { ...next, nodes: changeNamed(config.nodes, [event.node], []) };
     case 'node.delete':
       return { ...next, nodes: changeNamed(config.nodes, [], [event.name]) };
+    case 'certificate.put':
+      return { ...next, certificates: changeNamed(config.certificates, [event.certificate], []) };
+    case 'certificate.delete':
+      return { ...next, certificates: changeNamed(config.certificates, [], [event.name]) };
     case 'network.put':
       return { ...next, network: event.network };
     default:

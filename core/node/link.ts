@@ -178,6 +178,11 @@ export class NodeLink {
     return this.#client.post(path, body);
   }
 
+  /** The same without content to send. */
+  get(path: string): Promise<unknown> {
+    return this.#client.get(path);
+  }
+
   /** Whether the fence reaches `sequence` within `timeoutMs`. */
   waitForFence(sequence: number, timeoutMs: number): Promise<boolean> {
     if (this.fence >= sequence) return Promise.resolve(true);

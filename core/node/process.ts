@@ -20,6 +20,8 @@ export interface NodeOptions {
 export interface RunningNode {
   /** Base URL of what it listens on. */
   readonly url: string;
+  /** The same for TLS, where it serves that. */
+  readonly tlsUrl?: string;
   /** Base URL of `/metrics` and `/healthz`. */
   readonly adminUrl: string;
   /** Stops accepting, finishes what is under way up to a limit, then ends. */

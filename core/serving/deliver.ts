@@ -74,7 +74,8 @@ export function ownAnswer({ method, target, fields }: ClientRequest): Answer | u
   };
 }
 
-const REFUSED: Outcome = {
+/** Of what the node says by itself. */
+export const REFUSED: Outcome = {
   action: 'refuse',
   reason: 'request',
   ttlSeconds: undefined,

@@ -6,12 +6,15 @@ import type { ReceivedRequest } from '#core/http/request.ts';
 import { isTierField } from '#core/tree/tier-fields.ts';
 import type { Tunnel } from '#core/tree/tunnel.ts';
 import { lingers } from './linger.ts';
+import { verifiedBy } from './tls/client-certificates.ts';
 
 /** One request and the way to answer it, whatever protocol it came by. */
 export interface Exchange {
   readonly received: ReceivedRequest;
   /** The address of whoever holds the other end of the connection. */
   readonly peerAddress: string;
+  /** The authorities (PEM) that the client's certificate was verified by, if it has proved itself. */
+  readonly verifiedBy: string | undefined;
   /**
    * The request's content, to be read at most once. A client that waits to be asked for it
    * (RFC 9110 §10.1.1) is asked when the reading begins.
@@ -39,9 +42,9 @@ export interface Sent {
 }
 
 /** 1xx answers passed on per request; an origin that sends more is not listened to. */
-const MAX_INTERIM = 16;
+export const MAX_INTERIM = 16;
 
-/** An exchange over node:http, or node:http2 by its compatible API. */
+/** An exchange over node:http. */
 export class HttpExchange implements Exchange {
   readonly received: ReceivedRequest;
   readonly #incoming: IncomingMessage;
@@ -74,6 +77,10 @@ export class HttpExchange implements Exchange {
 
   get peerAddress(): string {
     return this.#incoming.socket.remoteAddress ?? '';
+  }
+
+  get verifiedBy(): string | undefined {
+    return verifiedBy(this.#incoming.socket);
   }
 
   get content(): AsyncIterable<Buffer> {
@@ -186,10 +193,11 @@ function switchingHead(fields: Fields): string {
 }
 
 /** Chunks beyond which even content in memory is paced by the client. */
-const UNPACED_CHUNKS = 16;
+export const UNPACED_CHUNKS = 16;
 
-const isHeld = (content: readonly Buffer[] | AsyncIterable<Buffer>): content is readonly Buffer[] =>
-  Array.isArray(content);
+export const isHeld = (
+  content: readonly Buffer[] | AsyncIterable<Buffer>,
+): content is readonly Buffer[] => Array.isArray(content);
 
 async function stream(
   outgoing: ServerResponse,

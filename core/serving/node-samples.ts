@@ -3,7 +3,7 @@ import { OTHER } from '#core/telemetry/rows.ts';
 import type { Samples } from '#core/telemetry/samples.ts';
 import { sampleHeld, sampleStore, sampleTally } from '#core/telemetry/store-samples.ts';
 import type { FillCounters } from '#core/telemetry/fill-counters.ts';
-import type { Activity } from './listener.ts';
+import type { Activity } from './service.ts';
 import type { TierNode } from './tier-node.ts';
 
 /** Adds what one thread of an edge or mid-tier has done and holds. */

@@ -19,6 +19,8 @@ import { bind } from './listener.ts';
 import { siteRows } from '#core/telemetry/counters.ts';
 import { type NodeAdmin, openNodeAdmin } from './node-admin.ts';
 import { Threads } from './threads.ts';
+import type { UnknownNamePolicy } from './tls/messages.ts';
+import { NodeTls } from './tls/node-tls.ts';
 
 export interface ServingOptions extends NodeOptions {
   /** Threads that accept on the same port and share the memory by need. */
@@ -32,8 +34,17 @@ export interface ServingOptions extends NodeOptions {
   readonly memoryPolicy: PolicyName;
   /** Disk of the whole node for what slow clients have not read yet. */
   readonly spillBytes: number;
+  /** Of an edge: where it serves TLS; left out: nowhere. */
+  readonly tls?: TlsOptions | undefined;
   /** What it keeps on disk; left out: nothing. */
   readonly disk?: DiskOptions | undefined;
+}
+
+export interface TlsOptions {
+  readonly host: string;
+  /** 0: any free port. */
+  readonly port: number;
+  readonly unknownName: UnknownNamePolicy;
 }
 
 export interface DiskOptions extends Budget {
@@ -59,6 +70,7 @@ export async function startServing(
   const log = pino({ name, base: null });
   await mkdir(dir, { recursive: true });
   await assertFree(host, port);
+  if (options.tls !== undefined) await assertFree(options.tls.host, options.tls.port);
   const lease = new NodeLease(systemClock);
   const disk =
     options.disk &&
@@ -67,6 +79,15 @@ export async function startServing(
       dir: options.disk.dir ?? join(dir, 'disk'),
       clock: systemClock,
       log,
+    }));
+  const tls =
+    options.tls &&
+    (await NodeTls.open({
+      dir,
+      clock: systemClock,
+      log,
+      unknownName: options.tls.unknownName,
+      get: (path) => link.get(path),
     }));
   const threads = new Threads({
     module,
@@ -82,6 +103,7 @@ export async function startServing(
       lease: lease.memory,
     },
     disk,
+    tls,
     log,
   });
   /** The sites that metrics tell apart. */
@@ -107,6 +129,7 @@ export async function startServing(
         checks.watch(checksFor(config, { name, tier }));
       }
       sites.name(config.sites.map((site) => site.name));
+      tls?.heed(config);
       await disk?.follow(config.journal);
       const report = await threads.apply(config, event, reset);
       await disk?.advance(config.sequence);
@@ -130,6 +153,7 @@ export async function startServing(
     await pushes.stop();
     await threads.close(options.drainMs ?? DRAIN_MS);
     await checks.close();
+    await tls?.close();
     await link.stop();
     await disk?.close();
     await admin?.close();
@@ -157,11 +181,14 @@ export async function startServing(
       }),
     });
     await link.start();
+    tls?.start();
     const url = await threads.listen(host, port);
+    const tlsUrl =
+      options.tls && (await threads.listen(options.tls.host, options.tls.port, 'https'));
     admin.phase = 'serving';
     pushes.start();
-    log.info({ url, admin: admin.url, workers, fence: link.fence }, `${tier} serves`);
-    return { url, adminUrl: admin.url, close };
+    log.info({ url, tlsUrl, admin: admin.url, workers, fence: link.fence }, `${tier} serves`);
+    return { url, ...(tlsUrl !== undefined && { tlsUrl }), adminUrl: admin.url, close };
   } catch (error) {
     await close();
     throw error;

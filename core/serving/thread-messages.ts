@@ -13,6 +13,7 @@ import type { Load, ParentReport, PurgeReport } from '#core/contract/report.ts';
 import type { DiskConnection } from './disk/node-disk.ts';
 import type { Samples } from '#core/telemetry/samples.ts';
 import type { AtHome } from './place.ts';
+import type { TlsPlace } from './tls/messages.ts';
 
 /** What a thread is started with. */
 export interface ThreadData {
@@ -36,7 +37,12 @@ export interface ThreadPlace extends ThreadData {
   readonly slot: number;
   /** Where the node has a disk store. */
   readonly disk?: DiskConnection | undefined;
+  /** Where the node serves TLS. */
+  readonly tls?: TlsPlace | undefined;
 }
+
+/** What a thread listens for. */
+export type Scheme = 'http' | 'https';
 
 /** From the main thread. */
 export type ToThread =
@@ -60,6 +66,7 @@ export type ToThread =
   | { readonly type: 'sibling'; readonly slot: number; readonly port: MessagePort }
   | {
       readonly type: 'listen';
+      readonly scheme: Scheme;
       readonly host: string;
       readonly port: number;
       readonly reusePort: boolean;
@@ -88,8 +95,18 @@ export type FromThread =
   | { readonly type: 'applied'; readonly id: number; readonly report: PurgeReport | undefined }
   | { readonly type: 'changed'; readonly id: number; readonly changed: Changed }
   | { readonly type: 'placed'; readonly id: number; readonly placed: Placed | AtHome }
-  | { readonly type: 'listening'; readonly url: string; readonly port: number }
-  | { readonly type: 'not-listening'; readonly code: ErrorCode; readonly message: string }
+  | {
+      readonly type: 'listening';
+      readonly scheme: Scheme;
+      readonly url: string;
+      readonly port: number;
+    }
+  | {
+      readonly type: 'not-listening';
+      readonly scheme: Scheme;
+      readonly code: ErrorCode;
+      readonly message: string;
+    }
   | { readonly type: 'load'; readonly load: Load; readonly parents: readonly ParentReport[] }
   | {
       readonly type: 'measured';

@@ -14,8 +14,10 @@ import type { Exchange } from './exchange.ts';
 import { listen, type Listener } from './listener.ts';
 import { sampleActivity, sampleNode } from './node-samples.ts';
 import { Placements } from './placements.ts';
+import { type Activity, sumOf } from './service.ts';
 import type { FromThread, ThreadPlace, ToThread } from './thread-messages.ts';
 import { TierNode } from './tier-node.ts';
+import { ThreadTls } from './tls/thread-tls.ts';
 
 const LOAD_INTERVAL_MS = 1000;
 const MEASURE_INTERVAL_MS = 10_000;
@@ -29,10 +31,12 @@ export function runThread(handle: (node: TierNode, exchange: Exchange) => Promis
     lease: leaseMemory,
     memory,
     disk: connection,
+    tls: tlsPlace,
     ...place
   } = workerData as ThreadPlace;
   const clock = systemClock;
   const send = (message: FromThread): void => port.postMessage(message);
+  const onError = (error: unknown): void => send({ type: 'error', message: messageOf(error) });
   const lease = new NodeLease(clock, leaseMemory);
   const telling = new Map<number, () => void>();
   let nextTelling = 0;
@@ -56,31 +60,31 @@ export function runThread(handle: (node: TierNode, exchange: Exchange) => Promis
   });
   node.siblings.sit(slot);
   const placements = new Placements(node, send);
-  let listener: Listener | undefined;
+  const tls = tlsPlace && new ThreadTls(tlsPlace, node, onError);
+  const listeners: Listener[] = [];
+  const activity = (): Activity => sumOf(listeners.map((one) => one.activity()));
 
+  const serve = (exchange: Exchange): Promise<void> => handle(node, exchange);
   const startListening = async (message: ToThread & { type: 'listen' }): Promise<void> => {
-    const { host, port: wanted, reusePort } = message;
+    const { scheme, host, port: wanted, reusePort } = message;
+    const options = { host, port: wanted, reusePort, handle: serve, onError };
     try {
-      listener = await listen({
-        host,
-        port: wanted,
-        reusePort,
-        handle: (exchange) => handle(node, exchange),
-        onError: (error) => send({ type: 'error', message: messageOf(error) }),
-      });
-      send({ type: 'listening', url: listener.url, port: listener.port });
+      const listening = scheme === 'https' ? tls?.listen(options) : listen(options);
+      if (listening === undefined) throw new Error('The thread has no TLS');
+      const listener = await listening;
+      listeners.push(listener);
+      send({ type: 'listening', scheme, url: listener.url, port: listener.port });
     } catch (error) {
       const code = error instanceof CanopyError ? error.code : 'internal-error';
-      send({ type: 'not-listening', code, message: messageOf(error) });
+      send({ type: 'not-listening', scheme, code, message: messageOf(error) });
     }
   };
 
   const meter = new ThreadMeter(slot);
   const measure = (id: number | undefined): void => {
     const samples = new Samples();
-    const activity = listener?.activity();
     sampleNode(node, samples);
-    if (activity !== undefined) sampleActivity(activity, samples);
+    if (listeners.length > 0) sampleActivity(activity(), samples);
     meter.sample(samples, id !== undefined);
     samples.add(
       'canopy_thread_memory_bytes',
@@ -94,7 +98,8 @@ export function runThread(handle: (node: TierNode, exchange: Exchange) => Promis
     send({ type: 'estimated', id, estimate: await node.preview(targets) });
 
   const stop = async (graceMs: number): Promise<void> => {
-    await listener?.close(graceMs);
+    await Promise.all(listeners.map((listener) => listener.close(graceMs)));
+    tls?.close();
     await node.close();
     await disk?.close();
     port.close();
@@ -104,12 +109,15 @@ export function runThread(handle: (node: TierNode, exchange: Exchange) => Promis
     switch (message.type) {
       case 'config': {
         const { id, config, reset } = message;
-        send({ type: 'applied', id, report: node.apply(config, undefined, reset) });
+        const report = node.apply(config, undefined, reset);
+        tls?.heed(undefined);
+        send({ type: 'applied', id, report });
         break;
       }
       case 'event': {
         const { id, event, reset } = message;
         const report = node.apply(applyEvent(node.config, event), event, reset);
+        tls?.heed(event);
         send({ type: 'applied', id, report });
         break;
       }
@@ -157,7 +165,7 @@ export function runThread(handle: (node: TierNode, exchange: Exchange) => Promis
     else void recalled.then(() => receive(message));
   });
   const tellLoad = (): void =>
-    send({ type: 'load', load: node.load(listener?.activity()), parents: node.parents() });
+    send({ type: 'load', load: node.load(activity()), parents: node.parents() });
   setInterval(() => {
     tellLoad();
     node.memory.rebalance();

@@ -15,7 +15,8 @@ import type { SharedPace } from '#core/node/shared-pace.ts';
 import { Samples } from '#core/telemetry/samples.ts';
 import type { NodeDisk } from './disk/node-disk.ts';
 import type { AtHome } from './place.ts';
-import type { FromThread, ThreadData, ThreadPlace, ToThread } from './thread-messages.ts';
+import type { NodeTls } from './tls/node-tls.ts';
+import type { FromThread, Scheme, ThreadData, ThreadPlace, ToThread } from './thread-messages.ts';
 
 export interface ThreadsOptions {
   /** The module that a thread runs. */
@@ -23,9 +24,16 @@ export interface ThreadsOptions {
   readonly count: number;
   readonly data: ThreadData;
   readonly disk?: Pick<NodeDisk, 'connect'> | undefined;
+  readonly tls?: Pick<NodeTls, 'connect'> | undefined;
   readonly log: {
     error(fields: object, message: string): void;
   };
+}
+
+interface Address {
+  readonly scheme: Scheme;
+  readonly host: string;
+  readonly port: number;
 }
 
 type Applied = (report: PurgeReport | undefined) => void;
@@ -70,7 +78,8 @@ export class Threads {
   #config: Config | undefined;
   /** The event that is being heeded, or was last, and the configuration before it. */
   #latest: { readonly before: Config; readonly event: JournalEvent } | undefined;
-  #address: { host: string; port: number } | undefined;
+  /** Where every thread listens. */
+  readonly #addresses: Address[] = [];
   /** Totals of threads that have died. */
   #past: Load = NO_LOAD;
   #down: readonly string[] = [];
@@ -105,12 +114,13 @@ export class Threads {
    * @returns the base URL
    * @throws CanopyError `conflict` where the port is taken
    */
-  async listen(host: string, port: number): Promise<string> {
+  async listen(host: string, port: number, scheme: Scheme = 'http'): Promise<string> {
     const [first, ...others] = this.#threads;
     if (first === undefined) throw new Error('A node has at least one thread');
-    const bound = await this.#listen(first, host, port);
-    this.#address = { host, port: bound.port };
-    await Promise.all(others.map((thread) => this.#listen(thread, host, bound.port)));
+    const bound = await this.#listen(first, { scheme, host, port });
+    const address = { scheme, host, port: bound.port };
+    this.#addresses.push(address);
+    await Promise.all(others.map((thread) => this.#listen(thread, address)));
     return bound.url;
   }
 
@@ -193,8 +203,9 @@ export class Threads {
     const { module, data } = this.#options;
     // Slot 0 is that of the main thread.
     const disk = this.#options.disk?.connect(slot + 1);
-    const workerData: ThreadPlace = { ...data, slot, disk };
-    const transferList = disk === undefined ? [] : [disk.port];
+    const tls = this.#options.tls?.connect();
+    const workerData: ThreadPlace = { ...data, slot, disk, tls };
+    const transferList = [disk, tls].flatMap((one) => one?.port ?? []);
     const worker = new Worker(module, { workerData, transferList });
     const thread: Thread = {
       slot,
@@ -274,13 +285,13 @@ export class Threads {
   /** Resolves when the new thread has heeded what it needs to serve. */
   async #restart(slot: number): Promise<void> {
     const thread = this.#start(slot);
-    const [address, config, latest] = [this.#address, this.#config, this.#latest];
+    const [config, latest] = [this.#config, this.#latest];
     if (config === undefined) return;
     const configured = this.#send(thread, latest?.before ?? config, undefined, false);
     // Perhaps nobody has heeded it, so that what is on disk tells nothing of it.
     const told = latest && this.#send(thread, config, latest.event, false);
-    if (address !== undefined) {
-      this.#listen(thread, address.host, address.port).catch((error: unknown) =>
+    for (const address of this.#addresses) {
+      this.#listen(thread, address).catch((error: unknown) =>
         this.#options.log.error({ err: error }, 'A new thread cannot listen'),
       );
     }
@@ -339,17 +350,18 @@ export class Threads {
     thread.measuring.delete(id);
   }
 
-  #listen(thread: Thread, host: string, port: number): Promise<FromThread & { type: 'listening' }> {
+  #listen(thread: Thread, address: Address): Promise<FromThread & { type: 'listening' }> {
     const reusePort = this.#options.count > 1;
     return new Promise((resolve, reject) => {
       const answer = (message: FromThread): void => {
         if (message.type !== 'listening' && message.type !== 'not-listening') return;
+        if (message.scheme !== address.scheme) return;
         thread.worker.off('message', answer);
         if (message.type === 'listening') resolve(message);
         else reject(new CanopyError(message.code, message.message));
       };
       thread.worker.on('message', answer);
-      thread.worker.postMessage({ type: 'listen', host, port, reusePort } satisfies ToThread);
+      thread.worker.postMessage({ type: 'listen', ...address, reusePort } satisfies ToThread);
     });
   }
 }

@@ -30,7 +30,8 @@ import { FillCounters } from '#core/telemetry/fill-counters.ts';
 import { type ForwardedBy, forwardedFields, networkPseudonym } from '#core/tree/forward.ts';
 import { Tree } from '#core/tree/tree.ts';
 import { TrustedProxies } from './client-address.ts';
-import type { Activity } from './listener.ts';
+import { EarlyHints } from './early-hints.ts';
+import type { Activity } from './service.ts';
 
 export interface TierNodeOptions {
   readonly name: string;
@@ -79,7 +80,11 @@ export class TierNode {
   readonly #refresher: Refresher;
   readonly #spillRoom: SpillRoom | undefined;
   #journal: string | undefined;
+  readonly earlyHints = new EarlyHints();
+  /** Where this thread serves TLS, if it does. */
+  tlsPort: number | undefined;
   #config: Config | undefined;
+  #challenges: ReadonlyMap<string, string> = new Map();
   #sites = new SiteDirectory<ServedSite>([]);
   #by: ForwardedBy;
 
@@ -154,6 +159,10 @@ export class TierNode {
   countryOf(address: string): string {
     return this.#countryOf(address) ?? UNKNOWN_COUNTRY;
   }
+  /** What an authority is answered that looks for `token` at a name (RFC 8555 §8.3). */
+  challengeAnswer(token: string): string | undefined {
+    return this.#challenges.get(token);
+  }
   /** How this node names itself to those it asks. */
   get forwardedBy(): ForwardedBy {
     return this.#by;
@@ -177,11 +186,13 @@ export class TierNode {
       if (event.purge.mode === 'refresh') {
         this.#refresher.refresh(new Targets([event.purge.target], () => site), event.sequence);
       }
-    } else if (!isNotice(event)) {
+    } else if (!isNotice(event) && !isOfCertificates(event)) {
       this.#renewSites(config, event?.at ?? this.clock.now());
       engine.forgetUncacheable();
       this.#by = { node: this.name, network: networkPseudonym(config.network.tierKey) };
       this.#tree.retain(config);
+      const { challenges = [] } = config.network;
+      this.#challenges = new Map(challenges.map((one) => [one.token, one.keyAuthorization]));
     }
     if (event !== undefined) this.#purgeDeleted(event);
     if (config.bans.length > 0 || this.#config?.bans.length !== 0) {
@@ -285,6 +296,10 @@ export class TierNode {
     return this.#tree.close();
   }
 }
+
+/** These leave sites, nodes and the network as they are. */
+const isOfCertificates = (event: JournalEvent | undefined): boolean =>
+  event?.type === 'certificate.put' || event?.type === 'certificate.delete';
 
 const keysAlike = (a: Site, b: Site): boolean =>
   a.origin.kind === b.origin.kind &&

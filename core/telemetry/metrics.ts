@@ -172,6 +172,16 @@ export const METRICS = {
     ['node'],
     'Events that the node has not acknowledged',
   ),
+  canopy_certificate_remaining_seconds: controlPlane(
+    'gauge',
+    ['certificate'],
+    'Until the certificate expires; below 0 once it has',
+  ),
+  canopy_certificate_order_failures: controlPlane(
+    'gauge',
+    ['certificate'],
+    'Attempts in a row to order it that have failed',
+  ),
   canopy_purges_pending: controlPlane('gauge', [], 'Purges that are not complete'),
   canopy_purges_completed_total: controlPlane('counter', [], 'Purges completed'),
   canopy_pushes_running: controlPlane('gauge', [], 'Pushes that are under way'),

@@ -33,6 +33,7 @@ export async function router(urls: readonly string[], site: object = {}): Promis
     journal: 'test',
     sequence: 1,
     bans: [],
+    certificates: [],
     network: { tierKey: '0123456789abcdef' },
     nodes: urls.map((url, i) =>
       nodeSchema.parse({

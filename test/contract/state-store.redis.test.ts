@@ -124,8 +124,8 @@ describe('openRedisState', () => {
     await server.command('HSET', '{canopy}:head', 'version', '1');
     const again = await openRedisState(server.url, silent);
     onTestFinished(() => again.close());
-    expect(await again.config()).toMatchObject({ sequence: 1, bans: [] });
-    expect(await server.command('HGET', '{canopy}:head', 'version')).toBe('3');
+    expect(await again.config()).toMatchObject({ sequence: 1, bans: [], certificates: [] });
+    expect(await server.command('HGET', '{canopy}:head', 'version')).toBe('4');
   });
 
   test('writes nothing to a replica, nor to a server without room', async () => {

@@ -97,6 +97,7 @@ describe('openSqliteState', () => {
       ALTER TABLE tokens DROP COLUMN previous;
       INSERT INTO tokens VALUES ('old', x'0102', '{"name":"old","scopes":["read"],"sites":null,"createdAt":1}');
       ALTER TABLE head DROP COLUMN canary;
+      DROP TABLE certificates;
       ${steps}
       PRAGMA user_version = ${version};
     `);
@@ -104,7 +105,7 @@ describe('openSqliteState', () => {
     const again = openSqliteState(dir);
     const config = await again.config();
     const journal = expect.stringMatching(/^[0-9a-f-]{32,}$/) as string;
-    expect(config).toMatchObject({ journal, sequence: 1, bans: [] });
+    expect(config).toMatchObject({ journal, sequence: 1, bans: [], certificates: [] });
     expect(await again.purgeByKey('k')).toBeUndefined();
     const digest = Uint8Array.of(1, 2);
     const old = { name: 'old', digest, createdAt: 1, expiresAt: null, previous: null };

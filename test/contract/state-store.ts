@@ -11,6 +11,13 @@ import { recordsContract } from './records.ts';
 const network = { tierKey: 'tier-key-of-the-network', publishKey: 'publish-key-of-origins' };
 const siteOf = (name: string, host = `${name}.example`) =>
   siteSchema.parse({ name, hosts: [host], origin: { kind: 'push' } });
+const certificateOf = (name: string) => ({
+  name,
+  site: null,
+  names: [`${name}.example`],
+  notAfter: 1,
+  fingerprint: 'ab'.repeat(32),
+});
 const nodeOf = (name: string) =>
   nodeSchema.parse({
     name,
@@ -117,6 +124,10 @@ export function stateStoreContract(
         switchEvent(22, 'three', 'other'),
         switchEvent(23, 'one', 'second'),
         at(24, { type: 'site.delete', name: 'three' }),
+        at(25, { type: 'certificate.put', certificate: certificateOf('b') }),
+        at(26, { type: 'certificate.put', certificate: certificateOf('a') }),
+        at(27, { type: 'certificate.put', certificate: certificateOf('c') }),
+        at(28, { type: 'certificate.delete', name: 'b' }),
       ];
       for (const event of events) expect(await store.append([event])).toBe(true);
       const expected = events.reduce(applyEvent, {
@@ -126,6 +137,7 @@ export function stateStoreContract(
         sites: [],
         nodes: [],
         bans: [],
+        certificates: [],
       });
       expect(await store.config()).toEqual(expected);
       await reopen();

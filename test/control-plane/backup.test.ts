@@ -53,8 +53,8 @@ describe('a backup', () => {
     ['changed', (text) => text.replace('"oslo"', '"rome"'), /checksum/],
     [
       'of a later version',
-      (text) => text.replace('"canopyBackup":3', '"canopyBackup":4'),
-      /version 4/,
+      (text) => text.replace('"canopyBackup":4', '"canopyBackup":5'),
+      /version 5/,
     ],
     ['of something else', () => signed('{"canopyBackup":1}\n'), /line 1/],
     ['no text of lines', () => 'not a backup', /line/],

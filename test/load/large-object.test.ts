@@ -228,6 +228,7 @@ const configOf = (origin: string, midTierPort: number | undefined): Config => ({
   sequence: 1,
   network: { tierKey: 'a key for this test only' },
   bans: [],
+  certificates: [],
   sites: [
     siteSchema.parse({
       name: 'site',

@@ -51,6 +51,7 @@ export const configOf = (originUrl: string, midTiers: readonly ThreadedNode[]): 
   sequence: 1,
   network: { tierKey: 'a key for tests only' },
   bans: [],
+  certificates: [],
   sites: [
     siteSchema.parse({
       name: 'site',

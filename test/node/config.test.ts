@@ -22,6 +22,7 @@ const config: Config = {
   network,
   sites: [site('b'), site('d')],
   nodes: [node],
+  certificates: [],
   bans: [ban('x', 'b'), ban('y', 'd')],
 };
 

@@ -13,6 +13,7 @@ const config = (sequence: number): LastGood => ({
   sites: [],
   nodes: [],
   bans: [],
+  certificates: [],
   withheld: [],
 });
 

@@ -64,6 +64,7 @@ const config: Config = {
   sites: [],
   nodes: [],
   bans: [],
+  certificates: [],
 };
 const frame = (event: string, id: number, data: object): string =>
   `id: ${id}\nevent: ${event}\ndata: ${JSON.stringify(data)}\n\n`;

@@ -67,7 +67,15 @@ async function edge(module: string) {
     await rm(dir, { recursive: true, force: true, maxRetries: 10 });
   });
   const network = { tierKey: 'a key for this test only' };
-  const config: Config = { journal: 'j', sequence: 1, network, sites: [site], nodes: [], bans: [] };
+  const config: Config = {
+    journal: 'j',
+    sequence: 1,
+    network,
+    sites: [site],
+    nodes: [],
+    bans: [],
+    certificates: [],
+  };
   await threads.apply(config, undefined, false);
   return { threads, config, errors, url: await threads.listen('127.0.0.1', 0) };
 }

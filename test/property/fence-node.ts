@@ -87,6 +87,7 @@ export async function handled(
   const exchange: Exchange = {
     received: { method: 'GET', target, fields: sent, encrypted: false },
     peerAddress: '127.0.0.1',
+    verifiedBy: undefined,
     content: Readable.from([]),
     signal: new AbortController().signal,
     inform: () => undefined,

@@ -77,6 +77,7 @@ export function configOf({ nodes, sites = [], routing = {} }: Changes = {}): Con
   return {
     journal: 'test',
     bans: [],
+    certificates: [],
     sequence: 42,
     network: {
       tierKey: '0123456789abcdef',

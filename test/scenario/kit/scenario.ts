@@ -142,6 +142,7 @@ const firstConfig = (nodes: readonly ScenarioNode[]): Config => ({
     draining: false,
   })),
   bans: [],
+  certificates: [],
 });
 
 const siteOf = (
