@@ -27,6 +27,7 @@ threads.tell({
     journal: 'bench',
     sequence: 1,
     bans: [],
+    certificates: [],
     network: {
       tierKey: 'a key for this benchmark',
       routing: networkRoutingSchema.parse({ zones: [{ name: 'cdn.example' }] }),
