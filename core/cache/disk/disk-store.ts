@@ -179,6 +179,12 @@ export class DiskStore implements Store {
     this.#keeper.change({ kind: 'raise', scope, purge });
   }
 
+  /** Forgets a purge of all in a scope that concerns nothing any more, unless there was one since. */
+  forget(one: ScopeEpoch): void {
+    this.#shared.order();
+    this.#keeper.change({ kind: 'forget', one });
+  }
+
   /**
    * Resolves when the event, and all that any thread has purged before this is called, will be
    * heeded after a crash; as long as the disk fails, not at all.

@@ -278,6 +278,7 @@ export class Keeper {
   /** What is to be written down counts at once for every thread that starts. */
   #heed(change: Change): void {
     if (change.kind === 'raise') this.#fence.raise(change.scope, change.purge);
+    if (change.kind === 'forget') this.#fence.forget(change.one);
     if (change.kind !== 'follow' || !this.#fence.follow(change.journal, change.at)) return;
     this.#shared.era = this.#fence.era;
     this.#shared.changed();

@@ -77,6 +77,9 @@ export function writeOrder(order: Order, at: Writing): boolean {
     case 'raise':
       epochs.raise(order.scope, order.purge);
       return true;
+    case 'forget':
+      epochs.forget(order.one);
+      return true;
     case 'follow':
       epochs.follow(order.journal, order.at);
       return true;
