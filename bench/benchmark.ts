@@ -20,6 +20,9 @@ export interface Result {
   readonly rows: readonly (readonly string[])[];
 }
 
+/** How often each contender is measured: once where it is only tried out. */
+export const roundsOf = (rounds: number, scale: number): number => (scale < 0.01 ? 1 : rounds);
+
 /** Processor time that this process has used, ns: on a busy machine it tells more than the clock. */
 export function cpuNs(): number {
   const { user, system } = process.cpuUsage();

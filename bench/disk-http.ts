@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Agent } from 'undici';
-import { type Benchmark, median } from './benchmark.ts';
+import { type Benchmark, median, roundsOf } from './benchmark.ts';
 import { type DiskServer, startCanopy, startNginx, startOrigin, urlOf } from './disk-servers.ts';
 
 const SIZES = [1024, 16_384, 65_536, 1_048_576];
@@ -62,7 +62,7 @@ async function compare(servers: ReadonlyMap<string, DiskServer>, agent: Agent, s
     );
     const writes = new Map<string, Phase[]>();
     const reads = new Map<string, Phase[]>();
-    for (let round = 0; round < ROUNDS; round++) {
+    for (let round = 0; round < roundsOf(ROUNDS, scale); round++) {
       objects += count;
       for (const [name, server] of servers) {
         const get = (i: number) => fetched(agent, `${server.url}/${round}/${i}/${bytes}`, bytes);

@@ -7,7 +7,7 @@ import { DiskStore } from '#core/cache/disk/disk-store.ts';
 import { Keeper } from '#core/cache/disk/keeper.ts';
 import { SharedState } from '#core/cache/disk/shared.ts';
 import { systemClock } from '#core/clock.ts';
-import { type Benchmark, median } from './benchmark.ts';
+import { type Benchmark, median, roundsOf } from './benchmark.ts';
 import { benchKey, benchObject } from './disk-objects.ts';
 
 const SIZES = [1024, 4096, 16_384, 65_536, 1_048_576];
@@ -105,7 +105,7 @@ export const diskStore: Benchmark = {
     const rows: string[][] = [];
     for (const bytes of SIZES) {
       const count = Math.ceil(scale * Math.min(MOST_OBJECTS, BYTES_A_SIZE / bytes));
-      const rates = await ratesOf(bytes, count);
+      const rates = await ratesOf(bytes, count, roundsOf(ROUNDS, scale));
       const peer = rates.get(PEER);
       for (const [name, { writes, reads }] of rates) {
         const [written, read] = [median(writes), median(reads)];
@@ -124,11 +124,15 @@ interface Rates {
   readonly reads: number[];
 }
 
-async function ratesOf(bytes: number, count: number): Promise<ReadonlyMap<string, Rates>> {
+async function ratesOf(
+  bytes: number,
+  count: number,
+  rounds: number,
+): Promise<ReadonlyMap<string, Rates>> {
   const rates = new Map(
     [...CONTENDERS.keys()].map((name): [string, Rates] => [name, { writes: [], reads: [] }]),
   );
-  for (let round = 0; round < ROUNDS; round++) {
+  for (let round = 0; round < rounds; round++) {
     for (const [name, make] of CONTENDERS) {
       const dir = await mkdtemp(join(tmpdir(), 'canopy-disk-bench-'));
       const contender = await make(dir);

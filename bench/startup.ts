@@ -8,7 +8,7 @@ import { IndexDb } from '#core/cache/disk/index-db.ts';
 import { Keeper } from '#core/cache/disk/keeper.ts';
 import { keyHash } from '#core/cache/disk/record.ts';
 import { systemClock } from '#core/clock.ts';
-import { type Benchmark, median } from './benchmark.ts';
+import { type Benchmark, median, roundsOf } from './benchmark.ts';
 import { benchKey, benchObject } from './disk-objects.ts';
 
 const COUNTS = [10_000, 100_000, 1_000_000];
@@ -81,7 +81,7 @@ export const startup: Benchmark = {
         await fill(dir, count);
         const starts: number[] = [];
         const scans: number[] = [];
-        for (let round = 0; round < ROUNDS; round++) {
+        for (let round = 0; round < roundsOf(ROUNDS, scale); round++) {
           starts.push(timed('start', dir, count));
           scans.push(timed('scan', dir, count));
         }

@@ -29,7 +29,7 @@ import type { ServedSite } from './served-site.ts';
 import type { SpillRoom } from './spill-room.ts';
 import { Slices } from './slices/slices.ts';
 import type { PurgeMark, Store } from './store.ts';
-import { Sweeper } from './sweeper.ts';
+import { Sweeper, type SweeperOptions } from './sweeper.ts';
 import { Targets } from './targets.ts';
 import type { Watch } from './watch.ts';
 
@@ -93,6 +93,8 @@ export interface EngineOptions {
   readonly tree: Tree;
   /** See `PurgerOptions`. */
   readonly onRaise?: PurgerOptions['onRaise'];
+  /** See `SweeperOptions`. */
+  readonly onForget?: SweeperOptions['onForget'];
   /** Whom fills ask in place of the tree. */
   readonly source?: FillSource;
   readonly lease: { ended(): boolean };
@@ -179,8 +181,8 @@ export class CacheEngine {
       caughtUp: (site, response) => this.caughtUp(site, response),
     });
     this.refills = new RefillBudget(options.clock, source);
-    const sweeper = new Sweeper({ clock: options.clock, store, fence, fills });
-    const { onRaise } = options;
+    const { onRaise, onForget } = options;
+    const sweeper = new Sweeper({ clock: options.clock, store, fence, fills, onForget });
     const hitForMiss = this.#hitForMiss;
     this.#purger = new Purger({ store, fence, fills, hitForMiss, sweeper, onRaise });
   }

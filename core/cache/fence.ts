@@ -135,6 +135,14 @@ export class Fence {
     if (epochs.isEmpty && one.scope.kind !== 'everything') this.#sites.delete(one.scope.site);
   }
 
+  /** The same for an epoch that another fence knew: only where this one knows no more of its scope. */
+  forgetAlike({ scope, epoch }: ScopeEpoch): void {
+    const found = this.#epochsOf(scope).get(scope);
+    if (found === undefined) return;
+    const { hard, soft, softAt } = found.epoch;
+    if (hard === epoch.hard && soft === epoch.soft && softAt === epoch.softAt) this.forget(found);
+  }
+
   /** Another journal is followed from now on: of its purges nothing is known yet. */
   restart(): void {
     for (const one of this.epochs) this.forget(one);

@@ -14,7 +14,9 @@ export interface SweeperOptions {
   readonly clock: Clock;
   readonly store: Store;
   readonly fence: Fence;
-  readonly fills: FillTable;
+  readonly fills: Pick<FillTable, 'oldestAsOf'>;
+  /** Told of each epoch that is forgotten, so that it is elsewhere, too. */
+  readonly onForget?: ((one: ScopeEpoch) => void) | undefined;
 }
 
 /**
@@ -57,7 +59,7 @@ export class Sweeper {
 
   /** Goes over all that is stored once. */
   async sweep(): Promise<void> {
-    const { store, fence, fills } = this.#options;
+    const { store, fence, fills, onForget } = this.#options;
     // What is fetched already may be stored behind the sweep's back; what begins now is later than
     // every epoch there is.
     // So may what other threads have, until all of them heed the epoch.
@@ -71,6 +73,9 @@ export class Sweeper {
       return false;
     });
     const idle = epochs.filter((one) => !alive.has(one) && latestOf(one.epoch) <= oldest);
-    for (const one of idle) fence.forget(one);
+    for (const one of idle) {
+      fence.forget(one);
+      onForget?.(one);
+    }
   }
 }

@@ -128,6 +128,7 @@ export class TierNode {
       source: this.siblings,
       lease,
       onRaise: (scope, purge) => disk?.raise(scope, purge),
+      onForget: (one) => disk?.forget(one),
       tellThreads,
       counters,
       fillBytes: memoryBytes * FILL_FRACTION,

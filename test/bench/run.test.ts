@@ -19,18 +19,22 @@ beforeEach(async () => {
 });
 afterEach(() => rm(dir, { recursive: true, force: true }));
 
-test('every benchmark runs, and the report names command, machine and traces', async () => {
-  const out = join(dir, 'results.md');
-  const trace = join(dir, 'own.csv');
-  await writeFile(trace, '1,/a,10\n2,/a,10\n');
-  await run('--scale', '0.001', '--trace', trace, '--out', out);
-  const report = await readFile(out, 'utf8');
-  expect(report).toMatch(/`npm run bench -- hit-ratio --scale 0\.001`.* cores .*Node \d+/);
-  expect(report).toContain('| own.csv | 10 % |');
-  for (const name of ['policy-cost', 'disk-store', 'disk-http', 'startup', 'purge-fanout']) {
-    expect(report).toContain(`## ${name}`);
-  }
-});
+test(
+  'every benchmark runs, and the report names command, machine and traces',
+  { timeout: 300_000 },
+  async () => {
+    const out = join(dir, 'results.md');
+    const trace = join(dir, 'own.csv');
+    await writeFile(trace, '1,/a,10\n2,/a,10\n');
+    await run('--scale', '0.001', '--trace', trace, '--out', out);
+    const report = await readFile(out, 'utf8');
+    expect(report).toMatch(/`npm run bench -- hit-ratio --scale 0\.001`.* cores .*Node \d+/);
+    expect(report).toContain('| own.csv | 10 % |');
+    for (const name of ['policy-cost', 'disk-store', 'disk-http', 'startup', 'purge-fanout']) {
+      expect(report).toContain(`## ${name}`);
+    }
+  },
+);
 
 test('an unknown benchmark is refused', async () => {
   await expect(run('fast')).rejects.toThrow(

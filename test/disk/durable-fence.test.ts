@@ -5,7 +5,9 @@ import type { IndexDb } from '#core/cache/disk/index-db.ts';
 import { Fence } from '#core/cache/fence.ts';
 import type { Scope } from '#core/cache/scopes.ts';
 import type { PurgeMark } from '#core/cache/store.ts';
-import { newIndex } from './support.ts';
+import { Sweeper } from '#core/cache/sweeper.ts';
+import { object } from '#test/contract/object-store.ts';
+import { newIndex, openDisk } from './support.ts';
 
 let index: IndexDb;
 let remove: () => Promise<void>;
@@ -85,4 +87,48 @@ test('epochs of format 1 are brought forward', () => {
     { scope: { kind: 'everything' }, epoch: { hard: 0, soft: 6, softAt: 3 } },
     { scope: site, epoch: epoch(9) },
   ]);
+});
+
+test('an epoch that concerns nothing on disk any more is forgotten there, also over a restart', async () => {
+  const before = await openDisk();
+  const { store, clock, dir } = before;
+  const tagged = (key: string, name: string, asOf: number) => {
+    const one = object({ key, asOf });
+    return store.put({ ...one, facts: { ...one.facts, tags: [name] } });
+  };
+  await tagged('purged', 'a', 1);
+  await tagged('stale', 'b', 1);
+  await tagged('later', 'c', 9);
+  const fence = new Fence();
+  const marks: [Scope, PurgeMark][] = [
+    [tag('a'), hard(3)],
+    [tag('b'), { sequence: 4, mode: 'soft', at: 4000 }],
+    [tag('c'), hard(5)],
+  ];
+  for (const [scope, mark] of marks) {
+    fence.raise(scope, mark);
+    store.raise(scope, mark);
+  }
+  const onForget = store.forget.bind(store);
+  const sweeper = new Sweeper({ clock, store, fence, fills: { oldestAsOf: Infinity }, onForget });
+  const kept = (): string[] =>
+    store.epochs.map((one) => ('name' in one.scope ? one.scope.name : ''));
+  // Not all threads may have heeded them.
+  await sweeper.sweep();
+  await store.settled();
+  expect(kept()).toEqual(['a', 'b', 'c']);
+  await store.advance(5);
+  await sweeper.sweep();
+  await store.settled();
+  expect(kept()).toEqual(['b']);
+  // Raised again before the sweep's word comes.
+  const [b] = fence.epochs;
+  store.raise(tag('b'), hard(6));
+  if (b !== undefined) store.forget(b);
+  await store.settled();
+  expect(kept()).toEqual(['b']);
+  await before.stop();
+  const after = await openDisk({ dir });
+  expect(after.keeper.fence.epochs.map((one) => one.scope)).toEqual([tag('b')]);
+  await after.close();
 });

@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { afterEach, expect, test } from 'vitest';
 import { Body } from '#core/cache/body.ts';
+import { PUT_BYTES } from '#core/cache/disk/disk-store.ts';
 import { INDEX_SLACK_BYTES } from '#core/cache/disk/limits.ts';
 import type { KeeperOptions } from '#core/cache/disk/keeper.ts';
 import { object } from '#test/contract/object-store.ts';
@@ -51,6 +52,18 @@ test('takes no more of the disk than its budget and a constant, whatever sizes c
   expect(most).toBeLessThan(budgetBytes + INDEX_SLACK_BYTES);
   await found.stop();
   await recount(found.dir);
+});
+
+test('refuses what is put faster than the disk takes it, and counts that', async () => {
+  const { store } = await opened({});
+  const bytes = 1_000_000;
+  const puts = names('at once', 60).map((key) => store.put(sized(key, bytes)));
+  const accepted = puts.filter((put) => put instanceof Promise);
+  expect(accepted.length).toBe(Math.floor(PUT_BYTES / (bytes + 4096)));
+  expect(store.stats()[0]?.refused).toBe(puts.length - accepted.length);
+  expect(await Promise.all(accepted)).toEqual(accepted.map(() => true));
+  // What has been written makes room for more.
+  expect(await store.put(sized('later', bytes))).toBe(true);
 });
 
 test('keeps to its number of files', async () => {

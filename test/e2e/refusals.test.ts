@@ -23,6 +23,7 @@ describe('what cannot work is refused in one line, and nothing is left running',
     ],
     ['a bad number', ['up', '--edges', 'many'], /--edges.*'many'.*whole number from 0 to 100/],
     ['a bad size', ['up', '--memory', '12x'], /--memory.*'12x'.*size/],
+    ['a disk that is too small', ['up', '--disk', '12k'], /--disk.*'12k'.*at least 1m/],
     ['a port that is none', ['up', '--port', '65536'], /--port.*from 0 to 65535/],
     ['ports beyond the last', ['up', '--port', '65535'], /65535 to 65548.*\(invalid-input\)/],
     ['a pull URL with a path', ['up', '--pull', 'http://a.test/b'], /--pull.*without a path/],
@@ -58,6 +59,27 @@ describe('what cannot work is refused in one line, and nothing is left running',
     expect(result.code).toBe(1);
     expect(result.stderr).toMatch(/^canopy: .*\n$/);
     expect(result.stderr).toMatch(reason);
+  });
+
+  test.each<[string, readonly string[], RegExp]>([
+    ['less left free than may be', ['--disk-keep-free', '0'], /--disk-keep-free.*at least 1m.*"0"/],
+    ['a number of files that is none', ['--disk-files', 'few'], /--disk-files.*number.*"few"/],
+    ['no files at all', ['--disk-files', '0'], /--disk-files.*from 1 to.*"0"/],
+    ['a reserve without a disk', ['--reserve', '1g'], /reserve is a part of the disk: give --disk/],
+    [
+      'a reserve beyond the disk',
+      ['--disk', '1g', '--reserve', '2g'],
+      /--reserve is a part of --disk, and larger/,
+    ],
+  ])('disk of a node: %s', async (_title, args, reason) => {
+    const credential = join(dir, 'credential');
+    await writeFile(credential, 'a credential');
+    const node = ['--name', 'a', '--credential-file', credential, '--dir', join(dir, 'node')];
+    const asked = ['mid-tier', ...node, '--control-plane', 'http://127.0.0.1:1', ...args];
+    const { code, stderr } = await canopy(asked, { cwd: dir });
+    expect({ code, lines: stderr.split('\n').length }).toEqual({ code: 1, lines: 2 });
+    expect(stderr).toMatch(/\(invalid-input\)\n$/);
+    expect(stderr).toMatch(reason);
   });
 
   test('a bad site file: the field, what was expected, what came', async () => {

@@ -29,6 +29,10 @@ import { type Counter, SharedState } from './shared.ts';
 import { isMeant } from './upkeep.ts';
 
 const SWEEP_BATCH = 200;
+/** Content of objects that are being put whole. A disk that is slower than what comes gets no more. */
+export const PUT_BYTES = 32 * 1024 * 1024;
+/** What an object counts for beside its content. */
+const PUT_OVERHEAD_BYTES = 4096;
 const NOTHING: Volume = { objects: 0, bytes: 0 };
 const NONE: readonly never[] = [];
 
@@ -45,6 +49,7 @@ export class DiskStore implements Store {
   readonly #tally = new Tally();
   /** Bodies that are being put. */
   readonly #writing = new Set<Promise<boolean>>();
+  #writingBytes = 0;
   #generation = -1;
 
   /** @param port to the keeper, see `Keeper.connect` */
@@ -70,7 +75,7 @@ export class DiskStore implements Store {
 
   /**
    * An object found here before may be put with other fields and the body it had, which stays where
-   * it is as long as some variant has it.
+   * it is as long as some variant has it. Refused while as much as may wait for the disk does.
    */
   put(object: StoredObject, keeping: Keeping | number = {}): boolean | Promise<boolean> {
     const how = typeof keeping === 'number' ? { maxVariants: keeping } : keeping;
@@ -80,9 +85,17 @@ export class DiskStore implements Store {
       const at = { size: body.size, file: body.file };
       return this.#keeper.commit(commitOf(head, at, undefined, how, this.#start(), 0));
     }
+    const bytes = body.size + PUT_OVERHEAD_BYTES;
+    if (this.#writing.size > 0 && this.#writingBytes + bytes > PUT_BYTES) {
+      return this.#refused(object.site);
+    }
     const writer = this.reserve(object, body.size, how);
     if (writer === undefined) return false;
-    const writing = writeWhole(writer, body, head).finally(() => this.#writing.delete(writing));
+    this.#writingBytes += bytes;
+    const writing = writeWhole(writer, body, head).finally(() => {
+      this.#writing.delete(writing);
+      this.#writingBytes -= bytes;
+    });
     this.#writing.add(writing);
     return writing;
   }
@@ -164,6 +177,12 @@ export class DiskStore implements Store {
   raise(scope: Scope, purge: PurgeMark): void {
     this.#shared.order();
     this.#keeper.change({ kind: 'raise', scope, purge });
+  }
+
+  /** Forgets a purge of all in a scope that concerns nothing any more, unless there was one since. */
+  forget(one: ScopeEpoch): void {
+    this.#shared.order();
+    this.#keeper.change({ kind: 'forget', one });
   }
 
   /**

@@ -57,6 +57,12 @@ export class DurableEpochs {
     this.#fence.raise(scope, purge);
   }
 
+  /** Forgets an epoch that concerns nothing any more, unless it was raised since. Within a transaction. */
+  forget(one: ScopeEpoch): void {
+    this.#fence ??= this.#stored();
+    this.#fence.forgetAlike(one);
+  }
+
   /**
    * Follows another journal from its start, within a transaction. Of what its purges concern nothing
    * is known, so that all that is stored is stale.
@@ -124,6 +130,10 @@ export class ToldFence {
 
   raise(scope: Scope, purge: PurgeMark): void {
     this.#fence.raise(scope, purge);
+  }
+
+  forget(one: ScopeEpoch): void {
+    this.#fence.forgetAlike(one);
   }
 
   /** @returns `false`: it is followed already */

@@ -6,27 +6,23 @@ import type { Cancel, Clock } from '#core/clock.ts';
 import { sampleTally } from '#core/telemetry/store-samples.ts';
 import type { Samples } from '#core/telemetry/samples.ts';
 import { Files } from './files.ts';
-import { commitObject } from './commit.ts';
 import { Counts } from './counts.ts';
-import { advanceFence, DurableEpochs, type StoredFence, ToldFence } from './durable-fence.ts';
+import { DurableEpochs, type StoredFence, ToldFence } from './durable-fence.ts';
 import { Sequence } from './eviction.ts';
 import { canWriteTo, type Health, HealthWatch, indexFailure } from './health.ts';
 import type { IndexDb } from './index-db.ts';
 import type { Ledger } from './ledger.ts';
 import { type Budget, indexMapBytes, Limits, rememberedKeys, type UnderWay } from './limits.ts';
-import type { Change, Commit, DiskPlace, FromKeeper, ToKeeper } from './messages.ts';
+import type { Change, DiskPlace, FromKeeper, ToKeeper } from './messages.ts';
 import { indexSettled, openIndex, suspectIndex } from './open-index.ts';
 import { keyHash, shortHash } from './record.ts';
+import { type Order, Orders, writeOrder } from './orders.ts';
 import { Room } from './room.ts';
 import { type Counter, SharedState } from './shared.ts';
-import { dropOrdered, expire, sweepFiles } from './upkeep.ts';
+import { expire, sweepFiles } from './upkeep.ts';
 
 /** The keeper's row of counters. */
 const ROW = 0;
-/** Commits and changes of one transaction. */
-const BATCH = 256;
-/** Changes that are kept until the disk works again; of more, the keys are lost to this process. */
-const MOST_OWED = 100_000;
 const UPKEEP_MS = 1_000;
 /** After so long an index has been used enough to be trusted with the next start. */
 const SETTLED_MS = 60_000;
@@ -46,16 +42,6 @@ interface Asked {
   readonly port: MessagePort;
   readonly id: number;
 }
-
-/** What a thread has asked for, in the order in which it came. */
-type Queued =
-  | {
-      readonly kind: 'commit';
-      readonly commit: Commit;
-      readonly port: MessagePort;
-      readonly id: number;
-    }
-  | Change;
 
 /**
  * Keeps the disk store of one process: all threads read for themselves, and one decides what is
@@ -77,10 +63,8 @@ export class Keeper {
   readonly #fence: ToldFence;
   /** How often the disk has failed, by the system's code. */
   readonly #failures = new Map<string, number>();
-  #queue: Queued[] = [];
-  /** Changes that could not be written down. */
-  #owed: Change[] = [];
-  /** Who waits until there is none. */
+  readonly #orders = new Orders();
+  /** Who waits until all is written down. */
   #settling: Asked[] = [];
   /** Who waits to be told of the fence. */
   #recalling: Asked[] = [];
@@ -258,15 +242,13 @@ export class Keeper {
     switch (message.type) {
       case 'commit': {
         const { id, commit } = message;
-        this.#queue.push({ kind: 'commit', commit, port, id });
+        this.#orders.commit({ kind: 'commit', commit, port, id });
         this.#schedule();
         break;
       }
       case 'change':
         this.#heed(message.change);
-        // Changes are written in their order.
-        if (this.#owed.length > 0) this.#owe(message.change);
-        else this.#queue.push(message.change);
+        this.#orders.change(message.change);
         this.#schedule();
         break;
       case 'recall':
@@ -296,6 +278,7 @@ export class Keeper {
   /** What is to be written down counts at once for every thread that starts. */
   #heed(change: Change): void {
     if (change.kind === 'raise') this.#fence.raise(change.scope, change.purge);
+    if (change.kind === 'forget') this.#fence.forget(change.one);
     if (change.kind !== 'follow' || !this.#fence.follow(change.journal, change.at)) return;
     this.#shared.era = this.#fence.era;
     this.#shared.changed();
@@ -307,8 +290,8 @@ export class Keeper {
     setImmediate(() => {
       this.#isScheduled = false;
       if (this.#closed) return;
-      const batch = this.#queue.splice(0, BATCH);
-      if (this.#queue.length > 0) this.#schedule();
+      const batch = this.#orders.takeBatch();
+      if (!this.#orders.isEmpty) this.#schedule();
       if (batch.length > 0) this.#write(batch);
       this.#answerRecalling();
       this.#answerSettled();
@@ -316,7 +299,7 @@ export class Keeper {
   }
 
   /** Makes what threads have asked for true, all of it or nothing. */
-  #write(batch: readonly Queued[]): void {
+  #write(batch: readonly Order[]): void {
     let stored: readonly boolean[] | undefined;
     // Their files are counted as what is stored from here on.
     for (const one of batch)
@@ -325,7 +308,18 @@ export class Keeper {
     this.#shared.isCommitting = true;
     try {
       stored = this.#change((ledger, counts) =>
-        batch.map((one) => this.#writeOne(one, ledger, underWay, counts)),
+        batch.map((one) =>
+          writeOrder(one, {
+            index: this.#index,
+            shared: this.#shared,
+            sequence: this.#sequence,
+            epochs: this.#epochs,
+            ledger,
+            counts,
+            reserveBytes: this.#limits.reserveBytes,
+            fits: (totals) => this.#limits.fits(totals, underWay),
+          }),
+        ),
       );
     } catch (error) {
       this.#epochs.undone();
@@ -337,45 +331,11 @@ export class Keeper {
       if (one.kind === 'commit') this.#answerCommit(one, stored?.[i] ?? false);
       else if (stored !== undefined) this.#settled(one);
       // Until it is written down, its keys stay hidden and the fence where it is.
-      else this.#owe(one);
+      else this.#orders.owe(one);
     }
   }
 
-  #owe(change: Change): void {
-    if (change.kind !== 'drop' || this.#owed.length < MOST_OWED) this.#owed.push(change);
-  }
-
-  #writeOne(one: Queued, ledger: Ledger, underWay: UnderWay, counts: Counts): boolean {
-    const index = this.#index;
-    switch (one.kind) {
-      case 'commit':
-        return commitObject(one.commit, {
-          index,
-          shared: this.#shared,
-          sequence: this.#sequence,
-          ledger,
-          reserveBytes: this.#limits.reserveBytes,
-          fits: (totals) => this.#limits.fits(totals, underWay),
-          evicted: (reason, left) => counts.add(reason, left),
-        });
-      case 'drop': {
-        const left = dropOrdered(index, ledger, one.drop);
-        if (left !== undefined) counts.add(one.drop.reason, left);
-        return true;
-      }
-      case 'raise':
-        this.#epochs.raise(one.scope, one.purge);
-        return true;
-      case 'follow':
-        this.#epochs.follow(one.journal, one.at);
-        return true;
-      case 'advance':
-        advanceFence(index, one.sequence);
-        return true;
-    }
-  }
-
-  #answerCommit({ commit, port, id }: Queued & { kind: 'commit' }, ok: boolean): void {
+  #answerCommit({ commit, port, id }: Order & { kind: 'commit' }, ok: boolean): void {
     this.#count(commit.site, ok ? 'stored' : 'refused', 1);
     if (ok) this.#count(commit.site, 'storedBytes', commit.at.size);
     port.postMessage({ id, ok } satisfies FromKeeper);
@@ -397,7 +357,7 @@ export class Keeper {
   }
 
   #answerSettled(): void {
-    if (this.#settling.length === 0 || this.#shared.pending > 0 || this.#queue.length > 0) return;
+    if (this.#settling.length === 0 || this.#shared.pending > 0 || !this.#orders.isEmpty) return;
     for (const { port, id } of this.#settling)
       port.postMessage({ id, ok: true } satisfies FromKeeper);
     this.#settling = [];
@@ -462,8 +422,7 @@ export class Keeper {
       return;
     }
     this.#options.log.warn('The disk store works again');
-    this.#queue.unshift(...this.#owed);
-    this.#owed = [];
+    this.#orders.retry();
     this.#schedule();
   }
 }

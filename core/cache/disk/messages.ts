@@ -1,3 +1,4 @@
+import type { ScopeEpoch } from '#core/cache/epochs.ts';
 import type { Scope } from '#core/cache/scopes.ts';
 import type { PurgeMark } from '#core/cache/store.ts';
 import type { StoredFence } from './durable-fence.ts';
@@ -46,6 +47,8 @@ export type Change =
   | { readonly kind: 'drop'; readonly drop: Drop }
   /** All of a scope was purged. */
   | { readonly kind: 'raise'; readonly scope: Scope; readonly purge: PurgeMark }
+  /** The epoch concerns nothing that is stored any more. */
+  | { readonly kind: 'forget'; readonly one: ScopeEpoch }
   /** Another journal is followed than before, since `at`, ms since the epoch. */
   | { readonly kind: 'follow'; readonly journal: string; readonly at: number }
   /** The journal is heeded up to there. */

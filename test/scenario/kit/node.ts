@@ -21,20 +21,21 @@ const HANDLERS = { edge: handleAtEdge, 'mid-tier': handleAtMidTier };
 export interface ThreadDisk {
   readonly store: DiskStore;
   readonly tends: boolean;
+  readonly dir: string;
   close(): Promise<void>;
 }
 
 /** A disk store of one thread alone. */
 export async function ownDisk(clock: FakeClock): Promise<ThreadDisk> {
-  const { store, close } = await openDisk({ clock });
-  return { store, tends: true, close };
+  const { store, close, dir } = await openDisk({ clock });
+  return { store, dir, tends: true, close };
 }
 
 /** A disk store as another thread than the one that has opened it has it. */
-export function sharedDisk({ keeper }: OpenDisk, slot: number): ThreadDisk {
+export function sharedDisk({ keeper, dir }: OpenDisk, slot: number): ThreadDisk {
   const { place, port } = keeper.connect(slot);
   const store = new DiskStore(place, port);
-  return { store, tends: false, close: () => store.close() };
+  return { store, dir, tends: false, close: () => store.close() };
 }
 
 /** An edge or mid-tier in this process: the code that a node's thread runs, on the test's clock. */
@@ -93,6 +94,11 @@ export class ScenarioNode {
 
   get url(): string {
     return `http://127.0.0.1:${this.#port}`;
+  }
+  /** Where its disk store is. */
+  get diskDir(): string {
+    if (this.#disk === undefined) throw new Error('The node has no disk store');
+    return this.#disk.dir;
   }
   get node(): TierNode {
     return this.#node;

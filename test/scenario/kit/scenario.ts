@@ -74,7 +74,7 @@ async function run(cast: Cast, play: (world: World) => Promise<void>): Promise<v
   const diskOf = async (tier: Tier, thread: number): Promise<ThreadDisk | undefined> => {
     if (shared === undefined || tier !== 'edge') return isOnDisk ? ownDisk(clock) : undefined;
     if (thread > 0) return sharedDisk(shared, thread + 1);
-    return { store: shared.store, tends: true, close: async () => undefined };
+    return { store: shared.store, dir: shared.dir, tends: true, close: async () => undefined };
   };
   const open = (tier: ScenarioNode['tier']) => async (name: string, thread: number) => {
     const disk = await diskOf(tier, thread);
