@@ -26,6 +26,7 @@ import { Journal } from './journal/journal.ts';
 import { TierKeyRotation } from './keys/rotation.ts';
 import { LatencyStore } from './latency/latencies.ts';
 import { NodeLeases } from './journal/leases.ts';
+import { OrderKeys } from './order-keys.ts';
 import { Origins } from './origins.ts';
 import { Purges } from './purge/purges.ts';
 import { Pushes } from './push/pushes.ts';
@@ -149,6 +150,7 @@ export async function startControlPlane(
       journal,
       latencies,
       leases,
+      orderKeys: new OrderKeys(store.records, clock),
       origins,
       purges,
       pushes,

@@ -27,17 +27,21 @@ export async function catchUpFor({ headers }: FastifyRequest, journal: Journal):
   if ((headers['if-match'] ?? headers['if-none-match']) !== undefined) await journal.catchUp();
 }
 
-/** Answers with the resource, unless the client has it already (RFC 9110 §13.1.2). */
+/**
+ * Answers with the resource, unless the client has it already (RFC 9110 §13.1.2).
+ * @param shown what people may read of it
+ */
 export function sendTagged(
   request: FastifyRequest,
   reply: FastifyReply,
   resource: object,
+  shown = resource,
 ): FastifyReply {
   reply.header('etag', entityTagOf(resource));
   const verdict = verdictOn(request, resource);
   if (verdict === 'not-modified') return reply.code(304).send();
   if (verdict === 'precondition-failed') requireUnchanged(request, resource);
-  return reply.send(resource);
+  return reply.send(shown);
 }
 
 function verdictOn(

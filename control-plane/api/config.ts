@@ -5,6 +5,7 @@ import { nameSchema } from '#core/contract/names.ts';
 import { siteSchema } from '#core/contract/site.ts';
 import { InvalidInput } from '#core/contract/validate.ts';
 import { CanopyError } from '#core/errors.ts';
+import { allWithSecrets, withoutSecrets } from '../config/secrets.ts';
 import { differenceSchema, differencesOf } from '../config/diff.ts';
 import { findingSchema } from '../config/findings.ts';
 import { nodeProgressSchema, summaryOf, versionSummarySchema } from '../config/progress.ts';
@@ -89,7 +90,10 @@ export function configRoutes(app: FastifyInstance, services: Services): void {
       const inEffect = await history.inEffect(config);
       const wanted = version ?? inEffect;
       reply.header('etag', `"${wanted}"`);
-      return { version: wanted, sites: await history.sitesAt(wanted, config) };
+      return {
+        version: wanted,
+        sites: (await history.sitesAt(wanted, config)).map(withoutSecrets),
+      };
     },
   );
 
@@ -114,7 +118,7 @@ export function configRoutes(app: FastifyInstance, services: Services): void {
         ...how,
         author: authorOf(request),
         ifVersion: ifVersionOf(request),
-        plan: () => sites,
+        plan: (present) => allWithSecrets(sites, present),
       });
       return answer(request, reply, outcome);
     },

@@ -12,6 +12,7 @@ import {
 import { CanopyError } from '#core/errors.ts';
 import { SiteDirectory } from '#core/sites.ts';
 import { Documents } from '../push/document.ts';
+import { identify } from '../purge/identity.ts';
 import { pushOrderSchema } from '../push/plan.ts';
 import type { PushRecord } from '../push/record.ts';
 import { collectUrls } from '../push/urls.ts';
@@ -65,7 +66,7 @@ const pushSchema = z.strictObject({
 
 export function pushRoutes(
   app: FastifyInstance,
-  { access, clock, journal, pushes }: Services,
+  { access, clock, journal, orderKeys, pushes }: Services,
 ): void {
   const documents = new Documents(clock, () => journal.config);
   app.addHook('onClose', () => documents.close());
@@ -81,17 +82,34 @@ export function pushRoutes(
       body: pushOrderSchema,
       bodyLimitBytes: BODY_LIMIT_BYTES,
       answers: { 202: pushSchema },
-      errors: ['upstream-invalid', 'upstream-unreachable', 'upstream-busy', 'upstream-timeout'],
+      errors: [
+        'conflict',
+        'idempotency-mismatch',
+        'upstream-invalid',
+        'upstream-unreachable',
+        'upstream-busy',
+        'upstream-timeout',
+      ],
     },
     async (request, reply) => {
-      const urls = await collectUrls(
-        request.body,
-        new SiteDirectory(journal.config.sites),
-        (site) => mayReach(request, site),
-        (of, maxBytes) => documents.read(of, maxBytes),
+      const by = request.token?.name ?? '';
+      const take = async (id: string): Promise<PushRecord> => {
+        const urls = await collectUrls(
+          request.body,
+          new SiteDirectory(journal.config.sites),
+          (site) => mayReach(request, site),
+          (of, maxBytes) => documents.read(of, maxBytes),
+        );
+        const ordered = await pushes.order(request.body, urls, by, id);
+        wrote(request, [ordered]);
+        return ordered;
+      };
+      const push = await orderKeys.once(
+        identify(request.headers['idempotency-key']?.toString(), by, request.body),
+        pushes.newId(),
+        (id) => pushes.find(id),
+        take,
       );
-      const push = await pushes.order(request.body, urls, request.token?.name ?? '');
-      wrote(request, [push]);
       reply.code(202).header('location', `/v1/pushes/${push.id}`);
       return shown((await pushes.find(push.id)) ?? push);
     },

@@ -5,6 +5,7 @@ import { nameSchema } from '#core/contract/names.ts';
 import { releaseObjectSchema } from '#core/contract/release.ts';
 import { CanopyError } from '#core/errors.ts';
 import { evaluatePreconditions } from '#core/http/conditionals.ts';
+import { identify } from '../purge/identity.ts';
 import { releaseOrderSchema, rollbackOrderSchema } from '../release/order.ts';
 import { releaseRecordSchema } from '../release/record.ts';
 import type { ShownRelease } from '../release/releases.ts';
@@ -40,7 +41,10 @@ const siteRoute = '/v1/sites/:site/releases' as const;
 /** How a release fails before its switch, besides what follows from the request. */
 const ERRORS = ['not-found', 'conflict', 'precondition-failed'] as const;
 
-export function releaseRoutes(app: FastifyInstance, { access, releases }: Services): void {
+export function releaseRoutes(
+  app: FastifyInstance,
+  { access, orderKeys, releases }: Services,
+): void {
   const [read, publish] = [access.toSites('read'), access.toSites('publish')];
 
   route(
@@ -55,12 +59,19 @@ export function releaseRoutes(app: FastifyInstance, { access, releases }: Servic
       body: releaseOrderSchema,
       bodyLimitBytes: BODY_LIMIT_BYTES,
       answers: { 202: releaseSchema },
-      errors: ERRORS,
+      errors: [...ERRORS, 'idempotency-mismatch'],
       conditional: true,
     },
     async (request, reply) => {
       const { site } = request.params;
-      const release = await releases.order(site, request.body, ordererOf(request));
+      const orderer = ordererOf(request);
+      const key = request.headers['idempotency-key']?.toString();
+      const release = await orderKeys.once(
+        identify(key, orderer.by, { site, ...request.body }),
+        releases.newId(),
+        (id) => releases.find(site, id),
+        (id) => releases.order(site, request.body, orderer, id),
+      );
       reply.code(202).header('location', `/v1/sites/${site}/releases/${release.id}`);
       return shown(release);
     },
@@ -196,5 +207,5 @@ function statusOf(release: ShownRelease): z.output<typeof releaseSchema>['status
   const { status, isOnItsWay, isCurrent, isComplete } = release;
   if (status === 'failed' || status === 'cancelled') return status;
   if (!isCurrent) return isOnItsWay || status === 'preparing' ? 'preparing' : 'superseded';
-  return isComplete ? 'current' : 'switching';
+  return isComplete && !isOnItsWay ? 'current' : 'switching';
 }

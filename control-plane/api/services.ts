@@ -8,6 +8,7 @@ import type { TierKeyRotation } from '../keys/rotation.ts';
 import type { Journal } from '../journal/journal.ts';
 import type { LatencyStore } from '../latency/latencies.ts';
 import type { NodeLeases } from '../journal/leases.ts';
+import type { OrderKeys } from '../order-keys.ts';
 import type { Origins } from '../origins.ts';
 import type { Purges } from '../purge/purges.ts';
 import type { Pushes } from '../push/pushes.ts';
@@ -33,6 +34,7 @@ export interface Services {
   readonly journal: Journal;
   readonly latencies: LatencyStore;
   readonly leases: NodeLeases;
+  readonly orderKeys: OrderKeys;
   readonly origins: Origins;
   readonly purges: Purges;
   readonly pushes: Pushes;

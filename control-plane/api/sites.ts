@@ -4,6 +4,7 @@ import { nameSchema, sequenceSchema } from '#core/contract/names.ts';
 import { type Site, siteSchema } from '#core/contract/site.ts';
 import { CanopyError } from '#core/errors.ts';
 import { changeSites } from '#core/node/config.ts';
+import { withoutSecrets, withSecrets } from '../config/secrets.ts';
 import { type Finding, findingSchema } from '../config/findings.ts';
 import { mayReach } from './access.ts';
 import { wroteVersion } from './audit.ts';
@@ -46,7 +47,7 @@ export function siteRoutes(app: FastifyInstance, { access, journal, versions }: 
     },
     async (request) => {
       const reached = journal.config.sites.filter(({ name }) => mayReach(request, name));
-      return pageByName(reached, request.query);
+      return pageByName(reached.map(withoutSecrets), request.query);
     },
   );
 
@@ -62,8 +63,10 @@ export function siteRoutes(app: FastifyInstance, { access, journal, versions }: 
       answers: { 200: siteSchema, 304: null },
       conditional: true,
     },
-    async (request, reply) =>
-      sendTagged(request, reply, findSite(journal.config.sites, request.params.site)),
+    async (request, reply) => {
+      const site = findSite(journal.config.sites, request.params.site);
+      return sendTagged(request, reply, site, withoutSecrets(site));
+    },
   );
 
   route(
@@ -82,7 +85,7 @@ export function siteRoutes(app: FastifyInstance, { access, journal, versions }: 
       conditional: true,
     },
     async (request, reply) => {
-      const site = withName('site', request.params.site, request.body);
+      let site = withName('site', request.params.site, request.body);
       let created = false;
       await catchUpFor(request, journal);
       const { findings, version } = await versions.propose({
@@ -92,13 +95,19 @@ export function siteRoutes(app: FastifyInstance, { access, journal, versions }: 
           const present = sites.find(({ name }) => name === site.name);
           requireUnchanged(request, present);
           created = present === undefined;
+          site = withSecrets(site, present);
           return changeSites(sites, { put: [site], delete: [] });
         },
         check: (found) => requireOwnHosts(request, found),
       });
       reply.code(created ? 201 : 200).header('etag', entityTagOf(site));
       const sequence = wroteVersion(request, version) ?? journal.config.sequence;
-      return { site, sequence, version: version?.number ?? null, findings: [...findings] };
+      return {
+        site: withoutSecrets(site),
+        sequence,
+        version: version?.number ?? null,
+        findings: [...findings],
+      };
     },
   );
 

@@ -1,7 +1,10 @@
 import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
-import type { Site } from '#core/contract/site.ts';
+import { mapSecrets, secretsOf } from './secrets.ts';
 import type { SiteDelta } from './version.ts';
+
+const SECRET = '(secret)';
+const ANOTHER = '(another secret)';
 
 /** One setting that differs; without `before` it is new, without `after` it is gone. */
 export const differenceSchema = z.strictObject({
@@ -17,10 +20,16 @@ export type Difference = z.output<typeof differenceSchema>;
 export const differencesOf = (deltas: readonly SiteDelta[]): Difference[] =>
   deltas.flatMap(({ name, before, after }) => {
     const path = `sites.${name}`;
-    const shownAfter = after && withoutSecret(after, secretOf(before));
-    if (before === null) return [{ path, after: shownAfter }];
-    if (after === null) return [{ path, before: withoutSecret(before) }];
-    return differences(withoutSecret(before), shownAfter, path);
+    const known = before === null ? undefined : secretsOf(before);
+    const shownBefore = before && mapSecrets(before, () => SECRET);
+    const shownAfter =
+      after &&
+      mapSecrets(after, (secret, at) =>
+        known === undefined || known.get(at) === secret ? SECRET : ANOTHER,
+      );
+    if (shownBefore === null) return [{ path, after: shownAfter }];
+    if (shownAfter === null) return [{ path, before: shownBefore }];
+    return differences(shownBefore, shownAfter, path);
   });
 
 /** Objects are compared field by field, lists of objects item by item, other lists as sets. */
@@ -57,14 +66,3 @@ function listDifferences(before: unknown[], after: unknown[], path: string): Dif
 
 const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
-
-const secretOf = (site: Site | null): string | undefined =>
-  site?.origin.kind === 'pull' ? site.origin.signing?.secret : undefined;
-
-/** @param known a secret that is shown as the one before */
-function withoutSecret(site: Site, known = secretOf(site)): Site {
-  const { origin } = site;
-  if (origin.kind !== 'pull' || origin.signing === undefined) return site;
-  const secret = origin.signing.secret === known ? '(secret)' : '(another secret)';
-  return { ...site, origin: { ...origin, signing: { ...origin.signing, secret } } };
-}

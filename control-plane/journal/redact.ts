@@ -1,5 +1,6 @@
 import type { Config, JournalEvent, Network, SiteChange } from '#core/contract/event.ts';
 import type { Node } from '#core/contract/node.ts';
+import { withoutSiteSecrets } from '../config/secrets.ts';
 import { changeSites } from '#core/node/config.ts';
 
 type Told = Pick<Node, 'name' | 'tier'>;
@@ -33,7 +34,7 @@ export function eventFor(node: Told, event: JournalEvent): JournalEvent {
 export function withoutSecrets(event: JournalEvent): JournalEvent {
   return event.type === 'network.put'
     ? { ...event, network: { tierKey: '(not shown to tokens)' } }
-    : event;
+    : withoutSiteSecrets(event);
 }
 
 const NO_CHANGE: SiteChange = { put: [], delete: [] };

@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto';
 import { CanopyError } from '#core/errors.ts';
 import type { IdentifiedRequest, PurgeRecord } from '../state/store.ts';
-import type { PurgeRequest } from './plan.ts';
 
 /** Visible ASCII, in quotes or without (draft-ietf-httpapi-idempotency-key-header). */
 const KEY = /^(?:"([\x20\x21\x23-\x7e]{1,255})"|([\x21\x23-\x7e]{1,255}))$/;
@@ -14,7 +13,7 @@ const KEY = /^(?:"([\x20\x21\x23-\x7e]{1,255})"|([\x21\x23-\x7e]{1,255}))$/;
 export function identify(
   field: string | undefined,
   by: string,
-  request: PurgeRequest,
+  request: object,
 ): IdentifiedRequest | undefined {
   if (field === undefined) return undefined;
   const [, quoted, plain] = KEY.exec(field.trim()) ?? [];

@@ -81,18 +81,23 @@ export class Pushes {
     return this.#running.length;
   }
 
+  /** For an order that is to be found again. */
+  newId(): string {
+    return this.#ids.next();
+  }
+
   /** @throws InvalidInput, CanopyError `too-many-requests` */
   async order(
     order: PushOrder,
     { urls, sites, skipped }: PushedUrls,
     by: string,
+    id = this.newId(),
   ): Promise<PushRecord> {
     const { journal, clock } = this.#options;
     if (this.#running.length >= MAX_RUNNING) {
       throw new CanopyError('too-many-requests', `${MAX_RUNNING} pushes are under way already`);
     }
     const now = clock.now();
-    const id = this.#ids.next();
     const { priority, concurrency, bytesPerSecond, variants, reason } = order;
     let push: PushRecord | undefined;
     await journal.change(({ nodes }) => {

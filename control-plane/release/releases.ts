@@ -84,18 +84,28 @@ export class Releases {
     this.#tendLater();
   }
 
+  /** For an order that is to be found again. */
+  newId(): string {
+    return this.#ids.next();
+  }
+
   /**
    * Begins a release.
    * @throws InvalidInput, CanopyError `not-found`, `conflict`, whatever the orderer's check throws
    */
-  async order(site: string, order: ReleaseOrder, orderer: ReleaseOrderer): Promise<ShownRelease> {
+  async order(
+    site: string,
+    order: ReleaseOrder,
+    orderer: ReleaseOrderer,
+    id = this.newId(),
+  ): Promise<ShownRelease> {
     const { journal, clock } = this.#options;
     await journal.catchUp();
     pushSite(journal.config, site);
     const objects = normalizedObjects(order.objects);
     orderer.check(journal.config.releases?.[site]);
     const { reason, prefetch } = order;
-    const ordered = { id: this.#ids.next(), site, by: orderer.by, objects: objects.length };
+    const ordered = { id, site, by: orderer.by, objects: objects.length };
     const release = newRelease({ ...ordered, reason, createdAt: clock.now() });
     await this.#begin(release, { objects, prefetch, reason }, orderer);
     return this.#shown(release);

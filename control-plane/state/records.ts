@@ -4,6 +4,7 @@ export const RECORD_KINDS = [
   'audit',
   'release',
   'release-turn',
+  'order-key',
   'push',
   'push-urls',
   'push-progress',

@@ -44,6 +44,22 @@ function done({ work }: PushAnswer, counts: Partial<PushCounts> = {}): PushRepor
 }
 
 describe('ordering', () => {
+  test('one that is ordered again under its Idempotency-Key is the same', async () => {
+    const { cp } = await network();
+    const ordered = (body: object, token?: string) =>
+      cp.call('POST', '/v1/pushes', body, token, { 'idempotency-key': '"k"' });
+    const first = await ordered({ urls: urls(3) });
+    const again = await Promise.all([ordered({ urls: urls(3) }), ordered({ urls: urls(3) })]);
+    expect(again.map(({ body }) => body['id'])).toEqual([first.body['id'], first.body['id']]);
+    const other = await ordered({ urls: urls(4) });
+    expect(other).toMatchObject({ status: 422, body: { code: 'idempotency-mismatch' } });
+    // Another's key is another key, and what was refused may be sent in other words.
+    const publisher = await cp.addToken('publisher', ['publish']);
+    expect((await ordered({ urls: ['http://nobody.example/'] }, publisher)).status).toBe(422);
+    expect((await ordered({ urls: urls(4) }, publisher)).status).toBe(202);
+    expect(await cp.list('/v1/pushes')).toHaveLength(2);
+  });
+
   test('one event of the journal tells all, and nodes ask for what is theirs', async () => {
     const { cp, oslo, london } = await network();
     const answer = await cp.call('POST', '/v1/pushes', { urls: urls(3), reason: 'the match' });

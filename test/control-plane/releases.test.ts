@@ -112,6 +112,25 @@ describe('a release', () => {
     expect(await site.served('two', ...PATHS)).toEqual(SERVED_TWO);
   });
 
+  test('that is ordered again under its Idempotency-Key is the same', async () => {
+    const site = await Site.start(['one']);
+    await site.put(ONE);
+    const key = { 'idempotency-key': 'deploy-1' };
+    const [order, again] = [await site.order(ONE, {}, key), await site.order(ONE, {}, key)];
+    expect([order.status, again.status]).toEqual([202, 202]);
+    expect(again.body['id']).toBe(order.body['id']);
+    await site.ended(String(order.body['id']));
+    expect(await site.order(TWO, {}, key)).toMatchObject({
+      status: 422,
+      body: { code: 'idempotency-mismatch' },
+    });
+    // What was refused may be sent again in other words.
+    const other = { 'idempotency-key': 'deploy-2', 'if-match': '"another"' };
+    expect((await site.order(ONE, {}, other)).status).toBe(412);
+    expect((await site.order(ONE, {}, { 'idempotency-key': 'deploy-2' })).status).toBe(202);
+    expect(await site.cp.list('/v1/sites/shop/releases')).toHaveLength(2);
+  });
+
   test('is ordered only where the one that it is to replace is in effect', async () => {
     const site = await Site.start(['one']);
     await site.put(ONE);

@@ -49,7 +49,7 @@ interface Released {
   readonly purge: { readonly status: string };
 }
 
-async function release(dir: string, ...args: string[]): Promise<Released> {
+async function deploy(dir: string, ...args: string[]): Promise<Released> {
   return json('release', dir, '--site', 'default', '--json', ...args);
 }
 
@@ -122,13 +122,13 @@ test(
   async () => {
     const dirs = await Promise.all([1, 2, 3, 4].map(write));
     const [one = '', ...later] = dirs;
-    const first = await release(one);
+    const first = await deploy(one);
     expect(first).toMatchObject({ status: 'current', uploadedContents: ASSETS + 3 });
     const visitors = new Visitors();
     const visits = up.ready.edges.flatMap(({ url }) => [visitors.visit(url), visitors.visit(url)]);
     for (const [i, dir] of later.entries()) {
       // What is the same is not sent again.
-      const done = await release(dir);
+      const done = await deploy(dir);
       expect(done).toMatchObject({ status: 'current', purge: { status: 'complete' } });
       expect(done.uploadedContents).toBe(ASSETS + 2);
       visitors.least = i + 2;
@@ -176,7 +176,7 @@ test(
     await command.end('SIGKILL');
     expect((await get(edge, '/')).text).toBe(before);
     expect((await get(edge, '/0.bin')).status).toBe(404);
-    const done = await release(dir, '--prefetch', '--cache-control', '/*.bin=max-age=60');
+    const done = await deploy(dir, '--prefetch', '--cache-control', '/*.bin=max-age=60');
     expect(done).toMatchObject({ status: 'current' });
     expect(done.uploadedContents).toBeLessThan(13);
     expect((await get(edge, '/')).text).toBe('release 9');
