@@ -1,3 +1,4 @@
+import type { KeySettings } from '#core/contract/key-settings.ts';
 import { ownHostOf, withRoutedHosts } from '#core/contract/routed-hosts.ts';
 import type { Zone } from '#core/contract/routing.ts';
 import type { Site } from '#core/contract/site.ts';
@@ -22,6 +23,10 @@ export const servedSite = (site: Site, zones: readonly Zone[] = []): ServedSite 
   ...withRoutedHosts(site, zones),
   ownHost: ownHostOf(site, zones),
   secureFields: secureFieldsOf(site.tls),
-  keying: keyingOf(site.key),
+  keying: keyingOf(keyOf(site)),
   cacheFor: settingsFor(site.cache, site.rules),
 });
+
+/** Our own origin minds no query: an object of it has one URL, and so a purge of that finds it. */
+const keyOf = ({ origin, key }: Site): KeySettings =>
+  origin.kind === 'push' ? { ...key, query: 'none' } : key;

@@ -289,3 +289,19 @@ scenario(
     await early.sees({ body: 'old' });
   },
 );
+
+scenario(
+  'what the own origin holds is one object whatever the query, for stores and for purges',
+  { site: { origin: { kind: 'push' } } },
+  async ({ origin, edge, publish, purge }) => {
+    const location = { name: 'oslo', latitude: 0, longitude: 0 };
+    const node = { name: 'origin', tier: 'origin' as const, url: origin.url, location };
+    publish({ type: 'node.put', node: { ...node, capacity: 1, draining: false } });
+    origin.answers('/a.js', { ...fresh, body: 'old' });
+    await edge().get('/a.js?v=1').sees({ body: 'old' });
+    await edge().get('/a.js?v=2').sees({ edge: 'fresh', body: 'old' });
+    purge(['/a.js']);
+    origin.answers('/a.js', { ...fresh, body: 'new' });
+    await edge().get('/a.js?v=1').sees({ body: 'new' });
+  },
+);
