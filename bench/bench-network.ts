@@ -7,6 +7,10 @@ import { delay, systemClock } from '#core/clock.ts';
 import { NodeLink } from '#core/node/link.ts';
 
 const TOKEN = 'token-of-the-benchmark';
+const SITE = {
+  hosts: ['*'],
+  origin: { kind: 'pull', servers: [{ url: 'http://127.0.0.1:2' }] },
+};
 const LOAD = {
   requests: 0,
   hits: 0,
@@ -54,8 +58,20 @@ export class BenchNetwork {
   }
 
   addSite(name: string): Promise<unknown> {
-    const origin = { kind: 'pull', servers: [{ url: 'http://127.0.0.1:1' }] };
-    return this.call('PUT', `/v1/sites/${name}`, { hosts: ['*'], origin });
+    return this.call('PUT', `/v1/sites/${name}`, SITE);
+  }
+
+  /** Makes the one site have these settings. Resolves when every node has applied that. */
+  async configure(name: string, settings: object): Promise<void> {
+    const sites = [{ name, ...SITE, ...settings }];
+    const { version } = (await this.call('POST', '/v1/config', { sites })) as {
+      version: { number: number };
+    };
+    const path = `/v1/config/versions/${version.number}?waitMs=60000`;
+    const { nodes } = (await this.call('GET', path)) as { nodes: { status: string }[] };
+    const applied = nodes.filter(({ status }) => status === 'applied').length;
+    if (applied === this.#links.length) return;
+    throw new Error(`Version ${version.number} is applied by ${applied} nodes`);
   }
 
   /** A node that is linked and in service. @param onFence told of every event applied */

@@ -45,6 +45,7 @@ function fanout(nodes: number, rounds: number, sustained: number) {
       for (let i = 0; i < nodes; i++) await network.addNode(`edge-${i}`);
       const purges: number[] = [];
       const messages: number[] = [];
+      const versions: number[] = [];
       const all = async (): Promise<void> => network.complete(await network.purge(order(0)));
       const publish = (): Promise<void> => redis.publish(MESSAGE);
       for (let i = 0; i < WARM_UP; i++) {
@@ -54,11 +55,14 @@ function fanout(nodes: number, rounds: number, sustained: number) {
       for (let i = 0; i < rounds; i++) {
         purges.push(await timed(all));
         messages.push(await timed(publish));
+        // Each time another.
+        const cache = { cache: { maxObjectBytes: 1_000_000 + i } };
+        versions.push(await timed(() => network.configure('site', cache)));
       }
       const purgesMs = await timed(() => purgeAll(network, sustained));
       const messagesMs = await timed(() => redis.publish(MESSAGE, sustained));
       return {
-        latency: [purges, messages],
+        latency: [purges, messages, versions],
         perSecond: [purgesMs, messagesMs].map((ms) => (sustained / ms) * 1000),
       };
     } finally {
@@ -138,7 +142,8 @@ export const purgeFanout: Benchmark = {
     'A real control plane over SQLite and nodes without a cache over their real links, against ' +
     'bare Redis `PUBLISH` to as many subscribers (written down nowhere, acknowledged by nobody) ' +
     'in the same run, taking turns. A purge is timed by its client, from the order until it is ' +
-    `reported complete: two requests, with a push to each node and its acknowledgement between. ` +
+    `reported complete: two requests, with a push to each node and its acknowledgement between; ` +
+    `a configuration until every node has applied it. ` +
     `Sustained: ${ORDERS} orders under way at once, until all are complete.`,
   async run({ scale }) {
     const latency: string[][] = [];
@@ -146,11 +151,13 @@ export const purgeFanout: Benchmark = {
     for (const full of NODES) {
       const nodes = Math.max(2, Math.round(full * scale));
       const found = await fanout(nodes, Math.ceil(ROUNDS * scale), Math.ceil(SUSTAINED * scale));
-      const [purges = [], messages = []] = found.latency;
+      const [purges = [], messages = [], versions = []] = found.latency;
       latency.push([
         String(nodes),
         ...[purges, messages].flatMap((times) => [ms(median(times)), ms(ninth(times))]),
         (median(purges) / median(messages)).toFixed(1),
+        ms(median(versions)),
+        ms(ninth(versions)),
       ]);
       const [canopy = NaN, redis = NaN] = found.perSecond;
       sustained.push([
@@ -165,7 +172,16 @@ export const purgeFanout: Benchmark = {
     const tables: Result[] = [
       {
         title: 'From the order until complete',
-        columns: ['nodes', 'purge, median ms', '90th', 'PUBLISH, median ms', '90th', 'ratio'],
+        columns: [
+          'nodes',
+          'purge, median ms',
+          '90th',
+          'PUBLISH, median ms',
+          '90th',
+          'ratio',
+          'configuration, median ms',
+          '90th',
+        ],
         rows: latency,
       },
       {
