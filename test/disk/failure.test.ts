@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { statSync } from 'node:fs';
+import { mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
@@ -121,6 +122,38 @@ describe('on a small file system of its own', () => {
     await disk.stop();
   });
 });
+
+test('drops what the disk fails to read, and says so', async () => {
+  const dir = await mkdtemp(join(tmpdir(), 'canopy-failing-'));
+  const before = await openDisk({ dir, budgetBytes: 1e9 });
+  await before.store.put(sized('a', 100_000));
+  await before.store.put(sized('b', 100_000));
+  await before.stop();
+  const disk = await openDisk({ dir, budgetBytes: 1e9 });
+  const { store, keeper } = disk;
+  const [file = ''] = await filesOf(dir, 100_000);
+  await rm(file);
+  // Nothing is mapped where it begins, which the system calls an input/output error.
+  await symlink('/proc/self/mem', file);
+  const bodies = ['a', 'b'].map((key) => store.lookup(key)[0]?.body ?? Body.empty);
+  const read = await Promise.allSettled(bodies.map((body) => contentOf(body)));
+  expect(read.map(({ status }) => status).toSorted()).toEqual(['fulfilled', 'rejected']);
+  await turnsUntil(() => keeper.health.state !== 'ok');
+  expect(keeper.health).toMatchObject({ state: 'degraded', code: 'EIO' });
+  await retried(disk);
+  expect(keeper.health).toEqual({ state: 'ok' });
+  expect(await store.put(sized('c', 100_000))).toBe(true);
+  await turnsUntil(() => store.volume().objects === 2);
+  await disk.stop();
+  await rm(dir, { recursive: true });
+});
+
+/** Files of at least so many bytes. */
+async function filesOf(dir: string, bytes: number): Promise<string[]> {
+  const names = await readdir(dir, { recursive: true });
+  const paths = names.map((name) => join(dir, name)).filter((path) => !path.endsWith('.mdb'));
+  return paths.filter((path) => statSync(path).isFile() && statSync(path).size >= bytes);
+}
 
 test('goes on when the process may open no more files', () => {
   const script = new URL('out-of-files.ts', import.meta.url).pathname;
