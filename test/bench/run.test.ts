@@ -38,7 +38,7 @@ test(
 
 test('an unknown benchmark is refused', async () => {
   await expect(run('fast')).rejects.toThrow(
-    /expected names among hit-ratio, policy-cost, disk-store, disk-http/,
+    /expected names among dns, hit-ratio, policy-cost, disk-store, disk-http/,
   );
 });
 
