@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { LRUCache } from 'lru-cache';
 import type { Logger } from 'pino';
 import type { Cancel, Clock } from '#core/clock.ts';
@@ -68,8 +69,8 @@ export class Purges {
   readonly #ordering = new Map<string, Promise<PurgeRecord>>();
   #completions = 0;
   #reading: Promise<void> = Promise.resolve();
-  #settling: Promise<void> | undefined;
-  #settlingNext: Promise<void> | undefined;
+  #lastLook: Promise<unknown> = Promise.resolve();
+  #nextLook: Promise<void> | undefined;
   #cancelTimer: Cancel | undefined;
   #closed = false;
 
@@ -248,20 +249,18 @@ export class Purges {
     for (const id of new Set(late)) await this.#record(id);
   }
 
-  /** Looks anew at how the nodes stand, and again when the next lease may have ended. */
+  /**
+   * Looks anew at how the nodes stand, and again when the next lease may have ended. All who ask in
+   * one turn of the event loop share a look, for hundreds of nodes acknowledge a purge at once.
+   */
   settle(): Promise<void> {
-    if (this.#settling === undefined) {
-      this.#settling = this.#settleOnce().finally(() => (this.#settling = undefined));
-      return this.#settling;
-    }
-    // What is under way may have looked too early; one more look is enough for all who ask meanwhile.
-    this.#settlingNext ??= this.#settling
-      .catch(() => undefined)
-      .then(() => {
-        this.#settlingNext = undefined;
-        return this.settle();
-      });
-    return this.#settlingNext;
+    this.#nextLook ??= this.#lastLook.then(nextTurn).then(() => {
+      this.#nextLook = undefined;
+      const look = this.#settleOnce();
+      this.#lastLook = look.catch(() => undefined);
+      return look;
+    });
+    return this.#nextLook;
   }
 
   /** Settles on no one's behalf: a state that cannot be reached is asked again later. */
