@@ -273,6 +273,24 @@ const pointSchema = z
     message: 'a point on the globe',
   });
 
+/** Where clients are: the same for routers and for the control planes that explain them. */
+const geography = {
+  geoDatabases: {
+    schema: z.array(z.string().min(1)).default([]),
+    flag: '--geo-database <file...>',
+    variable: 'CANOPY_GEO_DATABASE',
+    description:
+      "databases of cities, countries or ASNs in MaxMind's format, read anew as they change",
+    list: true,
+  },
+  elsewhere: {
+    schema: pointSchema.optional(),
+    flag: '--elsewhere <latitude,longitude>',
+    variable: 'CANOPY_ELSEWHERE',
+    description: 'where clients are whom no database knows',
+  },
+} as const satisfies Settings;
+
 export const routerSettings = {
   ...node,
   dir: dir('.canopy/router'),
@@ -291,20 +309,7 @@ export const routerSettings = {
     list: true,
   },
   workers: { ...workers, description: 'threads that answer DNS' },
-  geoDatabases: {
-    schema: z.array(z.string().min(1)).default([]),
-    flag: '--geo-database <file...>',
-    variable: 'CANOPY_GEO_DATABASE',
-    description:
-      "databases of cities, countries or ASNs in MaxMind's format, read anew as they change",
-    list: true,
-  },
-  elsewhere: {
-    schema: pointSchema.optional(),
-    flag: '--elsewhere <latitude,longitude>',
-    variable: 'CANOPY_ELSEWHERE',
-    description: 'where clients are whom no database knows',
-  },
+  ...geography,
   answersPerSecond: {
     schema: wholeNumber(0, 10_000_000),
     flag: '--answers-per-second <n>',
@@ -349,6 +354,7 @@ export const controlPlaneSettings = {
     description: 'serve beyond this machine without TLS, where something else protects the way',
   },
   trustedProxies,
+  ...geography,
   leaseMs: {
     schema: wholeNumber(100, 3_600_000),
     flag: '--lease-ms <ms>',

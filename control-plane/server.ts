@@ -32,6 +32,9 @@ import { Purges } from './purge/purges.ts';
 import { Pushes } from './push/pushes.ts';
 import { Questions } from './questions.ts';
 import { Releases } from './release/releases.ts';
+import type { Point } from './routing/engine/client.ts';
+import { GeoDatabases } from './routing/geography/databases.ts';
+import { Geography } from './routing/geography/geography.ts';
 import { sampleControlPlane } from './samples.ts';
 import { digestOf, newSecret, sameDigest } from './secrets.ts';
 import { openState, type StatePlace } from './state/open.ts';
@@ -65,6 +68,10 @@ export interface ControlPlaneOptions extends StatePlace {
   readonly leaseMs?: number;
   /** Secret of the token `admin`; replaces the one it had. */
   readonly adminToken?: string;
+  /** Files in MaxMind's format by which routes are explained, as those of the routers. */
+  readonly geoDatabases?: readonly string[];
+  /** Where clients are whom no database knows, as the routers have it. */
+  readonly elsewhere?: Point;
   readonly log?: Logger;
   /** Finds addresses of origins, to see whether they are nodes; by default the system's resolver. */
   readonly resolve?: Resolve;
@@ -97,6 +104,7 @@ export async function startControlPlane(
   } = options;
   requireProtection(options);
   const tls = options.tls && (await readKeyPair(options.tls));
+  const databases = GeoDatabases.open(options.geoDatabases ?? []);
   const store = await openState(options, log);
   try {
     const adminToken = await ensureAdminToken(store, clock, options.adminToken);
@@ -146,6 +154,7 @@ export async function startControlPlane(
       certificates,
       enrolments: new Enrolments({ store, journal, clock }),
       clock,
+      geography: new Geography(databases.all, options.elsewhere),
       history,
       journal,
       latencies,
@@ -194,10 +203,12 @@ export async function startControlPlane(
       findings: async () => ({ stopping, 'state-unavailable': !(await isReadable(store)) }),
       facts: () => ({ sequence: journal.config.sequence }),
     });
+    databases.watch(clock, log);
     followOthers({ ...services, log });
     const close = async (): Promise<void> => {
       stopping = true;
       certificate?.close();
+      databases.close();
       streams.endAll();
       await releases.close();
       purges.close();
@@ -214,6 +225,7 @@ export async function startControlPlane(
     };
     const { host, port } = options;
     const url = await app.listen({ host, port }).catch(async (cause: unknown) => {
+      databases.close();
       await admin.close();
       return refuseAddress(cause);
     });

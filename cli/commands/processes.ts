@@ -64,15 +64,14 @@ export function addProcesses(program: Command): void {
     routerSettings,
     async (values) => {
       const { startRouter } = await import('#control-plane/routing/process.ts');
-      const { dns, workers, geoDatabases, elsewhere, answersPerSecond, trustedProxies } = values;
+      const { dns, workers, answersPerSecond, trustedProxies } = values;
       return startRouter({
         ...(await nodeOptions(values)),
         dns,
         workers,
-        geoDatabases: geoDatabases.map((file) => resolve(file)),
+        ...geographyOf(values),
         answersPerSecond,
         trustedProxies,
-        ...(elsewhere !== undefined && { elsewhere }),
       });
     },
   );
@@ -94,6 +93,7 @@ export function addProcesses(program: Command): void {
         trustedProxies: values.trustedProxies,
         allowPlainHttp: values.allowPlainHttp,
         ...tlsFiles(values),
+        ...geographyOf(values),
         ...(redisUrl !== undefined && { redisUrl }),
         ...(adminToken !== undefined && { adminToken }),
       });
@@ -104,6 +104,16 @@ export function addProcesses(program: Command): void {
       return server;
     },
   );
+}
+
+function geographyOf({
+  geoDatabases,
+  elsewhere,
+}: Pick<Values<typeof routerSettings>, 'geoDatabases' | 'elsewhere'>) {
+  return {
+    geoDatabases: geoDatabases.map((file) => resolve(file)),
+    ...(elsewhere !== undefined && { elsewhere }),
+  };
 }
 
 function addProcess<S extends Settings>(

@@ -35,6 +35,7 @@ interface UpOptions {
   readonly redis?: string;
   readonly controlPlanes: number;
   readonly routers: number;
+  readonly geoDatabase?: readonly string[];
 }
 
 export function addUp(program: Command): void {
@@ -87,6 +88,10 @@ export function addUp(program: Command): void {
       numberBetween(0, 9),
       0,
     )
+    .option(
+      '--geo-database <file...>',
+      "databases in MaxMind's format, for the routers and for explaining routes",
+    )
     .option('--dir <dir>', 'state, logs and secrets', '.canopy')
     .option('--ready-file <file>', 'where to write addresses and token once everything serves')
     .action(up);
@@ -133,6 +138,7 @@ async function up(options: UpOptions): Promise<void> {
         workers: options.workers,
         memoryBytes: options.memory,
         diskBytes: options.disk === false ? undefined : options.disk,
+        geoDatabases: (options.geoDatabase ?? []).map((path) => resolve(path)),
         ...(options.redis !== undefined && { redisUrl: options.redis }),
       },
       { children, registry, clock: systemClock },

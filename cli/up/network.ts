@@ -25,6 +25,8 @@ export interface NetworkOptions {
   readonly site: Site;
   /** Keeps the state in place of `dir`. */
   readonly redisUrl?: string;
+  /** Absolute; for the control planes and routers. */
+  readonly geoDatabases: readonly string[];
 }
 
 export interface RunningPlace {
@@ -57,6 +59,8 @@ export async function startNetwork(
   options: NetworkOptions,
   { children, registry, clock }: { children: Children; registry: Registry; clock: Clock },
 ): Promise<RunningNetwork> {
+  const { geoDatabases } = options;
+  const geography = geoDatabases.length > 0 ? ['--geo-database', ...geoDatabases] : [];
   const startControlPlane = ({ name, port, adminPort }: PlannedProcess): Promise<RunningChild> =>
     children.start({
       name,
@@ -67,6 +71,7 @@ export async function startNetwork(
           listen: `127.0.0.1:${port}`,
           admin: `127.0.0.1:${adminPort}`,
         }),
+        ...geography,
       ],
       environment: {
         CANOPY_ADMIN_TOKEN: registry.adminToken,
@@ -105,6 +110,7 @@ export async function startNetwork(
         }),
         '--control-plane',
         ...controlPlanes.map((replica) => replica.url),
+        ...(node.tier === 'router' ? geography : []),
       ],
       environment: { CANOPY_CREDENTIAL: credentials.get(node.name) ?? '' },
     });

@@ -5,12 +5,10 @@ import { nameSchema } from '#core/contract/names.ts';
 import { DEFAULT_NETWORK_ROUTING } from '#core/contract/routing.ts';
 import type { Site } from '#core/contract/site.ts';
 import { CanopyError } from '#core/errors.ts';
-import { embeddedCountries } from '#core/geography/embedded.ts';
 import { Latencies } from '../routing/engine/latencies.ts';
 import { Overrides } from '../routing/engine/overrides.ts';
 import { parsePrefix, type Prefix } from '../routing/engine/prefix.ts';
 import { explained } from '../routing/explain.ts';
-import { Geography } from '../routing/geography/geography.ts';
 import { Routes } from '../routing/routes.ts';
 import { simulate } from '../routing/simulate.ts';
 import { surveyedCandidates } from '../routing/surveyed.ts';
@@ -88,7 +86,7 @@ const BODY_LIMIT_BYTES = 16 * 1024 * 1024;
 /** Why clients are sent where they are, and where they would be sent without some edges. */
 export function explainRoutes(
   app: FastifyInstance,
-  { access, journal, latencies, leases }: Services,
+  { access, geography, journal, latencies, leases }: Services,
 ): void {
   const routes = async (config: Config, without: readonly string[] = []): Promise<Routes> => {
     const [survey, heartbeats, { entries }] = await Promise.all([
@@ -99,7 +97,7 @@ export function explainRoutes(
     const standing = survey.nodes.filter(({ remainingMs }) => remainingMs > 0);
     const inService = new Set(standing.map(({ node }) => node));
     const candidates = surveyedCandidates(config, { inService, heartbeats });
-    return new Routes(new Geography([embeddedCountries()]), {
+    return new Routes(geography, {
       candidates: candidates.filter(({ name }) => !without.includes(name)),
       overrides: new Overrides((config.network.routing ?? DEFAULT_NETWORK_ROUTING).overrides),
       latencies: new Latencies(entries),

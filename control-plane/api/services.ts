@@ -15,6 +15,7 @@ import type { Pushes } from '../push/pushes.ts';
 import type { Questions } from '../questions.ts';
 import type { Releases } from '../release/releases.ts';
 import type { StateStore } from '../state/store.ts';
+import type { Geography } from '../routing/geography/geography.ts';
 import type { AuditLog } from '../audit.ts';
 import type { TicketSecrets } from '../certificates/ticket-secrets.ts';
 import type { Enrolments } from '../enrolments.ts';
@@ -30,6 +31,7 @@ export interface Services {
   readonly certificates: Certificates;
   readonly enrolments: Enrolments;
   readonly clock: Clock;
+  readonly geography: Geography;
   readonly history: ConfigHistory;
   readonly journal: Journal;
   readonly latencies: LatencyStore;

@@ -1,8 +1,6 @@
 import { pino } from 'pino';
 import { type Clock, systemClock } from '#core/clock.ts';
 import type { Load } from '#core/contract/report.ts';
-import { GeoDatabase } from '#core/geography/database.ts';
-import { embeddedCountries } from '#core/geography/embedded.ts';
 import { messageOf } from '#core/errors.ts';
 import { ControlPlaneClient } from '#core/node/control-plane-client.ts';
 import { isNotice } from '#core/node/config.ts';
@@ -17,6 +15,7 @@ import { checkOfEdge, ParentChecks } from '#core/tree/checks.ts';
 import { answerHealth } from '#core/serving/health.ts';
 import type { DnsAddress } from './dns/server.ts';
 import type { Point } from './engine/client.ts';
+import { GeoDatabases } from './geography/databases.ts';
 import { Geography } from './geography/geography.ts';
 import { routeRequest } from './http/request.ts';
 import { Beacons } from './latency/beacons.ts';
@@ -57,9 +56,8 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
   const { name, controlPlaneUrls, controlPlaneCa, credential, dir, host, port } = options;
   const clock: Clock = systemClock;
   const log = pino({ base: { node: name, tier: 'router' } });
-  const given = options.geoDatabases.map((file) => GeoDatabase.open(file));
-  const databases = [...given, embeddedCountries()];
-  const geography = new Geography(databases, options.elsewhere);
+  const databases = GeoDatabases.open(options.geoDatabases);
+  const geography = new Geography(databases.all, options.elsewhere);
   const view = new RouterView({ clock, geography });
   const threads = new DnsThreads({
     module: new URL('./threads/thread.ts', import.meta.url),
@@ -69,24 +67,17 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
       answersPerSecond: Math.ceil(options.answersPerSecond / options.workers),
       ...(options.elsewhere !== undefined && { elsewhere: options.elsewhere }),
     },
-    databases,
+    databases: databases.all,
     log,
   });
   const tell = (news: News): void => {
     heed(view, news);
     threads.tell(news);
   };
-  for (const database of given) {
-    database.watch(clock, (problem) => {
-      if (problem !== undefined) {
-        log.error(`Goes on with what it has read before: ${messageOf(problem)}`);
-        return;
-      }
-      log.info(`Reads ${database.file} anew`);
-      view.renew();
-      threads.renewed(database);
-    });
-  }
+  databases.watch(clock, log, (database) => {
+    view.renew();
+    threads.renewed(database);
+  });
   let down: readonly string[] = [];
   const checks = new ParentChecks({
     clock,
@@ -141,7 +132,7 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
     if (admin !== undefined) admin.phase = 'stopping';
     await listener?.close(CLOSE_GRACE_MS);
     await threads.close();
-    for (const database of given) database.close();
+    databases.close();
     await client.close();
     await Promise.all([poll?.stop(), follower.stop(), reporter.stop()]);
     await checks.close();

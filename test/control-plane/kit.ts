@@ -52,6 +52,7 @@ interface TestOptions {
   readonly redisUrl?: string;
   readonly clock?: FakeClock;
   readonly tokenRate?: Rate;
+  readonly geoDatabases?: readonly string[];
   /** In place of DNS, which tests do not ask: addresses by name. */
   readonly addresses?: Readonly<Record<string, readonly string[]>>;
 }
@@ -64,18 +65,26 @@ export class TestControlPlane {
   readonly redisUrl: string | undefined;
   readonly clock: FakeClock;
   readonly #tokenRate: Rate | undefined;
+  readonly #geoDatabases: readonly string[];
   readonly #addresses: Readonly<Record<string, readonly string[]>>;
   #running: RunningControlPlane | undefined;
   #port = 0;
 
   constructor(
     dir: string,
-    { redisUrl, clock = new FakeClock(), tokenRate, addresses = {} }: TestOptions = {},
+    {
+      redisUrl,
+      clock = new FakeClock(),
+      tokenRate,
+      geoDatabases = [],
+      addresses = {},
+    }: TestOptions = {},
   ) {
     this.#tokenRate = tokenRate;
     this.dir = dir;
     this.redisUrl = redisUrl;
     this.clock = clock;
+    this.#geoDatabases = geoDatabases;
     this.#addresses = addresses;
   }
 
@@ -99,6 +108,7 @@ export class TestControlPlane {
       ...place,
       clock,
       resolve,
+      geoDatabases: this.#geoDatabases,
       log: silent,
       host: '127.0.0.1',
       port: this.#port,

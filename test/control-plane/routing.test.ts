@@ -1,10 +1,13 @@
+import { rename, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { TestControlPlane } from './kit.ts';
+import { mmdb } from '#test/routing/mmdb.ts';
+import { eventually, temporaryDir, TestControlPlane } from './kit.ts';
 
 const ZONE = { zones: [{ name: 'cdn.example' }] };
 
-async function withEdges(): Promise<TestControlPlane> {
-  const plane = await TestControlPlane.start();
+async function withEdges(geoDatabases: readonly string[] = []): Promise<TestControlPlane> {
+  const plane = await TestControlPlane.start({ geoDatabases });
   await plane.addSite('film', 'www.film.example');
   const cities = [
     ['oslo', 59.91, 10.75],
@@ -123,6 +126,33 @@ describe('explain route', () => {
     expect(body['steps']).toContainEqual({
       step: 'healthy',
       dropped: [{ node: 'oslo', reason: 'down' }],
+    });
+  });
+
+  test("goes by the operator's databases, read anew as they change, as simulations do", async () => {
+    const file = join(await temporaryDir(), 'cities.mmdb');
+    const place = async (latitude: number, longitude: number): Promise<void> => {
+      const location = { latitude, longitude, accuracy_radius: 5 };
+      await writeFile(`${file}.new`, mmdb({ '81.2.69.0/24': { location } }));
+      await rename(`${file}.new`, file);
+    };
+    await place(35.7, 139.7);
+    const plane = await withEdges([file]);
+    expect((await plane.call('GET', PATH)).body).toMatchObject({
+      client: { placedBy: 'city', country: 'GB' },
+      chosen: [{ node: 'tokyo' }],
+    });
+    const question = { site: 'film', without: ['tokyo'], clients: [{ client: '81.2.69.160' }] };
+    const { body } = await plane.call('POST', '/v1/simulate/route', question);
+    expect(body['moves']).toMatchObject([{ from: 'tokyo', to: 'oslo' }]);
+
+    await place(59.9, 10.7);
+    await eventually(async () => {
+      plane.clock.advance('10s');
+      expect((await plane.call('GET', PATH)).body).toMatchObject({
+        client: { placedBy: 'city' },
+        chosen: [{ node: 'oslo' }],
+      });
     });
   });
 
