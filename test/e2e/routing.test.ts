@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { mmdb } from '#test/routing/mmdb.ts';
 import { curl, kill, RunningUp } from './canopy.ts';
 
 // Routers as processes of their own, on real processes and real clients.
@@ -22,7 +23,11 @@ beforeAll(async () => {
   root = await mkdtemp(join(tmpdir(), 'canopy-routing-'));
   await writeFile(join(root, 'site.json'), JSON.stringify({ hosts: ['film.test', '*'] }));
   const site = join(root, 'site.json');
-  up = await RunningUp.start(join(root, 'state'), '--routers', '2', '--site', site);
+  const cities = join(root, 'cities.mmdb');
+  const lisbon = { latitude: 38.72, longitude: -9.14, accuracy_radius: 5 };
+  await writeFile(cities, mmdb({ '193.0.6.0/24': { location: lisbon } }));
+  const options = ['--routers', '2', '--site', site, '--geo-database', cities];
+  up = await RunningUp.start(join(root, 'state'), ...options);
 }, START_MS);
 afterAll(async () => {
   await up.end('SIGTERM');
@@ -91,6 +96,9 @@ test('a redirected client gets the site’s content, under the key that all have
 });
 
 test('explain and simulate', async () => {
+  const client = ['--client', '193.0.6.139', '--site', 'default'];
+  const placed = await up.command('explain', 'route', ...client);
+  expect(placed.stdout).toMatch(/edge-lisbon +[\d.]+ ms +distance +yes/);
   expect(await explained()).toMatch(/edge-oslo +[\d.]+ ms +distance +yes/);
   const clients = join(root, 'clients');
   await writeFile(clients, '# London\n81.2.69.0/24 10\n\n133.11.0.1\n');
