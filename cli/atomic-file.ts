@@ -1,9 +1,13 @@
 import { open, rename } from 'node:fs/promises';
 
 /** Writes `file` whole or not at all, readable by its owner only. */
-export async function writeSecretFile(file: string, text: string): Promise<void> {
+export const writeSecretFile = (file: string, text: string): Promise<void> =>
+  writeFileWhole(file, text, 0o600);
+
+/** Writes `file` whole or not at all. @param mode its permissions, less the umask */
+export async function writeFileWhole(file: string, text: string, mode: number): Promise<void> {
   const temporary = `${file}.${process.pid}.tmp`;
-  const handle = await open(temporary, 'w', 0o600);
+  const handle = await open(temporary, 'w', mode);
   try {
     await handle.writeFile(text);
     await handle.sync();

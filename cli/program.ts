@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander';
 import { version } from '#core/node/version.ts';
+import { addAnnounce } from './commands/announce.ts';
 import { addAudit } from './commands/audit.ts';
 import tab from '@bomb.sh/tab/commander';
 import { addBackup } from './commands/backup.ts';
@@ -57,6 +58,7 @@ export function createProgram(): Command {
     addTierKey,
     addRoute,
     addSimulate,
+    addAnnounce,
     addBackup,
     addProcesses,
   ])

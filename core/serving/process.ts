@@ -6,12 +6,13 @@ import { memoryLedger } from '#core/cache/memory-share.ts';
 import type { PolicyName } from '#core/cache/eviction/policies.ts';
 import { servedSite } from '#core/cache/served-site.ts';
 import { systemClock } from '#core/clock.ts';
-import type { Tier } from '#core/contract/node.ts';
+import type { Node, Tier } from '#core/contract/node.ts';
 import { isNotice } from '#core/node/config.ts';
 import { NodeLease } from '#core/node/lease.ts';
 import { NodeLink } from '#core/node/link.ts';
 import type { NodeOptions, RunningNode } from '#core/node/process.ts';
 import { NodePushes } from '#core/node/pushes.ts';
+import { OwnUse } from '#core/node/used-part.ts';
 import { checksFor, ParentChecks } from '#core/tree/checks.ts';
 import type { Budget } from '#core/cache/disk/limits.ts';
 import { NodeDisk } from './disk/node-disk.ts';
@@ -106,6 +107,9 @@ export async function startServing(
     tls,
     log,
   });
+  const use = new OwnUse(systemClock, () => threads.load());
+  /** As the journal has it. */
+  let self: Node | undefined;
   /** The sites that metrics tell apart. */
   const sites = siteRows(0);
   const checks = new ParentChecks({
@@ -128,6 +132,7 @@ export async function startServing(
       if (event?.type !== 'purge' && !isNotice(event)) {
         checks.watch(checksFor(config, { name, tier }));
       }
+      self = config.nodes.find((node) => node.name === name);
       sites.name(config.sites.map((site) => site.name));
       tls?.heed(config);
       await disk?.follow(config.journal);
@@ -176,6 +181,8 @@ export async function startServing(
       },
       facts: () => (options.disk === undefined ? {} : { disk: disk?.health ?? { state: 'ended' } }),
       findings: () => ({
+        draining: self?.draining === true,
+        overloaded: use.part(self?.limits) >= 1,
         'thread-silent': threads.silentForMs > THREAD_SILENT_MS,
         'disk-failing': options.disk !== undefined && disk?.works !== true,
       }),

@@ -4,6 +4,10 @@ export type HealthReason =
   | 'starting'
   /** It finishes what is under way and takes nothing new. */
   | 'stopping'
+  /** The operator has it asked nothing new. */
+  | 'draining'
+  /** It has reached one of its limits. */
+  | 'overloaded'
   /** It does not follow the journal, and serves by what it knows. */
   | 'control-plane-lost'
   /** Purges may have been missed; each site says what is done then. */
@@ -28,6 +32,7 @@ export interface Health {
 const NOT_SERVING: ReadonlySet<HealthReason> = new Set([
   'starting',
   'stopping',
+  'draining',
   'state-unavailable',
 ]);
 

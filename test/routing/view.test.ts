@@ -3,7 +3,7 @@ import { nodeSchema } from '#core/contract/node.ts';
 import type { NodeStanding } from '#core/contract/standing.ts';
 import { embeddedCountries } from '#core/geography/embedded.ts';
 import { Geography } from '#control-plane/routing/geography/geography.ts';
-import { usedPart } from '#control-plane/routing/view/loads.ts';
+import { OwnUse, usedPart } from '#core/node/used-part.ts';
 import { RouterView } from '#control-plane/routing/view/view.ts';
 import { LOAD } from '#test/control-plane/kit.ts';
 import { FakeClock } from '#test/scenario/kit/clock.ts';
@@ -134,5 +134,25 @@ describe('usedPart', () => {
     expect(usedPart(limits({ connections: 1 }), to, from)).toBeUndefined();
     expect(usedPart(limits({ connections: 1 }), to, { ...from, at: 4000 })).toBeUndefined();
     expect(usedPart(undefined, from, to)).toBe(0);
+  });
+});
+
+describe('OwnUse', () => {
+  it('is reckoned over five seconds at least, however often it is asked', () => {
+    const clock = new FakeClock();
+    let load = { ...LOAD, requests: 0, bytesSent: 0, connections: 8 };
+    const use = new OwnUse(clock, () => load);
+    const some = limits({ requestsPerSecond: 100, connections: 16 });
+    expect(use.part(some)).toBe(0.5);
+    expect(use.part(undefined)).toBe(0);
+    clock.advance('4s');
+    load = { ...load, requests: 4000 };
+    expect(use.part(some)).toBe(0.5);
+    clock.advance('1s');
+    expect(use.part(some)).toBe(8);
+    clock.advance('4s');
+    expect(use.part(some)).toBeCloseTo(40 / 9);
+    clock.advance('1s');
+    expect(use.part(some)).toBe(0.5);
   });
 });

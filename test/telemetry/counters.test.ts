@@ -168,6 +168,8 @@ test.each([
   ],
   [{ 'config-refused': true }, 'degraded', true, ['config-refused']],
   [{ stopping: true }, 'degraded', false, ['stopping']],
+  [{ draining: true }, 'degraded', false, ['draining']],
+  [{ overloaded: true }, 'degraded', true, ['overloaded']],
   [{ 'state-unavailable': true }, 'degraded', false, ['state-unavailable']],
 ] as const)('health of %o is %s', (findings, status, serves, reasons) => {
   expect(healthOf(findings)).toEqual({ status, serves, reasons });

@@ -1,12 +1,9 @@
-import type { Node, NodeLimits } from '#core/contract/node.ts';
-import type { Load } from '#core/contract/report.ts';
-import type { NodeStanding } from '#core/contract/standing.ts';
+import type { Node } from '#core/contract/node.ts';
+import { type DatedLoad, usedPart } from '#core/node/used-part.ts';
 import { nextShed } from '../engine/load.ts';
 
-type LastHeartbeat = NonNullable<NodeStanding['last']>;
-
 interface Watched {
-  readonly last: LastHeartbeat;
+  readonly last: DatedLoad;
   readonly shed: number;
 }
 
@@ -19,7 +16,7 @@ export class EdgeLoads {
   }
 
   /** Takes up what an edge has reported since; a report that is known already changes nothing. */
-  heard(edge: Pick<Node, 'name' | 'limits'>, last: LastHeartbeat, spillAt: number): void {
+  heard(edge: Pick<Node, 'name' | 'limits'>, last: DatedLoad, spillAt: number): void {
     const before = this.#edges.get(edge.name);
     if (before?.last.at === last.at) return;
     const used = before && usedPart(edge.limits, before.last, last);
@@ -35,26 +32,3 @@ export class EdgeLoads {
     for (const name of this.#edges.keys()) if (!edges.has(name)) this.#edges.delete(name);
   }
 }
-
-/** The largest used part of the limits between two reports; `undefined`: they do not tell. */
-export function usedPart(
-  limits: NodeLimits | undefined,
-  from: LastHeartbeat,
-  to: LastHeartbeat,
-): number | undefined {
-  if (limits === undefined) return 0;
-  const seconds = (to.at - from.at) / 1000;
-  const rate = (counter: 'requests' | 'bytesSent'): number =>
-    (to.load[counter] - from.load[counter]) / seconds;
-  // It was restarted, or its clock was set back.
-  if (seconds <= 0 || !hasCounted(from.load, to.load)) return undefined;
-  const { requestsPerSecond = Infinity, megabitsPerSecond = Infinity } = limits;
-  return Math.max(
-    rate('requests') / requestsPerSecond,
-    (rate('bytesSent') * 8) / 1e6 / megabitsPerSecond,
-    to.load.connections / (limits.connections ?? Infinity),
-  );
-}
-
-const hasCounted = (from: Load, to: Load): boolean =>
-  to.requests >= from.requests && to.bytesSent >= from.bytesSent;
