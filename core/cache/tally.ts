@@ -13,7 +13,7 @@ export const EVICTION_REASONS = [
 export type EvictionReason = (typeof EVICTION_REASONS)[number];
 
 /** What a store counts, in the order in which it lies in a row. */
-const COUNTED = [
+export const COUNTED = [
   'hits',
   'hitBytes',
   'stored',

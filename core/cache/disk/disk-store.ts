@@ -25,7 +25,7 @@ import { IndexDb } from './index-db.ts';
 import { KeeperLink } from './keeper-link.ts';
 import type { DiskPlace, Drop } from './messages.ts';
 import { asOfIn, keyHash, type KeyRecord, shortHash, type Variant } from './record.ts';
-import { type Counter, SharedState } from './shared.ts';
+import { SharedState } from './shared.ts';
 import { isMeant } from './upkeep.ts';
 
 const SWEEP_BATCH = 200;
@@ -367,7 +367,7 @@ export class DiskStore implements Store {
     return false;
   }
 
-  #count(site: string, what: Counter & Counted, by = 1): void {
+  #count(site: string, what: Counted, by = 1): void {
     this.#shared.count(this.#place.slot, what, by);
     this.#tally.count(site, what, by);
   }

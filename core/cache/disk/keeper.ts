@@ -18,7 +18,7 @@ import { indexSettled, openIndex, suspectIndex } from './open-index.ts';
 import { keyHash, shortHash } from './record.ts';
 import { type Order, Orders, writeOrder } from './orders.ts';
 import { Room } from './room.ts';
-import { type Counter, SharedState } from './shared.ts';
+import { SharedState } from './shared.ts';
 import { expire, sweepFiles } from './upkeep.ts';
 
 /** The keeper's row of counters. */
@@ -341,7 +341,7 @@ export class Keeper {
     port.postMessage({ id, ok } satisfies FromKeeper);
   }
 
-  #count(site: string, what: Counter & Counted, by: number): void {
+  #count(site: string, what: Counted, by: number): void {
     this.#shared.count(ROW, what, by);
     this.#tally.count(site, what, by);
   }

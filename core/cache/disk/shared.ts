@@ -1,20 +1,7 @@
+import { COUNTED } from '../tally.ts';
+
 /** The counters of one thread, in the order in which they lie in memory. */
-const COUNTERS = [
-  'lookups',
-  'hits',
-  'hitBytes',
-  'stored',
-  'storedBytes',
-  'refused',
-  'evictedBytes',
-  'capacity',
-  'expired',
-  'purged',
-  'replaced',
-  'variants',
-  'released',
-  'damaged',
-] as const;
+const COUNTERS = ['lookups', ...COUNTED] as const;
 export type Counter = (typeof COUNTERS)[number];
 
 /** Rows of counters: one for the keeper, the others for the threads that serve. */
