@@ -23,6 +23,7 @@ export const ERRORS = {
   'invalid-input': kind(422, 'client', false, 'The input does not fit its schema'),
   unauthenticated: kind(401, 'client', false, 'A valid token or credential is required'),
   forbidden: kind(403, 'client', false, 'The token lacks the scope for this'),
+  denied: kind(403, 'client', false, 'The site does not serve this request'),
   'not-found': kind(404, 'client', false, 'There is no such thing'),
   'method-not-allowed': kind(405, 'client', false, 'The method is not allowed here'),
   'request-timeout': kind(408, 'client', true, 'The request did not arrive in time'),

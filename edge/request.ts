@@ -9,13 +9,20 @@ import { clientLookup } from '#core/serving/client-lookup.ts';
 import { deliver, failureAnswer, ownAnswer } from '#core/serving/deliver.ts';
 import { withoutTags } from '#core/http/tags.ts';
 import { answerEcho } from '#core/serving/echo.ts';
-import type { Exchange } from '#core/serving/exchange.ts';
+import type { Exchange, Handle } from '#core/serving/exchange.ts';
 import type { TierNode } from '#core/serving/tier-node.ts';
 import { isLoop, withClient } from '#core/tree/forward.ts';
+import { RuledRequest } from './ruled.ts';
 import { challengeAnswer, redirectToTls, requireClientCertificate } from './tls.ts';
 
+/** What answers the requests of clients in one thread of an edge. */
+export const serveClients =
+  (edge: TierNode): Handle =>
+  (exchange) =>
+    handleRequest(edge, exchange);
+
 /** A client's request, from its arrival to its record. */
-export async function handleRequest(edge: TierNode, exchange: Exchange): Promise<void> {
+async function handleRequest(edge: TierNode, exchange: Exchange): Promise<void> {
   const arrivedAtMs = edge.clock.monotonicMs();
   const echo = answerEcho(edge, exchange);
   if (echo !== undefined) return void (await echo);
@@ -26,12 +33,14 @@ export async function handleRequest(edge: TierNode, exchange: Exchange): Promise
     const client = edge.trustedProxies.client(exchange.peerAddress, exchange.received.fields);
     const asked = withClient(readRequest(exchange.received), client); // accept
     site = siteOf(edge, asked);
-    const request = underOwnHost(site, asked);
+    const received = underOwnHost(site, asked);
     const own =
-      ownAnswer(request) ?? challengeAnswer(edge, request) ?? redirectToTls(edge, site, request);
+      ownAnswer(received) ?? challengeAnswer(edge, received) ?? redirectToTls(edge, site, received);
     if (own !== undefined) answer = own;
     else {
-      guard(edge, exchange, site, request);
+      const ruled = RuledRequest.of(site, received, client.address, edge);
+      guard(edge, exchange, site, received, ruled);
+      const request = ruled?.changed(received) ?? received;
       const country = (): string => edge.countryOf(client.address);
       const lookup = clientLookup(edge, exchange, request, site, country);
       const found = edge.engine.lookUp(lookup);
@@ -39,7 +48,8 @@ export async function handleRequest(edge: TierNode, exchange: Exchange): Promise
       if (site.tls.earlyHints) hint(edge, exchange, request, decision);
       // serve, refresh behind, revalidate, fill or wait; what a fill brings is stored as it ends
       const carried = carryOut({ engine: edge.engine, lookup, found, decision, exchange });
-      answer = shape(edge, site, request, carried instanceof Promise ? await carried : carried);
+      const stored = carried instanceof Promise ? await carried : carried;
+      answer = shape(edge, site, request, ruled, stored);
     }
   } catch (error) {
     answer = failureAnswer(error, decidedOutcome(decision), false);
@@ -70,8 +80,10 @@ function guard(
   exchange: Exchange,
   site: ServedSite,
   { fields }: ClientRequest,
+  ruled: RuledRequest | undefined,
 ): void {
   requireClientCertificate(site, exchange);
+  ruled?.guard();
   if (isLoop(fields, forwardedBy)) {
     throw new CanopyError('loop-detected', 'This edge has passed the request on before');
   }
@@ -93,8 +105,10 @@ function shape(
   { earlyHints }: TierNode,
   { cache, secureFields, tls }: ServedSite,
   { scheme, host, target }: ClientRequest,
-  answer: Answer,
+  ruled: RuledRequest | undefined,
+  stored: Answer,
 ): Answer {
+  const answer = ruled?.shape(stored) ?? stored;
   if (tls.earlyHints) earlyHints.learn(host, target, answer.status, answer.fields);
   const secured = scheme === 'https' ? secureFields : NOTHING;
   if (cache.exposeTags && secured.length === 0) return answer;

@@ -1,4 +1,4 @@
 import { runThread } from '#core/serving/thread.ts';
-import { handleRequest } from './request.ts';
+import { serveClients } from './request.ts';
 
-runThread(handleRequest);
+runThread(serveClients);

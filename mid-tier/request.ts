@@ -10,7 +10,7 @@ import { parseDeltaSeconds } from '#core/http/directives.ts';
 import { fieldValue } from '#core/http/fields.ts';
 import { type ClientRequest, readRequest } from '#core/http/request.ts';
 import { deliver, failureAnswer, ownAnswer } from '#core/serving/deliver.ts';
-import type { Exchange } from '#core/serving/exchange.ts';
+import type { Exchange, Handle } from '#core/serving/exchange.ts';
 import { answerHealth } from '#core/serving/health.ts';
 import type { TierNode } from '#core/serving/tier-node.ts';
 import { decidedOutcome } from '#core/telemetry/cache-status.ts';
@@ -21,8 +21,14 @@ import { isTierKey } from '#core/tree/tier-key.ts';
 /** How long an edge that is ahead of us waits for our own link to catch up before we ask upward. */
 const FENCE_WAIT_MS = 250;
 
+/** What answers the requests of edges in one thread of a mid-tier. */
+export const serveEdges =
+  (midTier: TierNode): Handle =>
+  (exchange) =>
+    handleRequest(midTier, exchange);
+
 /** An edge's request, from its arrival to its record. */
-export async function handleRequest(midTier: TierNode, exchange: Exchange): Promise<void> {
+async function handleRequest(midTier: TierNode, exchange: Exchange): Promise<void> {
   const health = answerHealth(exchange);
   if (health !== undefined) return void (await health);
   const arrivedAtMs = midTier.clock.monotonicMs();

@@ -1,4 +1,4 @@
 import { runThread } from '#core/serving/thread.ts';
-import { handleRequest } from './request.ts';
+import { serveEdges } from './request.ts';
 
-runThread(handleRequest);
+runThread(serveEdges);

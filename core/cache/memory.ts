@@ -1,5 +1,5 @@
 import { setImmediate } from 'node:timers/promises';
-import { DEFAULT_MAX_VARIANTS } from '#core/contract/site.ts';
+import { DEFAULT_MAX_VARIANTS } from '#core/contract/cache-settings.ts';
 import { hash32 } from '#core/hash.ts';
 import { BudgetedMap } from './eviction/budgeted-map.ts';
 import { DEFAULT_POLICY, policyOf, type PolicyName } from './eviction/policies.ts';

@@ -1,5 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import type { CacheSettings } from '#core/contract/site.ts';
+import type { CacheSettings } from '#core/contract/cache-settings.ts';
 import { fieldValue, withoutFields } from '#core/http/fields.ts';
 import { contentLength } from '#core/http/length.ts';
 import type { FillCounters } from '#core/telemetry/fill-counters.ts';

@@ -5,7 +5,8 @@ import type { Site } from '#core/contract/site.ts';
 import type { Fields } from '#core/http/fields.ts';
 import { secureFieldsOf } from '#core/http/secure-transport.ts';
 import { type Keying, keyingOf } from './policy/keying.ts';
-import { type SettingsFor, settingsFor } from './policy/rules.ts';
+import { type SettingsFor, settingsFor } from '#core/rules/cache-settings.ts';
+import { Ruleset } from '#core/rules/ruleset.ts';
 
 /** A site with what a cache makes of its settings once, when they arrive. */
 export interface ServedSite extends Site {
@@ -14,6 +15,8 @@ export interface ServedSite extends Site {
   readonly keying: Keying;
   /** `cache` with the `rules` that match an answer. */
   readonly cacheFor: SettingsFor;
+  /** The `rules` for requests and answers. */
+  readonly ruleset: Ruleset;
   /** The site's own host that one of the routers' names stands for; every other stands for itself. */
   readonly ownHost: (host: string) => string;
 }
@@ -25,6 +28,7 @@ export const servedSite = (site: Site, zones: readonly Zone[] = []): ServedSite 
   secureFields: secureFieldsOf(site.tls),
   keying: keyingOf(keyOf(site)),
   cacheFor: settingsFor(site.cache, site.rules),
+  ruleset: new Ruleset(site.rules),
 });
 
 /** Our own origin minds no query: an object of it has one URL, and so a purge of that finds it. */

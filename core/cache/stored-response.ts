@@ -1,4 +1,4 @@
-import type { CacheSettings } from '#core/contract/site.ts';
+import type { CacheSettings } from '#core/contract/cache-settings.ts';
 import type { UpstreamResponse } from '#core/tree/attempt.ts';
 import { sharedFields } from './answer.ts';
 import { Body } from './body.ts';

@@ -1,17 +1,13 @@
 import { z } from 'zod';
 import { nameSchema } from './names.ts';
-import { countrySchema } from './routing.ts';
-
-/** A network whose clients are taken to be in one place: a /24 of IPv4, a /48 of IPv6. */
-const clientNetworkSchema = z.union([z.cidrv4(), z.cidrv6()], {
-  error: 'a network such as 192.0.2.0/24',
-});
+import { countrySchema, networkSchema } from './places.ts';
 
 const roundTripSchema = z.number().positive().max(10_000);
 
 /** One round trip between a client's network and an edge, as the edge has seen it. */
 export const observationSchema = z.strictObject({
-  network: clientNetworkSchema,
+  /** Whose clients are taken to be in one place: a /24 of IPv4, a /48 of IPv6. */
+  network: networkSchema,
   /** As far as the router's databases know. */
   asn: z.int().min(1).max(4_294_967_295).exactOptional(),
   country: countrySchema.exactOptional(),

@@ -23,6 +23,14 @@ function isBaseUrl(text: string): boolean {
   );
 }
 
+/** A hostname, `*.` before a hostname for all its subdomains, or `*` for every host. Never with a port. */
+export const hostPatternSchema = z
+  .string()
+  .regex(
+    /^(?:\*|(?:\*\.)?[a-z0-9](?:[a-z0-9_-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9_-]*[a-z0-9])?)*|\[[0-9a-f:.]+\])$/,
+    'a lower-case hostname, *.hostname, or *, without a port',
+  );
+
 /** A journal sequence number; 0 is before the first event. */
 export const sequenceSchema = z.int().min(0);
 

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { baseUrlSchema, nameSchema } from './names.ts';
-import { countrySchema, dnsNameSchema } from './routing.ts';
+import { countrySchema } from './places.ts';
+import { dnsNameSchema } from './routing.ts';
 
 export const tierSchema = z.enum(['edge', 'mid-tier', 'origin', 'router']);
 

@@ -1,8 +1,6 @@
 import { z } from 'zod';
 import { nameSchema } from './names.ts';
-
-/** ISO 3166-1 alpha-2. */
-export const countrySchema = z.string().regex(/^[A-Z]{2}$/, 'two capital letters such as DE');
+import { countrySchema, networkSchema } from './places.ts';
 
 export const CONTINENTS = ['AF', 'AN', 'AS', 'EU', 'NA', 'OC', 'SA'] as const;
 export const continentSchema = z.enum(CONTINENTS);
@@ -70,10 +68,7 @@ export const zoneSchema = z.strictObject({
 const clientMatchSchema = z
   .strictObject({
     /** Networks such as `192.0.2.0/24`. */
-    networks: z
-      .array(z.union([z.cidrv4(), z.cidrv6()], { error: 'a network such as 192.0.2.0/24' }))
-      .max(10_000)
-      .default([]),
+    networks: z.array(networkSchema).max(10_000).default([]),
     asns: z.array(z.int().min(1).max(4_294_967_295)).max(10_000).default([]),
     countries: z.array(countrySchema).max(250).default([]),
     continents: z.array(continentSchema).max(7).default([]),

@@ -55,6 +55,11 @@ function explain(issue: z.core.$ZodIssue, input: unknown): InputIssue[] {
       issue.errors.toSorted((a, b) => depth(b) - depth(a) || a.length - b.length)[0] ?? [];
     return meant.flatMap((inner) => explain({ ...inner, path: [...path, ...inner.path] }, input));
   }
+  if (issue.code === 'invalid_key') {
+    const expected = issue.issues.map((inner) => expectation(inner)).join(', ');
+    const key = describe(path.at(-1));
+    return [{ path: dotted(path.slice(0, -1)), expected: `for a key, ${expected}`, received: key }];
+  }
   return [{ path: dotted(path), expected: expectation(issue), received }];
 }
 

@@ -5,3 +5,7 @@ export function mediaTypeOf(path: string): string {
   const type = lookup(path);
   return (type !== false && contentType(type)) || 'application/octet-stream';
 }
+
+/** The media type that a `Content-Type` states, in lower case, without parameters; `''` where there is none. */
+export const statedMediaType = (value: string | undefined): string =>
+  (value ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? '';

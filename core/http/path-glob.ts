@@ -1,13 +1,15 @@
+import { wildcardMatcher } from './wildcard.ts';
+
 /**
  * A function that tells whether a path matches `glob`: `*` stands for any characters of one
  * segment, `**` as a whole segment for any number of segments, none included. Letter case counts.
  * Takes time in proportion to the lengths of both, whatever they hold.
  */
 export function pathMatcher(glob: string): (path: string) => boolean {
-  const groups: string[][] = [[]];
+  const groups: SegmentTest[][] = [[]];
   for (const segment of glob.split('/')) {
     if (segment === '**') groups.push([]);
-    else groups.at(-1)?.push(segment);
+    else groups.at(-1)?.push(wildcardMatcher(segment));
   }
   const [first = [], ...others] = groups;
   const last = others.pop();
@@ -28,19 +30,10 @@ export function pathMatcher(glob: string): (path: string) => boolean {
   };
 }
 
-const startsAt = (segments: readonly string[], from: number, group: readonly string[]): boolean =>
-  group.every((pattern, i) => segmentMatches(pattern, segments[from + i] ?? ''));
+type SegmentTest = (segment: string) => boolean;
 
-function segmentMatches(pattern: string, segment: string): boolean {
-  const [head = '', ...pieces] = pattern.split('*');
-  const tail = pieces.pop();
-  if (tail === undefined) return segment === head;
-  if (!segment.startsWith(head)) return false;
-  let from = head.length;
-  for (const piece of pieces) {
-    const at = segment.indexOf(piece, from);
-    if (at === -1) return false;
-    from = at + piece.length;
-  }
-  return segment.length - tail.length >= from && segment.endsWith(tail);
-}
+const startsAt = (
+  segments: readonly string[],
+  from: number,
+  group: readonly SegmentTest[],
+): boolean => group.every((fits, i) => fits(segments[from + i] ?? ''));

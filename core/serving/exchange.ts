@@ -34,6 +34,9 @@ export interface Exchange {
   switchProtocols(fields: Fields, tunnel: Tunnel): Promise<Sent>;
 }
 
+/** Answers one request. */
+export type Handle = (exchange: Exchange) => Promise<void>;
+
 export interface Sent {
   /** Bytes of content handed to the connection. */
   readonly bytes: number;

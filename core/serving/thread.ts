@@ -10,7 +10,7 @@ import { applyEvent } from '#core/node/config.ts';
 import { NodeLease } from '#core/node/lease.ts';
 import { Samples } from '#core/telemetry/samples.ts';
 import { ThreadMeter } from '#core/telemetry/thread-meter.ts';
-import type { Exchange } from './exchange.ts';
+import type { Handle } from './exchange.ts';
 import { listen, type Listener } from './listener.ts';
 import { sampleActivity, sampleNode } from './node-samples.ts';
 import { Placements } from './placements.ts';
@@ -22,8 +22,11 @@ import { ThreadTls } from './tls/thread-tls.ts';
 const LOAD_INTERVAL_MS = 1000;
 const MEASURE_INTERVAL_MS = 10_000;
 
-/** Runs in a worker thread: serves with a cache of its own, as the main thread tells it. */
-export function runThread(handle: (node: TierNode, exchange: Exchange) => Promise<void>): void {
+/**
+ * Runs in a worker thread: serves with a cache of its own, as the main thread tells it.
+ * @param serving makes what answers requests
+ */
+export function runThread(serving: (node: TierNode) => Handle): void {
   const port = parentPort;
   if (port === null) throw new Error('A serving thread is started as a worker only');
   const {
@@ -64,10 +67,10 @@ export function runThread(handle: (node: TierNode, exchange: Exchange) => Promis
   const listeners: Listener[] = [];
   const activity = (): Activity => sumOf(listeners.map((one) => one.activity()));
 
-  const serve = (exchange: Exchange): Promise<void> => handle(node, exchange);
+  const handle = serving(node);
   const startListening = async (message: ToThread & { type: 'listen' }): Promise<void> => {
     const { scheme, host, port: wanted, reusePort } = message;
-    const options = { host, port: wanted, reusePort, handle: serve, onError };
+    const options = { host, port: wanted, reusePort, handle, onError };
     try {
       const listening = scheme === 'https' ? tls?.listen(options) : listen(options);
       if (listening === undefined) throw new Error('The thread has no TLS');

@@ -46,6 +46,8 @@ export interface TierNodeOptions {
   readonly lease: { ended(): boolean };
   /** The country of an address, two capital letters; left out: that of every address is unknown. */
   readonly countryOf?: CountryOf;
+  /** The autonomous system of an address, where the node has a database of them. */
+  readonly asnOf?: (address: string) => number | undefined;
   /** Addresses and networks of proxies before an edge, see `TrustedProxies`. */
   readonly trustedProxies?: readonly string[];
   /** See `EngineOptions`. */
@@ -74,6 +76,7 @@ export class TierNode {
   readonly memory: MemoryStore;
   readonly disk: DiskStore | undefined;
   readonly #countryOf: CountryOf;
+  readonly asnOf: (address: string) => number | undefined;
   /** The other threads of the node. */
   readonly siblings: Siblings;
   readonly #tree: Tree;
@@ -97,6 +100,7 @@ export class TierNode {
     memoryPolicy,
     lease,
     countryOf,
+    asnOf = () => undefined,
     trustedProxies = [],
     spill,
     disk,
@@ -109,6 +113,7 @@ export class TierNode {
     this.#tree = new Tree({ clock, asking: { name, tier }, config: () => this.config });
     this.trustedProxies = new TrustedProxies(trustedProxies);
     this.#countryOf = countryOf ?? (() => undefined);
+    this.asnOf = asnOf;
     this.disk = disk;
     this.memory = new MemoryStore(memoryShare ?? memoryBytes, memoryPolicy);
     const store = disk === undefined ? this.memory : new TieredStore(this.memory, disk, tendsDisk);

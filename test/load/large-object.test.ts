@@ -7,8 +7,8 @@ import type { Config } from '#core/contract/event.ts';
 import { siteSchema } from '#core/contract/site.ts';
 import { listen } from '#core/serving/listener.ts';
 import { TierNode } from '#core/serving/tier-node.ts';
-import { handleRequest as handleAtEdge } from '#edge/request.ts';
-import { handleRequest as handleAtMidTier } from '#mid-tier/request.ts';
+import { serveClients } from '#edge/request.ts';
+import { serveEdges } from '#mid-tier/request.ts';
 
 const MIB = 1024 * 1024;
 const SIZE = 5 * 1024 * MIB;
@@ -52,7 +52,7 @@ async function startNode(
   tier: 'edge' | 'mid-tier',
   onError: (error: unknown) => void,
 ): Promise<{ nodes: TierNode[]; ports: number[]; close: () => Promise<void> }> {
-  const handle = tier === 'edge' ? handleAtEdge : handleAtMidTier;
+  const serving = tier === 'edge' ? serveClients : serveEdges;
   const nodes = Array.from(
     { length: THREADS },
     () =>
@@ -74,9 +74,7 @@ async function startNode(
     }
   }
   const listeners = await Promise.all(
-    nodes.map((node) =>
-      listen({ host: '127.0.0.1', port: 0, onError, handle: (exchange) => handle(node, exchange) }),
-    ),
+    nodes.map((node) => listen({ host: '127.0.0.1', port: 0, onError, handle: serving(node) })),
   );
   return {
     nodes,

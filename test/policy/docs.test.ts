@@ -31,18 +31,24 @@ function pathsOf(schema: JsonSchema, path = ''): string[] {
 }
 
 const RULE_CACHE = 'rules[].cache.';
+const RULE_NOT = 'rules[].match.not.';
 
 test('every site setting is documented, and nothing that does not exist', async () => {
   const schema = z.toJSONSchema(siteSchema, { io: 'input', unrepresentable: 'any' });
-  const documented = firstCells(await page('site-settings.md'));
+  const documented = [
+    ...firstCells(await page('site-settings.md')),
+    ...firstCells(await page('rules.md')),
+  ];
   const paths = pathsOf(schema as JsonSchema);
   // A rule may set what is described once for all answers.
   const ofRules = paths.filter((path) => path.startsWith(RULE_CACHE));
   expect(documented).toEqual(
     expect.arrayContaining(ofRules.map((path) => path.slice('rules[].'.length))),
   );
-  const others = paths.filter((path) => !path.startsWith(RULE_CACHE));
-  expect(documented.toSorted()).toEqual([...others, 'rules[].cache'].toSorted());
+  const others = paths.filter((path) => !path.startsWith(RULE_CACHE) && !path.startsWith(RULE_NOT));
+  expect(documented.toSorted()).toEqual(
+    [...others, 'rules[].cache', 'rules[].match.not'].toSorted(),
+  );
 });
 
 test('every error code is documented as it is', async () => {

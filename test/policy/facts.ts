@@ -1,5 +1,5 @@
 import { responseFacts, type ResponseFacts } from '#core/cache/policy/response.ts';
-import { type CacheSettings, cacheSettingsSchema } from '#core/contract/site.ts';
+import { type CacheSettings, cacheSettingsSchema } from '#core/contract/cache-settings.ts';
 import { formatDate } from '#core/http/dates.ts';
 
 /** When the responses of policy tests come, ms since the epoch. */

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { freshness, initialAgeMs, staleWindows } from '#core/cache/policy/freshness.ts';
-import type { CacheSettings } from '#core/contract/site.ts';
+import type { CacheSettings } from '#core/contract/cache-settings.ts';
 import { at, cacheSettings, RECEIVED_AT, response } from './facts.ts';
 
 type Fields = Readonly<Record<string, string>>;

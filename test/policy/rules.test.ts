@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { settingsFor } from '#core/cache/policy/rules.ts';
-import { type Rule, ruleSchema } from '#core/contract/site.ts';
+import { type Rule, ruleSchema } from '#core/contract/rules/rule.ts';
+import { settingsFor } from '#core/rules/cache-settings.ts';
 import { cacheSettings, response } from './facts.ts';
 
 type Match = Rule['match'];

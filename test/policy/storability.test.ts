@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { storability, type Storability } from '#core/cache/policy/storability.ts';
-import type { CacheSettings } from '#core/contract/site.ts';
+import type { CacheSettings } from '#core/contract/cache-settings.ts';
 import { at, cacheSettings, response } from './facts.ts';
 
 interface Case {

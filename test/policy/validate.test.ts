@@ -83,7 +83,7 @@ test.each<[keyof typeof SCHEMAS, unknown, string]>([
   [
     'site',
     { ...site, rules: [{ match: {}, cache: {} }] },
-    'rules.0.match: expected at least one of path, status, contentType, received {}',
+    'rules.0.match: expected at least one condition, received {}',
   ],
   [
     'site',

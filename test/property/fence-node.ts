@@ -6,10 +6,10 @@ import type { Fields } from '#core/http/fields.ts';
 import { NodeLease } from '#core/node/lease.ts';
 import type { Exchange } from '#core/serving/exchange.ts';
 import { TierNode } from '#core/serving/tier-node.ts';
-import { handleRequest as handleAtEdge } from '#edge/request.ts';
-import { handleRequest as handleAtMidTier } from '#mid-tier/request.ts';
+import { serveClients } from '#edge/request.ts';
+import { serveEdges } from '#mid-tier/request.ts';
 
-const HANDLERS = { edge: handleAtEdge, 'mid-tier': handleAtMidTier };
+const SERVING = { edge: serveClients, 'mid-tier': serveEdges };
 
 /** The same time as everybody's, at another pace and with another date. */
 export const skewed = (clock: Clock, pace: number, offsetMs: number): Clock => ({
@@ -100,6 +100,6 @@ export async function handled(
     },
     switchProtocols: () => Promise.reject(new Error('Nothing switches')),
   };
-  HANDLERS[tier](serving, exchange).catch(answer.reject);
+  SERVING[tier](serving)(exchange).catch(answer.reject);
   return answer.promise;
 }

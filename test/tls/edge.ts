@@ -17,7 +17,7 @@ import { TierNode } from '#core/serving/tier-node.ts';
 import { CertificateKeeper } from '#core/serving/tls/keeper.ts';
 import type { UnknownNamePolicy } from '#core/serving/tls/messages.ts';
 import { ThreadTls } from '#core/serving/tls/thread-tls.ts';
-import { handleRequest } from '#edge/request.ts';
+import { serveClients } from '#edge/request.ts';
 import type { Issued } from './authority.ts';
 
 interface EdgeOptions {
@@ -100,7 +100,7 @@ export class TlsEdge {
     const place = {
       host: '127.0.0.1',
       port: 0,
-      handle: (exchange: Parameters<typeof handleRequest>[1]) => handleRequest(edge.node, exchange),
+      handle: serveClients(edge.node),
       onError: (error: unknown) => void edge.errors.push(error),
     };
     edge.#listeners = await Promise.all([listen(place), edge.#tls.listen(place)]);

@@ -1,5 +1,5 @@
 import type { FileHandle } from 'node:fs/promises';
-import { DEFAULT_MAX_VARIANTS } from '#core/contract/site.ts';
+import { DEFAULT_MAX_VARIANTS } from '#core/contract/cache-settings.ts';
 import type { StoredObject } from '#core/cache/object.ts';
 import type { Keeping, Writer } from '#core/cache/store.ts';
 import { BlockWriter } from './blocks.ts';

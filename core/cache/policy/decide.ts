@@ -1,4 +1,5 @@
-import type { CacheSettings, Site } from '#core/contract/site.ts';
+import type { CacheSettings } from '#core/contract/cache-settings.ts';
+import type { Site } from '#core/contract/site.ts';
 import type { RequestDirectives } from '#core/http/directives.ts';
 import { freshness, staleWindows } from './freshness.ts';
 import type { ResponseFacts } from './response.ts';

@@ -1,4 +1,4 @@
-import type { CacheSettings } from '#core/contract/site.ts';
+import type { CacheSettings } from '#core/contract/cache-settings.ts';
 import type { ResponseFacts } from './response.ts';
 
 /** Where a freshness lifetime comes from. */

@@ -4,6 +4,7 @@ import {
   type ResponseDirectives,
   responseDirectives,
 } from '#core/http/directives.ts';
+import { statedMediaType } from '#core/http/media-type.ts';
 import { tagsOf } from '#core/http/tags.ts';
 import { targetedDirectives } from '#core/http/targeted.ts';
 import { type Fields, fieldLines, fieldValue, hasField, listMembers } from '#core/http/fields.ts';
@@ -56,8 +57,7 @@ export function responseFacts(status: number, fields: Fields, receivedAt: number
     etag: fieldValue(fields, 'etag'),
     vary: vary.includes('*') ? ['*'] : [...new Set(vary)].toSorted(),
     setsCookie: hasField(fields, 'set-cookie') && !directives.unsharedFields.includes('set-cookie'),
-    contentType:
-      (fieldValue(fields, 'content-type') ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? '',
+    contentType: statedMediaType(fieldValue(fields, 'content-type')),
     tags: tagsOf(fields),
   };
 }

@@ -1,4 +1,4 @@
-import type { CacheSettings } from '#core/contract/site.ts';
+import type { CacheSettings } from '#core/contract/cache-settings.ts';
 import { type Fields, fieldValue, hasField, withoutFields } from '#core/http/fields.ts';
 import { contentLength, parseBytes } from '#core/http/length.ts';
 import type { ByteRange } from '#core/http/ranges.ts';

@@ -6,8 +6,8 @@ import { DiskStore } from '#core/cache/disk/disk-store.ts';
 import type { Config, JournalEvent } from '#core/contract/event.ts';
 import type { PurgeReport } from '#core/contract/report.ts';
 import type { Tier } from '#core/contract/node.ts';
-import { handleRequest as handleAtEdge } from '#edge/request.ts';
-import { handleRequest as handleAtMidTier } from '#mid-tier/request.ts';
+import { serveClients } from '#edge/request.ts';
+import { serveEdges } from '#mid-tier/request.ts';
 import { listen, type Listener } from '#core/serving/listener.ts';
 import { openDisk, type OpenDisk } from '#test/disk/support.ts';
 import { type CountryOf, TierNode } from '#core/serving/tier-node.ts';
@@ -15,7 +15,7 @@ import { type RequestOptions, send, type Sight } from './client.ts';
 import type { FakeClock } from './clock.ts';
 import { until } from './until.ts';
 
-const HANDLERS = { edge: handleAtEdge, 'mid-tier': handleAtMidTier };
+const SERVING = { edge: serveClients, 'mid-tier': serveEdges };
 
 /** A disk store as one thread has it. */
 export interface ThreadDisk {
@@ -41,7 +41,7 @@ export function sharedDisk({ keeper, dir }: OpenDisk, slot: number): ThreadDisk 
 /** An edge or mid-tier in this process: the code that a node's thread runs, on the test's clock. */
 export class ScenarioNode {
   readonly name: string;
-  readonly tier: Tier & keyof typeof HANDLERS;
+  readonly tier: Tier & keyof typeof SERVING;
   readonly errors: unknown[] = [];
   readonly #node: TierNode;
   readonly #lease: { hasEnded: boolean };
@@ -55,7 +55,7 @@ export class ScenarioNode {
   /** @param disk where it keeps what it stores, too */
   static async open(
     name: string,
-    tier: Tier & keyof typeof HANDLERS,
+    tier: Tier & keyof typeof SERVING,
     clock: FakeClock,
     memory: number,
     countryOf: CountryOf,
@@ -69,7 +69,7 @@ export class ScenarioNode {
 
   private constructor(
     name: string,
-    tier: Tier & keyof typeof HANDLERS,
+    tier: Tier & keyof typeof SERVING,
     clock: FakeClock,
     memory: number,
     countryOf: CountryOf,
@@ -149,7 +149,7 @@ export class ScenarioNode {
     this.#listener = await listen({
       host: '127.0.0.1',
       port: this.#port,
-      handle: (exchange) => HANDLERS[this.tier](this.#node, exchange),
+      handle: SERVING[this.tier](this.#node),
       onError: (error) => this.errors.push(error),
     });
     this.#port = this.#listener.port;

@@ -1,0 +1,23 @@
+import type { AnswerAction, RequestAction, Rule } from '#core/contract/rules/rule.ts';
+import { fieldsChanger } from './header-changes.ts';
+
+type Makers<A extends RequestAction | AnswerAction> = {
+  readonly [K in A]: (value: NonNullable<Rule[K]>) => unknown;
+};
+type Made<M> = {
+  readonly [K in keyof M]: M[K] extends (value: never) => infer Result ? readonly Result[] : never;
+};
+
+/** What is made of each action when its rule arrives, so that nothing is left to a request but to do it. */
+export const REQUEST_ACTIONS = {
+  deny: (isDenied: boolean) => isDenied,
+  requestHeaders: fieldsChanger,
+} satisfies Makers<RequestAction>;
+
+export const ANSWER_ACTIONS = {
+  responseHeaders: fieldsChanger,
+} satisfies Makers<AnswerAction>;
+
+/** What the rules that matched say, action by action, in the order of the rules. */
+export type RequestActions = Made<typeof REQUEST_ACTIONS>;
+export type AnswerActions = Made<typeof ANSWER_ACTIONS>;
