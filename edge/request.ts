@@ -9,17 +9,16 @@ import { clientLookup } from '#core/serving/client-lookup.ts';
 import { deliver, failureAnswer, ownAnswer } from '#core/serving/deliver.ts';
 import { withoutTags } from '#core/http/tags.ts';
 import { answerEcho } from '#core/serving/echo.ts';
-import type { Exchange, Handle } from '#core/serving/exchange.ts';
+import type { Exchange, Serving } from '#core/serving/exchange.ts';
 import type { TierNode } from '#core/serving/tier-node.ts';
 import { isLoop, withClient } from '#core/tree/forward.ts';
 import { RuledRequest } from './ruled.ts';
 import { challengeAnswer, redirectToTls, requireClientCertificate } from './tls.ts';
 
 /** What answers the requests of clients in one thread of an edge. */
-export const serveClients =
-  (edge: TierNode): Handle =>
-  (exchange) =>
-    handleRequest(edge, exchange);
+export const serveClients = (edge: TierNode): Serving => ({
+  handle: (exchange) => handleRequest(edge, exchange),
+});
 
 /** A client's request, from its arrival to its record. */
 async function handleRequest(edge: TierNode, exchange: Exchange): Promise<void> {
