@@ -12,16 +12,26 @@ import { answerEcho } from '#core/serving/echo.ts';
 import type { Exchange, Serving } from '#core/serving/exchange.ts';
 import type { TierNode } from '#core/serving/tier-node.ts';
 import { isLoop, withClient } from '#core/tree/forward.ts';
+import { EdgeFunctions } from './functions/functions.ts';
 import { RuledRequest } from './ruled.ts';
 import { challengeAnswer, redirectToTls, requireClientCertificate } from './tls.ts';
 
 /** What answers the requests of clients in one thread of an edge. */
-export const serveClients = (edge: TierNode): Serving => ({
-  handle: (exchange) => handleRequest(edge, exchange),
-});
+export function serveClients(node: TierNode, onError: (error: unknown) => void): Serving {
+  const functions = new EdgeFunctions(node, onError);
+  return {
+    handle: (exchange) => handleRequest(node, functions, exchange),
+    sample: (samples) => functions.sample(samples),
+    close: () => functions.close(),
+  };
+}
 
 /** A client's request, from its arrival to its record. */
-async function handleRequest(edge: TierNode, exchange: Exchange): Promise<void> {
+async function handleRequest(
+  edge: TierNode,
+  functions: EdgeFunctions,
+  exchange: Exchange,
+): Promise<void> {
   const arrivedAtMs = edge.clock.monotonicMs();
   const echo = answerEcho(edge, exchange);
   if (echo !== undefined) return void (await echo);
@@ -39,16 +49,20 @@ async function handleRequest(edge: TierNode, exchange: Exchange): Promise<void> 
     else {
       const ruled = RuledRequest.of(site, received, client.address, edge);
       guard(edge, exchange, site, received, ruled);
-      const request = ruled?.changed(received) ?? received;
-      const country = (): string => edge.countryOf(client.address);
-      const lookup = clientLookup(edge, exchange, request, site, country);
-      const found = edge.engine.lookUp(lookup);
-      decision = edge.engine.decide(lookup, found);
-      if (site.tls.earlyHints) hint(edge, exchange, request, decision);
-      // serve, refresh behind, revalidate, fill or wait; what a fill brings is stored as it ends
-      const carried = carryOut({ engine: edge.engine, lookup, found, decision, exchange });
-      const stored = carried instanceof Promise ? await carried : carried;
-      answer = shape(edge, site, request, ruled, stored);
+      const request = ruled === undefined ? received : await ruled.change(received, functions);
+      if ('outcome' in request) answer = request;
+      else {
+        const country = (): string => edge.countryOf(client.address);
+        const lookup = clientLookup(edge, exchange, request, site, country);
+        const found = edge.engine.lookUp(lookup);
+        decision = edge.engine.decide(lookup, found);
+        if (site.tls.earlyHints) hint(edge, exchange, request, decision);
+        // serve, refresh behind, revalidate, fill or wait; what a fill brings is stored as it ends
+        const carried = carryOut({ engine: edge.engine, lookup, found, decision, exchange });
+        const stored = carried instanceof Promise ? await carried : carried;
+        const shaped = shape(edge, site, request, stored);
+        answer = ruled === undefined ? shaped : await ruled.shape(shaped, request, functions);
+      }
     }
   } catch (error) {
     answer = failureAnswer(error, decidedOutcome(decision), false);
@@ -104,10 +118,8 @@ function shape(
   { earlyHints }: TierNode,
   { cache, secureFields, tls }: ServedSite,
   { scheme, host, target }: ClientRequest,
-  ruled: RuledRequest | undefined,
-  stored: Answer,
+  answer: Answer,
 ): Answer {
-  const answer = ruled?.shape(stored) ?? stored;
   if (tls.earlyHints) earlyHints.learn(host, target, answer.status, answer.fields);
   const secured = scheme === 'https' ? secureFields : NOTHING;
   if (cache.exposeTags && secured.length === 0) return answer;

@@ -1,10 +1,12 @@
 import type { Answer } from '#core/cache/answer.ts';
 import type { ServedSite } from '#core/cache/served-site.ts';
 import { CanopyError } from '#core/errors.ts';
-import { fieldValue } from '#core/http/fields.ts';
+import { type Fields, fieldValue } from '#core/http/fields.ts';
 import { statedMediaType } from '#core/http/media-type.ts';
 import type { ClientRequest } from '#core/http/request.ts';
 import type { RequestActions } from '#core/rules/actions.ts';
+import type { EdgeFunctions } from './functions/functions.ts';
+import type { ChangeFields } from '#core/rules/header-changes.ts';
 import { type Places, RequestFacts } from '#core/rules/facts.ts';
 
 /** A request that the rules of its site have a say in. */
@@ -37,23 +39,31 @@ export class RuledRequest {
     }
   }
 
-  /** The request as the key and the origin are to see it. */
-  changed(request: ClientRequest): ClientRequest {
-    const { requestHeaders } = this.actions;
-    if (requestHeaders.length === 0) return request;
-    const change = (fields: ClientRequest['fields'], by: (typeof requestHeaders)[number]) =>
-      by(fields, this.facts);
-    return { ...request, fields: requestHeaders.reduce(change, request.fields) };
+  /**
+   * The request as the key and the origin are to see it, or the answer that its function gives.
+   * @throws CanopyError `function-failed`
+   */
+  async change(request: ClientRequest, functions: EdgeFunctions): Promise<ClientRequest | Answer> {
+    const { requestHeaders, function: called } = this.actions;
+    const fields = changed(request.fields, requestHeaders, this.facts);
+    const ruled = fields === request.fields ? request : { ...request, fields };
+    return called.length === 0 ? ruled : functions.onRequest(this.#site, this, ruled);
   }
 
-  shape(answer: Answer): Answer {
-    const { status, fields } = answer;
-    const contentType = statedMediaType(fieldValue(fields, 'content-type'));
+  /**
+   * The answer as the client is to have it.
+   * @throws CanopyError `function-failed`
+   */
+  async shape(answer: Answer, request: ClientRequest, functions: EdgeFunctions): Promise<Answer> {
+    const { status } = answer;
+    const contentType = statedMediaType(fieldValue(answer.fields, 'content-type'));
     const { responseHeaders } = this.#site.ruleset.forAnswer(this.facts, { status, contentType });
-    if (responseHeaders.length === 0) return answer;
-    return {
-      ...answer,
-      fields: responseHeaders.reduce((changed, by) => by(changed, this.facts), fields),
-    };
+    const fields = changed(answer.fields, responseHeaders, this.facts);
+    const ruled = fields === answer.fields ? answer : { ...answer, fields };
+    if (this.actions.function.length === 0) return ruled;
+    return functions.onAnswer(this.#site, this, request, ruled);
   }
 }
+
+const changed = (fields: Fields, by: readonly ChangeFields[], facts: RequestFacts): Fields =>
+  by.reduce((before, change) => change(before, facts), fields);

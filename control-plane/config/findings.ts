@@ -15,6 +15,8 @@ import type { Addresses } from './addresses.ts';
  * - `origin-unresolved`: nobody knows an address of the origin
  * - `no-origin`: the network has no origin that could hold the content
  * - `unknown-group`: no mid-tier is in the group
+ * - `unknown-function`: a rule calls a function that the site does not have
+ * - `broken-function`: a function cannot be loaded
  */
 export const KINDS = {
   'host-claimed': 'error',
@@ -24,6 +26,8 @@ export const KINDS = {
   'origin-unresolved': 'warning',
   'no-origin': 'warning',
   'unknown-group': 'warning',
+  'unknown-function': 'error',
+  'broken-function': 'error',
 } as const;
 
 type Kind = keyof typeof KINDS;
@@ -64,6 +68,7 @@ export function findingsOf(
     ...looked.flatMap((site) => takenHosts(site, owners)),
     ...looked.flatMap((site) => serverFindings(site, ours, addresses)),
     ...looked.flatMap((site) => missingNodes(site, nodes)),
+    ...looked.flatMap(unknownFunctions),
   ];
 }
 
@@ -75,15 +80,22 @@ export function requireNoErrors(findings: readonly Finding[]): void {
   if (errors.length === 0) return;
   throw new InvalidInput(
     'configuration',
-    errors.map(({ site, message }) => ({
-      path: `sites.${site}.origin`,
-      expected: 'an origin outside of this network',
+    errors.map(({ kind, site, message }) => ({
+      path: `sites.${site}.${AT[kind]?.field ?? ''}`,
+      expected: AT[kind]?.expected ?? 'something else',
       received: message,
     })),
   );
 }
 
-const finding = (kind: Kind, { name }: Site, message: string): Finding => ({
+/** Where an error is, and what there should be instead. */
+const AT: { readonly [K in Kind]?: { readonly field: string; readonly expected: string } } = {
+  'origin-is-ours': { field: 'origin', expected: 'an origin outside of this network' },
+  'unknown-function': { field: 'rules', expected: "one of the site's functions" },
+  'broken-function': { field: 'functions', expected: 'a module that exports a hook' },
+};
+
+export const finding = (kind: Kind, { name }: Site, message: string): Finding => ({
   kind,
   severity: KINDS[kind],
   site: name,
@@ -129,6 +141,12 @@ function wildcardsAbove(host: string): string[] {
   const labels = host.replace(/^\*\.?/, '').split('.');
   return labels.slice(1).map((_, i) => `*.${labels.slice(i + 1).join('.')}`);
 }
+
+const unknownFunctions = (site: Site): Finding[] =>
+  site.rules.flatMap(({ function: called }, i) => {
+    if (called === undefined || Object.hasOwn(site.functions, called)) return [];
+    return [finding('unknown-function', site, `Rule ${i} calls the function "${called}"`)];
+  });
 
 function missingNodes(site: Site, nodes: readonly Node[]): Finding[] {
   const { origin, shieldGroup } = site;

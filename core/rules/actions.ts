@@ -12,6 +12,7 @@ type Made<M> = {
 export const REQUEST_ACTIONS = {
   deny: (isDenied: boolean) => isDenied,
   requestHeaders: fieldsChanger,
+  function: (name: string) => name,
 } satisfies Makers<RequestAction>;
 
 export const ANSWER_ACTIONS = {

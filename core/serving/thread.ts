@@ -26,7 +26,9 @@ const MEASURE_INTERVAL_MS = 10_000;
  * Runs in a worker thread: serves with a cache of its own, as the main thread tells it.
  * @param serve makes what answers requests
  */
-export function runThread(serve: (node: TierNode) => Serving): void {
+export function runThread(
+  serve: (node: TierNode, onError: (error: unknown) => void) => Serving,
+): void {
   const port = parentPort;
   if (port === null) throw new Error('A serving thread is started as a worker only');
   const {
@@ -67,7 +69,7 @@ export function runThread(serve: (node: TierNode) => Serving): void {
   const listeners: Listener[] = [];
   const activity = (): Activity => sumOf(listeners.map((one) => one.activity()));
 
-  const serving = serve(node);
+  const serving = serve(node, onError);
   const { handle } = serving;
   const startListening = async (message: ToThread & { type: 'listen' }): Promise<void> => {
     const { scheme, host, port: wanted, reusePort } = message;

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { cacheOverridesSchema } from '../cache-settings.ts';
+import { nameSchema } from '../names.ts';
 import { headerChangesSchema } from './headers.ts';
 import { ANSWER_CONDITIONS, matchSchema, OBJECT_CONDITIONS } from './match.ts';
 
@@ -9,6 +10,8 @@ export const requestActionsShape = {
   deny: z.boolean().exactOptional(),
   /** Of the request as the cache's key, and the origin, see it. */
   requestHeaders: headerChangesSchema.exactOptional(),
+  /** One of the site's `functions` is asked about the request, and about its answer. */
+  function: nameSchema.exactOptional(),
 };
 
 /** What edges do to an answer, wherever it comes from, before the client has it. */

@@ -92,7 +92,7 @@ export class ScenarioNode {
       ...(disk !== undefined && { disk: disk.store, tendsDisk: disk.tends }),
       spill: { dir: this.#spillDir, bytes: 1024 ** 3 },
     });
-    this.#serving = SERVING[tier](this.#node);
+    this.#serving = SERVING[tier](this.#node, (error) => this.errors.push(error));
   }
 
   get url(): string {
