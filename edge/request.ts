@@ -49,7 +49,8 @@ async function handleRequest(
     else {
       const ruled = RuledRequest.of(site, received, client.address, edge);
       guard(edge, exchange, site, received, ruled);
-      const request = ruled === undefined ? received : await ruled.change(received, functions);
+      const changed = ruled?.change(received, functions) ?? received;
+      const request = changed instanceof Promise ? await changed : changed;
       if ('outcome' in request) answer = request;
       else {
         const country = (): string => edge.countryOf(client.address);
@@ -60,8 +61,9 @@ async function handleRequest(
         // serve, refresh behind, revalidate, fill or wait; what a fill brings is stored as it ends
         const carried = carryOut({ engine: edge.engine, lookup, found, decision, exchange });
         const stored = carried instanceof Promise ? await carried : carried;
-        const shaped = shape(edge, site, request, stored);
-        answer = ruled === undefined ? shaped : await ruled.shape(shaped, request, functions);
+        const ours = shape(edge, site, request, stored);
+        const shaped = ruled?.shape(ours, request, functions) ?? ours;
+        answer = shaped instanceof Promise ? await shaped : shaped;
       }
     }
   } catch (error) {

@@ -54,7 +54,11 @@ export class RuledRequest {
    * The answer as the client is to have it.
    * @throws CanopyError `function-failed`
    */
-  async shape(answer: Answer, request: ClientRequest, functions: EdgeFunctions): Promise<Answer> {
+  shape(
+    answer: Answer,
+    request: ClientRequest,
+    functions: EdgeFunctions,
+  ): Answer | Promise<Answer> {
     const { status } = answer;
     const contentType = statedMediaType(fieldValue(answer.fields, 'content-type'));
     const { responseHeaders } = this.#site.ruleset.forAnswer(this.facts, { status, contentType });
