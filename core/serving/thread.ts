@@ -8,6 +8,7 @@ import { CanopyError, messageOf } from '#core/errors.ts';
 import { countryOf } from '#core/geography/country-of.ts';
 import { applyEvent } from '#core/node/config.ts';
 import { NodeLease } from '#core/node/lease.ts';
+import { ThreadLog } from '#core/telemetry/access-log/thread-log.ts';
 import { Samples } from '#core/telemetry/samples.ts';
 import { ThreadMeter } from '#core/telemetry/thread-meter.ts';
 import type { Serving } from './exchange.ts';
@@ -21,6 +22,8 @@ import { ThreadTls } from './tls/thread-tls.ts';
 
 const LOAD_INTERVAL_MS = 1000;
 const MEASURE_INTERVAL_MS = 10_000;
+/** No request is kept from the access log for longer. */
+const LOG_INTERVAL_MS = 200;
 
 /**
  * Runs in a worker thread: serves with a cache of its own, as the main thread tells it.
@@ -37,6 +40,7 @@ export function runThread(
     memory,
     disk: connection,
     tls: tlsPlace,
+    log: logContent,
     ...place
   } = workerData as ThreadPlace;
   const clock = systemClock;
@@ -53,6 +57,14 @@ export function runThread(
     });
   const disk = connection && new DiskStore(connection.place, connection.port);
   const shared = disk === undefined ? {} : { disk, tendsDisk: slot === 0 };
+  const accessLog =
+    logContent &&
+    new ThreadLog({
+      content: logContent,
+      node: place.name,
+      post: (lines) =>
+        port.postMessage({ type: 'log', lines } satisfies FromThread, [lines.memory]),
+    });
   const memoryShare = memory && new MemoryShare(memory, slot);
   const node = new TierNode({
     ...place,
@@ -62,6 +74,7 @@ export function runThread(
     lease,
     countryOf,
     tellThreads,
+    accessLog,
   });
   node.siblings.sit(slot);
   const placements = new Placements(node, send);
@@ -92,6 +105,10 @@ export function runThread(
     sampleNode(node, samples);
     serving.sample?.(samples);
     if (listeners.length > 0) sampleActivity(activity(), samples);
+    tls?.handshakes.sample(samples);
+    if (accessLog !== undefined) {
+      samples.add('canopy_access_log_dropped_total', accessLog.dropped, 'busy');
+    }
     meter.sample(samples, id !== undefined);
     samples.add(
       'canopy_thread_memory_bytes',
@@ -158,6 +175,9 @@ export function runThread(
       case 'place':
         void placements.place(message);
         break;
+      case 'logged':
+        accessLog?.returned(message.memory);
+        break;
       case 'give-up':
         placements.giveUp(message.id);
         break;
@@ -178,9 +198,11 @@ export function runThread(
     tellLoad();
     node.memory.rebalance();
   }, LOAD_INTERVAL_MS).unref();
+  if (accessLog !== undefined) setInterval(() => accessLog.flush(), LOG_INTERVAL_MS).unref();
   // Should it be ended without a last word.
   setInterval(() => measure(undefined), MEASURE_INTERVAL_MS).unref();
   process.once('exit', () => {
+    accessLog?.flush();
     tellLoad();
     measure(undefined);
   });

@@ -12,6 +12,7 @@ import { TokenBucket } from '#core/token-bucket.ts';
 import type { Http1Options } from '../http1.ts';
 import type { Activity, Service } from '../service.ts';
 import { verifiedBy } from '../tls/client-certificates.ts';
+import { tlsVersionOf } from '../tls/handshakes.ts';
 import { type ConnectionFacts, Http2Exchange } from './exchange.ts';
 import { receivedOf } from './received.ts';
 
@@ -120,6 +121,7 @@ export class Http2Service implements Service {
       facts: {
         peerAddress: socket.remoteAddress ?? '',
         verifiedBy: verifiedBy(socket),
+        tlsVersion: tlsVersionOf(socket),
         onContent: (bytes) => void (connection.contentBytes += bytes),
       },
       control: new TokenBucket(systemClock, CONTROL_BYTES),
