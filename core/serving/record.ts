@@ -1,12 +1,16 @@
+import type { Socket } from 'node:net';
 import type { Answer } from '#core/cache/answer.ts';
 import type { ServedSite } from '#core/cache/served-site.ts';
+import type { CanopyError } from '#core/errors.ts';
 import type { Fields } from '#core/http/fields.ts';
-import type { AccessEntry } from '#core/telemetry/access-log/entry.ts';
+import { AccessEntry } from '#core/telemetry/access-log/entry.ts';
 import type { ThreadLog } from '#core/telemetry/access-log/thread-log.ts';
 import { cacheResult } from '#core/telemetry/cache-result.ts';
 import { forwardReason } from '#core/telemetry/cache-status.ts';
+import { REFUSED } from './deliver.ts';
 import type { Exchange, Sent } from './exchange.ts';
 import type { TierNode } from './tier-node.ts';
+import { tlsVersionOf } from './tls/handshakes.ts';
 
 /** A request that has been answered. */
 export interface Answered {
@@ -75,6 +79,29 @@ function log(
   entry.tls = exchange.tlsVersion ?? '';
   entry.sample = sample;
   readFields(entry, received.fields);
+}
+
+/** Counts what could not be read as a request, and has its answer in the access log. */
+export function recordUnreadable(
+  node: TierNode,
+  { code, status }: CanopyError,
+  socket: Socket,
+  bytes: number,
+): void {
+  node.counters.record(undefined, { ...REFUSED, detail: code }, status, bytes, 0, 0, '1.1');
+  const { accessLog } = node;
+  const sample = accessLog?.sampled(undefined, status) ?? 0;
+  if (accessLog === undefined || sample === 0) return;
+  const { address } = node.trustedProxies.client(socket.remoteAddress ?? '', []);
+  const entry = Object.assign(accessLog.next(), new AccessEntry());
+  entry.timeMs = node.clock.now();
+  entry.client = accessLog.addressOf(address, undefined);
+  entry.scheme = 'encrypted' in socket ? 'https' : 'http';
+  entry.status = status;
+  entry.bytesSent = bytes;
+  entry.detail = code;
+  entry.tls = tlsVersionOf(socket) ?? '';
+  entry.sample = sample;
 }
 
 /** What the log has of a request's fields: no others, and never what proves who somebody is. */

@@ -15,10 +15,12 @@ import type { Serving } from './exchange.ts';
 import { listen, type Listener } from './listener.ts';
 import { sampleActivity, sampleNode } from './node-samples.ts';
 import { Placements } from './placements.ts';
+import { recordUnreadable } from './record.ts';
 import { type Activity, sumOf } from './service.ts';
 import type { FromThread, ThreadPlace, ToThread } from './thread-messages.ts';
 import { TierNode } from './tier-node.ts';
 import { ThreadTls } from './tls/thread-tls.ts';
+import type { OnUnreadable } from './unreadable.ts';
 
 const LOAD_INTERVAL_MS = 1000;
 const MEASURE_INTERVAL_MS = 10_000;
@@ -86,7 +88,8 @@ export function runThread(
   const { handle } = serving;
   const startListening = async (message: ToThread & { type: 'listen' }): Promise<void> => {
     const { scheme, host, port: wanted, reusePort } = message;
-    const options = { host, port: wanted, reusePort, handle, onError };
+    const onUnreadable: OnUnreadable = (...refused) => recordUnreadable(node, ...refused);
+    const options = { host, port: wanted, reusePort, handle, onError, onUnreadable };
     try {
       const listening = scheme === 'https' ? tls?.listen(options) : listen(options);
       if (listening === undefined) throw new Error('The thread has no TLS');

@@ -65,6 +65,8 @@ export class Http2Service implements Service {
   readonly #server: Http2Server;
   readonly #connections = new Set<Connection>();
   readonly #looking: NodeJS.Timeout;
+  /** What the next session is on: the session's own `socket` only stands for it. */
+  #adopted: TLSSocket | undefined;
   #accepted = 0;
   #requests = 0;
 
@@ -92,6 +94,8 @@ export class Http2Service implements Service {
   }
 
   adopt(connection: Duplex): void {
+    this.#adopted = connection as TLSSocket;
+    // The session begins within.
     this.#server.emit('connection', connection);
   }
 
@@ -115,7 +119,7 @@ export class Http2Service implements Service {
   }
 
   #begin(session: ServerHttp2Session): void {
-    const socket = session.socket as TLSSocket;
+    const socket = this.#adopted ?? session.socket;
     const connection: Connection = {
       session,
       facts: {

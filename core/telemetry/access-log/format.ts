@@ -51,8 +51,11 @@ export const jsonLine: FormatLine = (entry, { node, location }) => {
   if (location !== '') line += `,"location":"${location}"`;
   if (entry.site !== '') line += `,"site":"${entry.site}"`;
   if (entry.client !== '') line += `,"client":${inJson(entry.client, MOST.short)}`;
-  line += `,"method":${inJson(entry.method, MOST.short)},"scheme":"${entry.scheme}"`;
-  line += `,"host":${inJson(entry.host, MOST.host)},"target":${inJson(entry.target, MOST.target)}`;
+  // Without these it could not be read.
+  if (entry.method !== '') line += `,"method":${inJson(entry.method, MOST.short)}`;
+  line += `,"scheme":"${entry.scheme}"`;
+  if (entry.host !== '') line += `,"host":${inJson(entry.host, MOST.host)}`;
+  if (entry.target !== '') line += `,"target":${inJson(entry.target, MOST.target)}`;
   line += `,"protocol":"HTTP/${entry.httpVersion}","status":${entry.status}`;
   line += `,"bytesSent":${entry.bytesSent}`;
   if (entry.requestBytes >= 0) line += `,"requestBytes":${entry.requestBytes}`;
@@ -77,15 +80,20 @@ export const jsonLine: FormatLine = (entry, { node, location }) => {
 /** Combined Log Format of NCSA httpd and its heirs. */
 export const combinedLine: FormatLine = (entry) => {
   const client = entry.client === '' ? '-' : inRequestLine(entry.client, MOST.short);
-  const method = inRequestLine(entry.method, MOST.short);
-  const target = inRequestLine(entry.target, MOST.target);
   const bytes = entry.bytesSent === 0 ? '-' : entry.bytesSent;
   return (
-    `${client} - - [${clfTime(entry.timeMs)}] "${method} ${target} HTTP/${entry.httpVersion}" ` +
+    `${client} - - [${clfTime(entry.timeMs)}] "${requestLine(entry)}" ` +
     `${entry.status} ${bytes} ${inQuotes(entry.referer, MOST.referer)} ` +
     `${inQuotes(entry.userAgent, MOST.userAgent)}\n`
   );
 };
+
+function requestLine({ method, target, httpVersion }: AccessEntry): string {
+  // It could not be read.
+  if (method === '') return '-';
+  const [how, what] = [inRequestLine(method, MOST.short), inRequestLine(target, MOST.target)];
+  return `${how} ${what} HTTP/${httpVersion}`;
+}
 
 export const FORMATS: Readonly<Record<LogFormat, FormatLine>> = {
   json: jsonLine,
