@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import { parentPort, workerData } from 'node:worker_threads';
 import type { Changed } from '#core/cache/engine.ts';
 import { MemoryShare } from '#core/cache/memory-share.ts';
@@ -26,6 +27,8 @@ const LOAD_INTERVAL_MS = 1000;
 const MEASURE_INTERVAL_MS = 10_000;
 /** No request is kept from the access log for longer. */
 const LOG_INTERVAL_MS = 200;
+/** Of the event loop, in which a request whose connection has gone comes to its end. */
+const MOST_TURNS = 100;
 
 /**
  * Runs in a worker thread: serves with a cache of its own, as the main thread tells it.
@@ -130,6 +133,10 @@ export function runThread(
     await serving.close?.();
     await node.close();
     await disk?.close();
+    // Of clients that were cut off, the requests end only now.
+    for (let turns = 0; activity().requests > 0 && turns < MOST_TURNS; turns++)
+      await setImmediate();
+    accessLog?.flush();
     port.close();
   };
 
