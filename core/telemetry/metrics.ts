@@ -1,16 +1,18 @@
+import type { LabelName } from './labels.ts';
+
 /** Which processes have a metric. `node`: all but control planes; `cache`: edges and mid-tiers. */
 export type MetricGroup = 'process' | 'node' | 'cache' | 'origin' | 'router' | 'control-plane';
 
 export interface Metric {
   readonly group: MetricGroup;
   readonly type: 'counter' | 'gauge' | 'histogram';
-  readonly labels: readonly string[];
+  readonly labels: readonly LabelName[];
   readonly help: string;
 }
 
 const of =
   (group: MetricGroup) =>
-  (type: Metric['type'], labels: readonly string[], help: string): Metric => ({
+  (type: Metric['type'], labels: readonly LabelName[], help: string): Metric => ({
     group,
     type,
     labels,

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type MetricGroup, metricsOf } from '#core/telemetry/metrics.ts';
+import { unboundedLabels } from '#test/telemetry/bounded.ts';
 import { parseExposition, total } from '#test/telemetry/prometheus.ts';
 import { curl, kill, RunningUp } from './canopy.ts';
 
@@ -24,7 +25,9 @@ afterAll(async () => {
 async function scraped(place: { readonly adminUrl: string } | null | undefined) {
   const answer = await curl(`${place?.adminUrl}/metrics`);
   expect(answer.status).toBe(200);
-  return parseExposition(answer.body, 'prometheus');
+  const families = parseExposition(answer.body, 'prometheus');
+  expect(unboundedLabels(families)).toEqual([]);
+  return families;
 }
 
 /** What it has once the samples of a metric add up to so much. */
