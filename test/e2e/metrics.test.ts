@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -64,6 +65,18 @@ test('every process has the metrics of its kind, all of them and no others', asy
     const families = await scraped(place);
     const own = [...families.keys()].filter((name) => name.startsWith('canopy_'));
     expect(own.toSorted()).toEqual(metricsOf(groups).toSorted());
+  }
+});
+
+test('Prometheus has nothing to say against them', async () => {
+  const { edges, midTiers, origin, controlPlane } = up.ready;
+  for (const place of [edges[0], midTiers[0], origin, controlPlane]) {
+    const { body } = await curl(`${place?.adminUrl}/metrics`);
+    const checked = spawnSync('promtool', ['check', 'metrics'], { input: body, encoding: 'utf8' });
+    // 3: it can be read, but there is something to say. prom-client has names that promtool dislikes.
+    expect([0, 3]).toContain(checked.status);
+    const ours = checked.stderr.split('\n').filter((line) => !line.startsWith('nodejs_'));
+    expect(ours).toEqual(['']);
   }
 });
 
