@@ -89,9 +89,9 @@ export function runThread(
 
   const serving = serve(node, onError);
   const { handle } = serving;
+  const onUnreadable: OnUnreadable = (...refused) => recordUnreadable(node, ...refused);
   const startListening = async (message: ToThread & { type: 'listen' }): Promise<void> => {
     const { scheme, host, port: wanted, reusePort } = message;
-    const onUnreadable: OnUnreadable = (...refused) => recordUnreadable(node, ...refused);
     const options = { host, port: wanted, reusePort, handle, onError, onUnreadable };
     try {
       const listening = scheme === 'https' ? tls?.listen(options) : listen(options);

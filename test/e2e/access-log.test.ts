@@ -229,8 +229,10 @@ test('a receiver that fails at first gets every request; the secret is in no set
   const secret = join(dir, 'authorization');
   await writeFile(secret, 'Bearer the-secret\n');
   const edge = await Edge.start(
-    ...['--access-log', `http://127.0.0.1:${portOf(receiver)}/logs`],
-    ...['--access-log-authorization-file', secret],
+    '--access-log',
+    `http://127.0.0.1:${portOf(receiver)}/logs`,
+    '--access-log-authorization-file',
+    secret,
   );
   const answered = await load(edge.url, 2000);
   expect(await edge.end('SIGTERM')).toBe(0);

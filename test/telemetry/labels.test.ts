@@ -16,11 +16,14 @@ test('every label of a metric has bounds, and is documented with its values', as
   expect([...used, 'tier'].toSorted()).toEqual(Object.keys(LABELS).toSorted());
   const text = await readFile(new URL('../../docs/metrics.md', import.meta.url), 'utf8');
   const table = text.slice(text.indexOf('\n| label '), text.indexOf('\nBeside these'));
-  const documented = [...table.matchAll(/^\| `([a-z]+)` /gm)].map(([, label]) => label);
+  const documented = [...table.matchAll(/^\| `([a-z]+)` /gm)].map(([, label = '']) => label);
   expect(documented.toSorted()).toEqual(Object.keys(LABELS).toSorted());
 });
 
 const METHODS = ['GET', 'HEAD', 'POST', 'PURGE', 'PROPFIND', 'OPTIONS'] as const;
+
+const numbers = (from: number, to: number): number[] =>
+  Array.from({ length: to - from }, (_, i) => from + i);
 
 test('however many hosts, paths, methods, agents and addresses there are, there are no more series', async () => {
   const edge = await TlsEdge.start({
@@ -57,8 +60,6 @@ test('however many hosts, paths, methods, agents and addresses there are, there 
       .map((line) => line.slice(0, line.lastIndexOf(' ')))
       .join('\n');
   };
-  const numbers = (from: number, to: number): number[] =>
-    Array.from({ length: to - from }, (_, i) => from + i);
   await Promise.all(numbers(0, 60).map(ask));
   const before = await series();
   await Promise.all(numbers(60, 360).map(ask));

@@ -193,7 +193,7 @@ test.each<[string, string, Line]>([
 ])('%s has a line, too', async (_title, bytes, expected) => {
   const { edge, logged } = await started();
   const answer = await sent(edge.plainUrl, bytes);
-  expect(answer).toMatch(new RegExp(`^HTTP/1.1 ${expected['status']} `));
+  expect(answer).toMatch(new RegExp(`^HTTP/1.1 ${String(expected['status'])} `));
   const [line] = await logged(1);
   expect(line).toMatchObject({ client: '127.0.0.1', ...expected });
   expect(line).not.toHaveProperty('site');
