@@ -66,9 +66,7 @@ export const accessLogSettings = {
     list: true,
   },
   accessLogMaxBytes: {
-    schema: z.union([z.literal(['0', 0]).transform(() => undefined), sizeSchema], {
-      error: 'a size of at least 1m, or 0',
-    }),
+    schema: z.union([z.literal(['0', 0]).transform(() => undefined), sizeSchema]),
     flag: '--access-log-max <size>',
     variable: 'CANOPY_ACCESS_LOG_MAX',
     description: 'size of a file at which the next is begun; 0: whatever its size',

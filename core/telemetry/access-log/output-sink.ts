@@ -13,8 +13,8 @@ export interface OutputSinkOptions {
   readonly log: SinkLog;
 }
 
-/** How long whoever reads is given to make room in a pipe. */
-const RETRY_MS = 20;
+/** How long whoever reads is given to make room in a pipe: little at first, for most are quick. */
+const RETRY_MS = { first: 1, longest: 50 } as const;
 
 const writeTo = promisify(write);
 
@@ -55,14 +55,17 @@ export class OutputSink implements LogSink {
 
   async #writeAll(lines: Uint8Array): Promise<void> {
     const { descriptor, clock } = this.#options;
+    let retryMs: number = RETRY_MS.first;
     for (let written = 0; written < lines.length;) {
       try {
         const { bytesWritten } = await writeTo(descriptor, lines, written);
         written += bytesWritten;
+        retryMs = RETRY_MS.first;
       } catch (error) {
         const isFull = (error as NodeJS.ErrnoException).code === 'EAGAIN';
         if (!isFull || this.#closing) throw error;
-        await delay(clock, RETRY_MS);
+        await delay(clock, retryMs);
+        retryMs = Math.min(RETRY_MS.longest, 2 * retryMs);
       }
     }
   }

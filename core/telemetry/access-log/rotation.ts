@@ -15,19 +15,22 @@ export interface RotationOptions {
   readonly compress: boolean;
 }
 
-const PACKING = '.tmp';
+const PACKING = '.gz.tmp';
 
 /** `access.log-20261127T152030.123Z`: by name in the order of time. */
 export const rotatedName = (file: string, at: number): string =>
   `${file}-${new Date(at).toISOString().replaceAll(/[-:]/g, '')}`;
 
 /** The files that `file` has left, the oldest first. */
-export async function rotatedFiles(file: string): Promise<readonly string[]> {
+export const rotatedFiles = (file: string): Promise<readonly string[]> =>
+  leftBy(file, /^\d{8}T\d{6}\.\d{3}Z(?:\.gz)?$/);
+
+/** @param ending what follows the name of `file` */
+async function leftBy(file: string, ending: RegExp): Promise<readonly string[]> {
   const beginning = `${basename(file)}-`;
   const names = await readdir(dirname(file));
   return names
-    .filter((name) => name.startsWith(beginning))
-    .filter((name) => /^\d{8}T\d{6}\.\d{3}Z(?:\.gz)?$/.test(name.slice(beginning.length)))
+    .filter((name) => name.startsWith(beginning) && ending.test(name.slice(beginning.length)))
     .toSorted()
     .map((name) => join(dirname(file), name));
 }
@@ -49,7 +52,7 @@ const isThere = (file: string): Promise<boolean> =>
 
 /** Packs a file that is written no more: it is there whole or packed, whatever happens. */
 export async function pack(file: string): Promise<void> {
-  const packing = `${file}.gz${PACKING}`;
+  const packing = file + PACKING;
   try {
     await pipeline(
       createReadStream(file),
@@ -64,10 +67,15 @@ export async function pack(file: string): Promise<void> {
   }
 }
 
-/** Deletes the oldest of what `file` has left, but for `keep`. */
+/**
+ * Deletes the oldest of what `file` has left, but for `keep`, and what a process that was killed was
+ * packing. Not to be called while anything is packed.
+ */
 export async function prune(file: string, keep: number): Promise<void> {
   const old = await rotatedFiles(file);
-  for (const name of old.slice(0, Math.max(0, old.length - keep))) await rm(name, { force: true });
+  const surplus = old.slice(0, Math.max(0, old.length - keep));
+  for (const name of surplus) await rm(name, { force: true });
+  for (const name of await leftBy(file, /^\d{8}T\d{6}\.\d{3}Z\.gz\.tmp$/)) await rm(name);
 }
 
 /** For its owner, and whoever is to read logs. */

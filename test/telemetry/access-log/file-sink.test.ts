@@ -124,6 +124,8 @@ function laterClock(): FakeClock {
 test('keeps so many, and touches nothing else', async () => {
   await writeFile(join(dir, 'access.log-of-mine'), 'x');
   await writeFile(join(dir, 'access.log-20200101T000000.000Z.gz'), 'x');
+  // Of a process that was killed.
+  await writeFile(join(dir, 'access.log-20200102T000000.000Z.gz.tmp'), 'x');
   const { sink, write } = await opened({ maxBytes: 1, keep: 2 });
   for (const line of ['a', 'b', 'c', 'd', 'e']) await write(line);
   await sink.close();
