@@ -1,3 +1,6 @@
+import { ERRORS } from '#core/errors.ts';
+import { CACHE_RESULTS } from './cache-result.ts';
+
 /**
  * The values that a label can have. Each makes series of its own, so that clients may have no say
  * in them: no label is a host, a path or an address.
@@ -26,14 +29,14 @@ export const LABELS = {
   version: upTo(2, /^(?:TLSv1\.[23]|\d+\.\d+\.\d+\S*)$/),
   /** 100 by name, see `MAX_SITES`. */
   site: upTo(102, NAME),
-  cache: oneOf('hit', 'stale', 'revalidated', 'collapsed', 'miss', 'pass', 'own'),
+  cache: oneOf(...CACHE_RESULTS),
   status: upTo(600, /^[1-5](?:xx|\d\d)$/),
   protocol: oneOf('HTTP/1.0', 'HTTP/1.1', 'HTTP/2.0'),
   resumed: oneOf('yes', 'no'),
   why: oneOf('busy', 'failed'),
   action: oneOf('serve', 'refresh-behind', 'revalidate', 'fill', 'pass', 'refuse'),
   reason: upTo(50, WORD),
-  code: upTo(100, WORD),
+  code: oneOf(...Object.keys(ERRORS)),
   /** 200 by name or URL, as the configuration has them. */
   parent: upTo(201, /^(?:_other|[a-z0-9][a-z0-9._-]*|https?:\/\/[^\s/]+)$/),
   result: upTo(50, /^(?:[1-5]xx|[a-z][a-z-]*)$/),

@@ -121,11 +121,17 @@ export class HttpSink implements LogSink {
     this.#openBytes = this.#openCount = 0;
     this.#packingBytes += bytes;
     this.#sealing = this.#sealing.then(async () => {
-      const content = await packed(Buffer.concat(lines));
+      try {
+        const content = await packed(Buffer.concat(lines));
+        this.#queuedBytes += content.length;
+        this.#queue.push({ id: randomUUID(), content, count, bytes });
+        this.#sending ??= this.#send();
+      } catch (error) {
+        // There was no memory for it.
+        this.#options.counts.failed += count;
+        this.#options.log.warn({ reason: messageOf(error) }, 'The access log fails');
+      }
       this.#packingBytes -= bytes;
-      this.#queuedBytes += content.length;
-      this.#queue.push({ id: randomUUID(), content, count, bytes });
-      this.#sending ??= this.#send();
       this.#room();
     });
   }
