@@ -1,9 +1,14 @@
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { getHeapStatistics } from 'node:v8';
+import autocannon from 'autocannon';
 import { pino } from 'pino';
 import { AccessEntry } from '#core/telemetry/access-log/entry.ts';
 import { FORMATS, type LogFormat } from '#core/telemetry/access-log/format.ts';
 import { ThreadLog } from '#core/telemetry/access-log/thread-log.ts';
-import { type Benchmark, cpuNs, interleaved, median } from './benchmark.ts';
+import { type Benchmark, cpuNs, interleaved, median, type Result, roundsOf } from './benchmark.ts';
+import { type DiskServer, startCanopy, startOrigin, urlOf } from './disk-servers.ts';
 
 const REQUESTS = 1_000_000;
 const ROUNDS = 5;
@@ -161,14 +166,59 @@ function bytesPerRequest(contender: Contender, requests: number): number {
   return (allocatedBytes() - before) / requests;
 }
 
+const HITS = 40_000;
+const CONNECTIONS = 20;
+const EDGES: ReadonlyMap<string, readonly string[]> = new Map([
+  ['none', []],
+  ['JSON', ['--access-log-format', 'json']],
+  ['Combined', ['--access-log-format', 'combined']],
+]);
+
+/** Hits of 1 KiB at edges that keep a log and one that keeps none, each a process. */
+async function wholeEdges(scale: number): Promise<Result> {
+  const dir = await mkdtemp(join(tmpdir(), 'canopy-bench-'));
+  const origin = await startOrigin();
+  const servers = new Map<string, DiskServer>();
+  try {
+    for (const [name, options] of EDGES) {
+      const own = join(dir, name);
+      await mkdir(own);
+      const log = options.length === 0 ? [] : ['--access-log', join(own, 'access.log')];
+      servers.set(name, await startCanopy(own, urlOf(origin), [...options, ...log]));
+    }
+    const us = new Map<string, number[]>([...EDGES.keys()].map((name) => [name, []]));
+    const amount = Math.max(CONNECTIONS, Math.ceil(HITS * scale));
+    // The first round is for the compiler.
+    for (let round = 0; round <= roundsOf(ROUNDS, scale); round++) {
+      for (const [name, server] of servers) {
+        const before = await server.cpuMs();
+        await autocannon({
+          url: `${server.url}/1024`,
+          connections: CONNECTIONS,
+          amount,
+          headers: { 'user-agent': USER_AGENT, referer: 'https://www.example.org/' },
+        });
+        if (round > 0) us.get(name)?.push(((await server.cpuMs()) - before) / (amount / 1000));
+      }
+    }
+    const rows = [...us].map(([name, values]) => [name, median(values).toFixed(1)]);
+    return { title: 'Whole edges', columns: ['log', 'processor time a hit, µs'], rows };
+  } finally {
+    for (const server of servers.values()) await server.close();
+    origin.close();
+    await rm(dir, { recursive: true, force: true, maxRetries: 10 });
+  }
+}
+
 export const accessLog: Benchmark = {
   name: 'access-log',
   about:
     'What a request costs the serving thread when it is written down, in processor time and ' +
     'memory allocated: the call that a request makes, and with the lines that are made of many ' +
     `between requests. Median of ${ROUNDS} interleaved rounds; against other ways, and pino. ` +
-    "Writing the lines is the main thread's.",
-  run({ scale }) {
+    "Writing the lines is the main thread's. Then hits of 1 KiB at whole edges of one serving thread, " +
+    "the main thread's part and the kernel's included.",
+  async run({ scale }) {
     const requests = Math.ceil(REQUESTS * scale);
     const contenders = [
       nothing,
@@ -194,6 +244,6 @@ export const accessLog: Benchmark = {
       ];
     });
     const columns = ['what', 'ns a request', 'of a core at 80,000/s', 'bytes allocated'];
-    return [{ title: 'Cost', columns, rows }];
+    return [{ title: 'Cost', columns, rows }, await wholeEdges(scale)];
   },
 };
