@@ -25,6 +25,7 @@ import type { Load, ParentReport, PurgeReport } from '#core/contract/report.ts';
 import type { Site } from '#core/contract/site.ts';
 import { isNotice, siteChangeOf } from '#core/node/config.ts';
 import { SiteDirectory } from '#core/sites.ts';
+import type { ThreadLog } from '#core/telemetry/access-log/thread-log.ts';
 import { Counters } from '#core/telemetry/counters.ts';
 import { FillCounters } from '#core/telemetry/fill-counters.ts';
 import { type ForwardedBy, forwardedFields, networkPseudonym } from '#core/tree/forward.ts';
@@ -58,6 +59,8 @@ export interface TierNodeOptions {
   readonly tendsDisk?: boolean;
   /** Disk for what slow clients have not read yet; none without it. */
   readonly spill?: { readonly dir: string; readonly bytes: number };
+  /** Where requests are written down; left out: nowhere. */
+  readonly accessLog?: ThreadLog | undefined;
 }
 
 export type CountryOf = (address: string) => string | undefined;
@@ -72,6 +75,7 @@ export class TierNode {
   readonly clock: Clock;
   readonly engine: CacheEngine;
   readonly counters = new Counters();
+  readonly accessLog: ThreadLog | undefined;
   readonly trustedProxies: TrustedProxies;
   readonly memory: MemoryStore;
   readonly disk: DiskStore | undefined;
@@ -106,8 +110,10 @@ export class TierNode {
     disk,
     tendsDisk = true,
     tellThreads,
+    accessLog,
   }: TierNodeOptions) {
     this.name = name;
+    this.accessLog = accessLog;
     this.tier = tier;
     this.clock = clock;
     this.#tree = new Tree({ clock, asking: { name, tier }, config: () => this.config });
@@ -197,6 +203,8 @@ export class TierNode {
       engine.forgetUncacheable();
       this.#by = { node: this.name, network: networkPseudonym(config.network.tierKey) };
       this.#tree.retain(config);
+      const self = config.nodes.find((node) => node.name === this.name);
+      this.accessLog?.locate(self?.location.name ?? '');
       const { challenges = [] } = config.network;
       this.#challenges = new Map(challenges.map((one) => [one.token, one.keyAuthorization]));
     }
