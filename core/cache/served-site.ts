@@ -4,6 +4,7 @@ import type { Zone } from '#core/contract/routing.ts';
 import type { Site } from '#core/contract/site.ts';
 import type { Fields } from '#core/http/fields.ts';
 import { secureFieldsOf } from '#core/http/secure-transport.ts';
+import { type CodingPolicy, codingPolicy } from './policy/coding.ts';
 import { type Keying, keyingOf } from './policy/keying.ts';
 import { type SettingsFor, settingsFor } from '#core/rules/cache-settings.ts';
 import { Ruleset } from '#core/rules/ruleset.ts';
@@ -13,6 +14,8 @@ export interface ServedSite extends Site {
   /** What answers over TLS say besides; empty in most sites. */
   readonly secureFields: Fields;
   readonly keying: Keying;
+  /** How it compresses for clients; `undefined`: not at all. */
+  readonly coding: CodingPolicy | undefined;
   /** `cache` with the `rules` that match an answer. */
   readonly cacheFor: SettingsFor;
   /** The `rules` for requests and answers. */
@@ -27,6 +30,7 @@ export const servedSite = (site: Site, zones: readonly Zone[] = []): ServedSite 
   ownHost: ownHostOf(site, zones),
   secureFields: secureFieldsOf(site.tls),
   keying: keyingOf(keyOf(site)),
+  coding: codingPolicy(site.compression),
   cacheFor: settingsFor(site.cache, site.rules),
   ruleset: new Ruleset(site.rules),
 });

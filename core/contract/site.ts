@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { compressionSettingsSchema } from './compression.ts';
 import { functionSchema } from './functions.ts';
 import { keySettingsSchema } from './key-settings.ts';
 import { cacheSettingsSchema } from './cache-settings.ts';
@@ -143,6 +144,8 @@ export const siteSchema = z.strictObject({
       message: `at most ${MAX_FUNCTIONS} functions`,
     })
     .default({}),
+  /** What edges compress for clients. */
+  compression: compressionSettingsSchema.prefault({}),
   upstream: upstreamSettingsSchema.prefault({}),
   /** The group of mid-tiers through which all others go to the origin. `null`: each goes by itself. */
   shieldGroup: nameSchema.nullable().default(null),
