@@ -80,7 +80,7 @@ export function showMade(
   const object: StoredObject = {
     ...source,
     selector: made.selector,
-    fields: madeFields(sourceFields, made.fields, made.made?.form ?? '', made.made?.checksum),
+    fields: madeFields(sourceFields, made.fields, kindOf(made), made.made?.checksum),
     body: made.body,
     contentId: undefined,
     made: made.made,
@@ -89,20 +89,24 @@ export function showMade(
   return object;
 }
 
+/** `image`, or the coding. */
+const kindOf = ({ made }: StoredObject): string => made?.form.split(':', 1)[0] ?? '';
+
 /**
+ * @param kind what it is marked by in the tag
  * @param own in place of the source's fields of these names
  * @param checksum of the content; left out while it is being made
  */
 export function madeFields(
   source: Fields,
   own: Fields,
-  form: string,
+  kind: string,
   checksum: string | undefined,
 ): Fields {
   let fields: Fields = fieldsOfMade(source);
   for (let i = 0; i < own.length; i += 2) fields = withField(fields, own[i] ?? '', own[i + 1]);
   const etag = fieldValue(source, 'etag');
-  return etag === undefined ? fields : [...fields, 'ETag', madeTag(etag, form, checksum)];
+  return etag === undefined ? fields : [...fields, 'ETag', madeTag(etag, kind, checksum)];
 }
 
 /** A request whose conditions name what was made of the same content in the same form before. */

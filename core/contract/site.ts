@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { compressionSettingsSchema } from './compression.ts';
 import { functionSchema } from './functions.ts';
+import { imageSettingsSchema } from './images.ts';
 import { keySettingsSchema } from './key-settings.ts';
 import { cacheSettingsSchema } from './cache-settings.ts';
 import { logSettingsSchema } from './log.ts';
@@ -146,6 +147,8 @@ export const siteSchema = z.strictObject({
     .default({}),
   /** What edges compress for clients. */
   compression: compressionSettingsSchema.prefault({}),
+  /** What edges make of images. */
+  images: imageSettingsSchema.prefault({}),
   upstream: upstreamSettingsSchema.prefault({}),
   /** The group of mid-tiers through which all others go to the origin. `null`: each goes by itself. */
   shieldGroup: nameSchema.nullable().default(null),

@@ -49,7 +49,8 @@ const strongSourceTag = (tag: string): string => {
  */
 export function equivalentTags(list: string, current: string): string {
   const made = MADE_TAG.exec(current);
-  if (made === null) return list;
+  // Images are made in many sizes, which only their content tells apart.
+  if (made === null || made[2] === 'image') return list;
   return list.replaceAll(LISTED_TAG, (tag) => {
     const other = MADE_TAG.exec(tag);
     return other?.[1] === made[1] && other?.[2] === made[2] ? current : tag;

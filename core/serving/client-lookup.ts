@@ -53,5 +53,7 @@ function inAnyCoding(request: ClientRequest): ClientRequest {
 }
 
 /** With the tags that the origin gave in place of those that were made of them. */
-const upstreamRequest = ({ coding }: ServedSite, request: ClientRequest): ClientRequest =>
-  coding === undefined ? request : { ...request, fields: withSourceTags(request.fields) };
+const upstreamRequest = ({ coding, images }: ServedSite, request: ClientRequest): ClientRequest =>
+  coding === undefined && !images.enabled
+    ? request
+    : { ...request, fields: withSourceTags(request.fields) };

@@ -11,6 +11,7 @@ import {
 import { expect } from 'vitest';
 import type { Seen, Sight } from './kit/client.ts';
 import { scenario } from './kit/scenario.ts';
+import { until } from './kit/until.ts';
 
 const ON = { site: { compression: { enabled: true } } };
 const PAGE = '<p>A line that comes again and again.</p>\n'.repeat(100);
@@ -240,7 +241,11 @@ scenario(
   async ({ origin, edge, purge }) => {
     origin.answers('/a', page(numbers(1)));
     await edge().get('/a');
+    const lookups = (): number => edge().node.engine.store.stats()[0]?.lookups ?? 0;
+    const before = lookups();
     const making = unpacked(edge().get('/a', BROWSER), 'br');
+    // For the source, and for what was made of it.
+    await until(() => lookups() >= before + 2);
     origin.answers('/a', page(numbers(2)));
     purge(['/a']);
     await making;
