@@ -212,7 +212,7 @@ export class Coder {
 }
 
 /** More than this is not unpacked into memory. */
-const MAX_UNPACKED_BYTES = 32 * 1024 * 1024;
+const MAX_UNPACKED_BYTES = 16 * 1024 * 1024;
 
 const NOTHING = (): readonly Buffer[] => [];
 

@@ -36,6 +36,8 @@ export class Gallery {
   readonly #studio = new Studio();
   readonly #making = new Map<string, Promise<StoredObject | Outcome>>();
   readonly #failed = new Set<string>();
+  /** Lost once, perhaps by another's doing. */
+  readonly #lost = new Set<string>();
   readonly #varying = new WeakMap<Fields, Fields>();
 
   constructor(engine: CacheEngine) {
@@ -150,10 +152,10 @@ export class Gallery {
     }
     const making = this.#commission(lookup, source, form, commission, taken).then((outcome) => {
       if (this.#making.get(id) === making) this.#making.delete(id);
-      if (contentId !== undefined && (outcome === 'unreadable' || outcome === 'lost')) {
-        if (this.#failed.size >= MAX_FAILED) this.#failed.clear();
-        this.#failed.add(id);
-      }
+      if (contentId === undefined) return outcome;
+      if (outcome === 'unreadable' || (outcome === 'lost' && this.#lost.has(id))) {
+        remember(this.#failed, id);
+      } else if (outcome === 'lost') remember(this.#lost, id);
       return outcome;
     });
     if (contentId !== undefined) this.#making.set(id, making);
@@ -195,6 +197,12 @@ export class Gallery {
     if (varying === undefined) this.#varying.set(fields, (varying = varyingBy(fields, 'Accept')));
     return varying;
   }
+}
+
+/** What is forgotten is tried again. */
+function remember(ids: Set<string>, id: string): void {
+  if (ids.size >= MAX_FAILED) ids.clear();
+  ids.add(id);
 }
 
 const isSource = (

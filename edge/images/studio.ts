@@ -6,6 +6,8 @@ import type { ImageOrder, ImageResult } from './order.ts';
 const MAX_AT_WORK = 2;
 /** Orders that wait for that; more are refused. */
 const MAX_WAITING = 32;
+/** Bytes of images that wait; with more, further ones are refused. */
+const MAX_WAITING_BYTES = 64 * 1024 * 1024;
 /** An image takes so long at most; then the process that makes it is ended. */
 const MAX_MS = 20_000;
 /** The process ends when there has been nothing to do for so long. */
@@ -43,7 +45,10 @@ export class Studio {
   #orders = 0;
 
   make(order: Order): Promise<Outcome> {
-    if (this.#waiting.length >= MAX_WAITING) return Promise.resolve('busy');
+    const bytes = this.#waiting.reduce((sum, { order: { source } }) => sum + source.length, 0);
+    if (this.#waiting.length >= MAX_WAITING || bytes > MAX_WAITING_BYTES) {
+      return Promise.resolve('busy');
+    }
     return new Promise((settle) => {
       this.#waiting.push({ order, settle });
       this.#next();

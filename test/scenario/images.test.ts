@@ -321,3 +321,21 @@ scenario('all who ask at once get one image', ON, async ({ origin, edge }) => {
   expect(edge().node.engine.store.volume().objects).toBe(2);
   origin.saw('GET /a.jpg');
 });
+
+scenario(
+  'where too many images are wanted at once, what they are made of is sent, to be kept by nobody',
+  ON,
+  async ({ origin, edge }) => {
+    origin.answers('/a.jpg', image(photo));
+    await edge().get('/a.jpg');
+    const seen = await Promise.all(
+      Array.from({ length: 50 }, (_, i) => edge().get(`/a.jpg?w=${i + 1}`)),
+    );
+    const refused = seen.filter(({ headers }) => headers['cache-control'] === 'no-store');
+    expect(refused.length).toBeGreaterThan(0);
+    for (const { body } of refused) expect(body.equals(photo)).toBe(true);
+    // Later there is room for them.
+    const width = seen.findIndex(({ body }) => body.equals(photo)) + 1;
+    expect((await made(edge().get(`/a.jpg?w=${width}`))).is).toMatchObject({ width });
+  },
+);
