@@ -13,7 +13,7 @@ const ROUNDS = 3;
 const PEER = 'nginx';
 
 /** What one server did in one phase of one round. */
-interface Phase {
+export interface Phase {
   readonly perSecond: number;
   /** Processor time of the server for each request, µs. */
   readonly cpuUs: number;
@@ -35,8 +35,8 @@ export const diskHttp: Benchmark = {
     const servers = new Map<string, DiskServer>();
     try {
       for (const [name, start] of [
-        [PEER, startNginx],
-        ['Canopy', startCanopy],
+        [PEER, (own: string, url: string) => startNginx(own, url)],
+        ['Canopy', (own: string, url: string) => startCanopy(own, url)],
       ] as const) {
         const own = join(dir, name);
         await mkdir(own);
@@ -91,8 +91,8 @@ function cellsOf(phases: ReadonlyMap<string, readonly Phase[]>, name: string): s
 }
 
 /** Has `work` done for each of `count`, as many at once as there are connections. */
-async function measured(
-  server: DiskServer,
+export async function measured(
+  server: Pick<DiskServer, 'cpuMs'>,
   count: number,
   work: (i: number) => Promise<void>,
   settled: () => Promise<void> = async () => undefined,

@@ -61,12 +61,13 @@ async function cpuMsOf(pid: number): Promise<number> {
 
 /**
  * An edge of one serving thread, with so little memory that what is asked for comes from disk.
- * @param more of its options
+ * @param more of its options @param site settings over the defaults
  */
 export async function startCanopy(
   dir: string,
   originUrl: string,
   more: readonly string[] = [],
+  site: object = {},
 ): Promise<DiskServer> {
   const controlPlane = await startControlPlane({
     dir: join(dir, 'control-plane'),
@@ -81,6 +82,7 @@ export async function startCanopy(
   await put(controlPlane, '/v1/sites/site', {
     hosts: ['*'],
     origin: { kind: 'pull', servers: [{ url: originUrl }] },
+    ...site,
   });
   const location = { name: 'bench', latitude: 0, longitude: 0 };
   const node = { tier: 'edge', location, url: 'http://127.0.0.1:1' };
@@ -144,8 +146,12 @@ async function says(child: ChildProcess, pattern: RegExp): Promise<RegExpExecArr
   throw new Error(`It ended without a word of where it serves: ${output}`);
 }
 
-/** One worker process of nginx with proxy_cache, its log off. */
-export async function startNginx(dir: string, originUrl: string): Promise<DiskServer> {
+/** One worker process of nginx with proxy_cache, its log off. @param directives of its server */
+export async function startNginx(
+  dir: string,
+  originUrl: string,
+  directives = '',
+): Promise<DiskServer> {
   const port = await freePort();
   const config = join(dir, 'nginx.conf');
   await writeFile(
@@ -165,6 +171,7 @@ http {
   server {
     listen 127.0.0.1:${port};
     keepalive_requests 1000000;
+    ${directives}
     location / {
       proxy_pass http://origin;
       proxy_http_version 1.1;

@@ -5,6 +5,7 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { accessLog } from './access-log.ts';
 import type { Benchmark } from './benchmark.ts';
+import { compression } from './compression.ts';
 import { diskHttp } from './disk-http.ts';
 import { diskStore } from './disk.ts';
 import { dns } from './dns.ts';
@@ -16,6 +17,7 @@ import { section, withSection } from './report.ts';
 import { startup } from './startup.ts';
 
 const BENCHMARKS: readonly Benchmark[] = [
+  compression,
   dns,
   hitRatio,
   policyCost,

@@ -19,6 +19,7 @@ const kind = (status: number, side: Side, retrySafe: boolean, title: string): Er
 /** Every error that Canopy reports, by its stable code. Codes are API: never renamed, only added. */
 export const ERRORS = {
   'invalid-request': kind(400, 'client', false, 'The request is malformed'),
+  'invalid-image-parameters': kind(400, 'client', false, 'The image cannot be made as asked'),
   'digest-mismatch': kind(400, 'client', true, 'The content is not what its digest says'),
   'invalid-input': kind(422, 'client', false, 'The input does not fit its schema'),
   unauthenticated: kind(401, 'client', false, 'A valid token or credential is required'),

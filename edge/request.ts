@@ -15,6 +15,7 @@ import type { TierNode } from '#core/serving/tier-node.ts';
 import { isLoop, withClient } from '#core/tree/forward.ts';
 import { EdgeFunctions } from './functions/functions.ts';
 import { RuledRequest } from './ruled.ts';
+import { shapingFor } from './shaping.ts';
 import { challengeAnswer, redirectToTls, requireClientCertificate } from './tls.ts';
 
 /** What answers the requests of clients in one thread of an edge. */
@@ -55,7 +56,9 @@ async function handleRequest(
       if ('outcome' in request) answer = request;
       else {
         const country = (): string => edge.countryOf(client.address);
-        const lookup = clientLookup(edge, exchange, request, site, country);
+        const form = shapingFor(edge, site, request);
+        const wanted = form?.wanted ?? request;
+        const lookup = clientLookup(edge, exchange, wanted, site, country, form?.shaping);
         const found = edge.engine.lookUp(lookup);
         decision = edge.engine.decide(lookup, found);
         if (site.tls.earlyHints) hint(edge, exchange, request, decision);

@@ -17,6 +17,7 @@ import {
   returning,
 } from './multipart-content.ts';
 import { type HeldObject, type Sliced, sizeOf, type StoredObject } from './object.ts';
+import type { Streamed } from './shaping.ts';
 import { currentAgeMs } from './policy/decide.ts';
 
 /** What a request is answered with, before the tier adds what it says of itself. */
@@ -75,22 +76,36 @@ const withContentLength = (fields: Fields, size: number): Fields =>
   hasField(fields, 'content-length') ? fields : [...fields, 'Content-Length', String(size)];
 
 /** @param shared the answer is to another's request, so that fields meant for that one are left out */
+export const arrivingFields = (arriving: Arriving, shared: boolean, now: number): Fields =>
+  shared ? aged(sharedFields(arriving), arriving, now) : arriving.fields;
+
+/** @param sent see `arrivingFields` */
 export function answerFromArriving(
   arriving: Arriving,
   request: ClientRequest,
-  shared: boolean,
-  now: number,
+  sent: Fields,
 ): Pick<Answer, 'status' | 'fields' | 'content'> {
-  const whole = shared
-    ? { ...arriving, fields: aged(sharedFields(arriving), arriving, now) }
-    : arriving;
-  const { status, fields, part } = selectArriving(request, whole);
+  const { status, fields, part } = selectArriving(request, { ...arriving, fields: sent });
   const reader = arriving.body.read();
   if (part === 'none') {
     void reader.return?.();
     return { status, fields, content: NO_CONTENT };
   }
   return { status, fields, content: part === 'all' ? reader : partsOf(reader, part) };
+}
+
+/** What is made while it is sent has no length yet, so it is answered whole. */
+export function answerFromStreamed({
+  status,
+  fields,
+  content,
+  release,
+  request,
+}: Streamed): Pick<Answer, 'status' | 'fields' | 'content'> {
+  const selection = select(request.method, request.fields, { status, fields, size: undefined });
+  if (selection.part === 'all') return { ...selection, content: content() };
+  release();
+  return { ...selection, content: NO_CONTENT };
 }
 
 /** Ranges asked in another order than they come in would be held up, so they are answered whole. */

@@ -1,44 +1,31 @@
 import { CanopyError } from '#core/errors.ts';
 import type { Fields } from '#core/http/fields.ts';
-import { decidedOutcome, isHit, type Outcome } from '#core/telemetry/cache-status.ts';
-import { type Answer, answerFromArriving, answerFromStored, answerFromUpstream } from './answer.ts';
-import type { UpstreamResponse } from '#core/tree/attempt.ts';
-import { vouchedBy } from '#core/tree/vouched.ts';
+import { isHit, type Outcome } from '#core/telemetry/cache-status.ts';
+import {
+  type Answer,
+  answerFromArriving,
+  answerFromStored,
+  answerFromStreamed,
+  answerFromUpstream,
+  arrivingFields,
+} from './answer.ts';
+import { type Carried, outcomeOf } from './carried.ts';
 import { clientDirectives } from './client-directives.ts';
 import { BodyLost, type FileBody } from './disk/file-body.ts';
-import type { CacheEngine, Found, Lookup } from './engine.ts';
+import type { CacheEngine } from './engine.ts';
 import { type AskRange, answerFromFile } from './file-answer.ts';
-import type { Fill, FillResult } from './fill.ts';
-import {
-  isHeld,
-  isManifest,
-  type Manifest,
-  sizeOf,
-  type StoredObject,
-  suffices,
-} from './object.ts';
+import type { Arriving, Fill, FillResult } from './fill.ts';
+import { isHeld, isManifest, type Manifest, type StoredObject, suffices } from './object.ts';
 import { type Action, currentAgeMs, type Decision, type StoredState } from './policy/decide.ts';
 import { freshness } from './policy/freshness.ts';
-import { headVerdict } from './policy/head.ts';
-import { invalidated } from './policy/invalidation.ts';
 import type { Storability } from './policy/storability.ts';
 import { variantSelector } from './policy/vary.ts';
+import type { AsIs, Shaped } from './shaping.ts';
+import { askOrigin, pass } from './pass.ts';
 import { type NoResult, waitFor } from './waiting.ts';
 import { triesOf } from '#core/tree/walk.ts';
 import { answerFromSlices } from './slices/answer.ts';
 import { GenerationChanged } from './slices/fetch.ts';
-
-/** One request at the cache, decided. */
-export interface Carried {
-  readonly engine: CacheEngine;
-  readonly lookup: Lookup;
-  readonly found: Found;
-  readonly decision: Decision;
-  /** Used only where the request is passed on for this client alone, and ends with it. */
-  readonly exchange: { readonly content: AsyncIterable<Buffer>; readonly signal: AbortSignal };
-  /** What was found had another version at the origin, or could not be read. */
-  readonly isStartedAnew?: boolean;
-}
 
 const BY_ACTION: Record<Action, (carried: Carried) => Answer | Promise<Answer>> = {
   serve: serve,
@@ -91,18 +78,15 @@ async function fillOrWait(carried: Carried): Promise<Answer> {
     const asOf = fill.purge === undefined ? Math.max(fill.asOf, engine.fence.sequence) : fill.asOf;
     if (result.kind === 'arriving') {
       const storable = result.storability === 'storable';
-      return {
-        ...answerFromArriving(result, lookup.request, collapsed, engine.now()),
-        outcome: outcomeOf(carried, {
-          ttlSeconds: storable ? ttlSeconds(result, carried) : undefined,
-          forwardStatus: result.status,
-          collapsed,
-          stored: storable,
-          tries: result.tries,
-          ...(storable ? {} : { detail: result.storability }),
-        }),
-        asOf,
-      };
+      const outcome = outcomeOf(carried, {
+        ttlSeconds: storable ? ttlSeconds(result, carried) : undefined,
+        forwardStatus: result.status,
+        collapsed,
+        stored: storable,
+        tries: result.tries,
+        ...(storable ? {} : { detail: result.storability }),
+      });
+      return answerArriving(carried, result, collapsed, outcome, asOf);
     }
     if (result.kind === 'part' && !suffices(result.object, lookup.request)) {
       // Not the part that was asked for; yet the parent has answered so.
@@ -171,13 +155,74 @@ async function staleInstead(carried: Carried, detail: string): Promise<Answer | 
 
 const NO_FIELDS: Fields = [];
 
-/** Serves what is stored, wherever its content is. @param added to the answer's fields */
+/** Serves what is stored, in the form that the client is to have. @param added to the answer's fields */
 function answerStored(
   carried: Carried,
   object: StoredObject,
   outcome: Outcome,
   asOf: number,
   added = NO_FIELDS,
+): Answer | Promise<Answer> {
+  const { engine, lookup } = carried;
+  const { shaping } = lookup;
+  if (shaping === undefined) return answerAsIs(carried, object, outcome, asOf, added);
+  const answerShaped = (shaped: Shaped): Answer | Promise<Answer> => {
+    if (shaped === 'ask-origin') return askOrigin(carried);
+    if (shaped.kind === 'streamed') {
+      const age = Math.floor(currentAgeMs(object, engine.now()) / 1000);
+      const answer = answerFromStreamed(shaped);
+      const fields = [...answer.fields, 'Age', String(age), ...added];
+      return { ...answer, fields, outcome, asOf };
+    }
+    const { request } = shaped;
+    const asked =
+      request === lookup.request ? carried : { ...carried, lookup: { ...lookup, request } };
+    return answerAsIs(asked, shaped.object, outcome, asOf, added);
+  };
+  const shaped = shaping.stored(engine, lookup, object);
+  return shaped instanceof Promise ? shaped.then(answerShaped) : answerShaped(shaped);
+}
+
+/** Serves what is on its way, in the form that the client is to have. */
+function answerArriving(
+  carried: Carried,
+  arriving: Arriving,
+  collapsed: boolean,
+  outcome: Outcome,
+  asOf: number,
+): Answer | Promise<Answer> {
+  const { engine, lookup } = carried;
+  const { shaping, request } = lookup;
+  const fields = arrivingFields(arriving, collapsed, engine.now());
+  const answerShaped = (shaped: Shaped | AsIs): Answer | Promise<Answer> => {
+    if (shaped === 'ask-origin') return askOrigin(carried);
+    if (shaped.kind === 'whole') {
+      return answerAsIs(
+        { ...carried, lookup: { ...lookup, request: shaped.request } },
+        shaped.object,
+        outcome,
+        asOf,
+        NO_FIELDS,
+      );
+    }
+    const answer =
+      shaped.kind === 'streamed'
+        ? answerFromStreamed(shaped)
+        : answerFromArriving(arriving, request, shaped.fields);
+    return { ...answer, outcome, asOf };
+  };
+  if (shaping === undefined) return answerShaped({ kind: 'as-is', fields });
+  const shaped = shaping.arriving(engine, lookup, arriving, fields);
+  return shaped instanceof Promise ? shaped.then(answerShaped) : answerShaped(shaped);
+}
+
+/** Serves a representation, wherever its content is. @param added to the answer's fields */
+function answerAsIs(
+  carried: Carried,
+  object: StoredObject,
+  outcome: Outcome,
+  asOf: number,
+  added: Fields,
 ): Answer | Promise<Answer> {
   if (isManifest(object)) return answerSliced(carried, object, outcome, asOf, added);
   if (!isHeld(object)) {
@@ -199,7 +244,7 @@ async function answerRead(
 ): Promise<Answer> {
   const { engine, lookup } = carried;
   const askRange: AskRange | undefined =
-    clientDirectives(lookup)?.onlyIfCached === true
+    clientDirectives(lookup)?.onlyIfCached === true || object.made !== undefined
       ? undefined
       : (range) => engine.fetchRange(object, range, lookup);
   try {
@@ -320,58 +365,6 @@ const parentStatus = (result: FillResult): Fields =>
     ? ['Cache-Status', result.cacheStatus]
     : [];
 
-async function pass(carried: Carried): Promise<Answer> {
-  const { engine, lookup, exchange } = carried;
-  const { site, key, keyedBy, request, askingFence } = lookup;
-  const passed = await engine.tree.fetch({
-    site,
-    key,
-    keyedBy,
-    method: request.method,
-    target: request.target,
-    fields: lookup.upstreamFields(),
-    host: request.authority,
-    content: request.hasContent ? exchange.content : undefined,
-    fence: Math.max(askingFence, engine.fence.sequence),
-    changed: false,
-    signal: exchange.signal,
-    upgrade: request.upgrade,
-    expectsContinue: request.hasContent && request.expectsContinue,
-    onInterim: (status, fields) => lookup.client.inform(status, fields),
-  });
-  const response = await engine.caughtUp(site, passed);
-  const changed = isOutdated(carried, response)
-    ? [{ target: request.target }]
-    : invalidated(request, response.status, response.fields);
-  if (changed.length > 0) {
-    const targets = changed.map(({ target }) => target);
-    for (const target of targets) engine.invalidate(site, request.host, target);
-    await engine.tellThreads({ site: site.name, host: request.host, targets });
-  }
-  return {
-    ...answerFromUpstream(response),
-    outcome: outcomeOf(carried, { forwardStatus: response.status, tries: response.tries }),
-    asOf: Math.max(askingFence, vouchedBy(response) ?? 0),
-  };
-}
-
-/**
- * Whether a HEAD that was passed on has shown what is stored to be outdated (RFC 9111 §4.3.5). It
- * renews nothing: where it was passed on with something stored, it came with content, by which one
- * client could have an answer made for it that others would then get.
- */
-function isOutdated(
-  { engine, lookup }: Carried,
-  { status, fields, requestedAt }: UpstreamResponse,
-): boolean {
-  if (lookup.request.method !== 'HEAD' || status !== 200) return false;
-  const stored = engine.lookUp(lookup);
-  if (typeof stored === 'string' || stored.receivedAt > requestedAt) return false;
-  return (
-    stored.facts.status === 200 && headVerdict(stored.fields, sizeOf(stored), fields) === 'other'
-  );
-}
-
 function refuse(carried: Carried): Promise<Answer> {
   const { decision } = carried;
   if (isHeldAtHome(carried)) return fromHome(carried);
@@ -408,8 +401,3 @@ async function fromHome(carried: Carried): Promise<Answer> {
 
 const storedOf = ({ found }: Carried): StoredObject | undefined =>
   typeof found === 'string' ? undefined : found;
-
-const outcomeOf = ({ decision }: Carried, how: Partial<Outcome>): Outcome => ({
-  ...decidedOutcome(decision),
-  ...how,
-});

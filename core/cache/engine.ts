@@ -27,6 +27,7 @@ import { Receiver } from './receiver.ts';
 import { RefillBudget } from './refill-budget.ts';
 import type { ServedSite } from './served-site.ts';
 import type { SpillRoom } from './spill-room.ts';
+import type { Shaping } from './shaping.ts';
 import { Slices } from './slices/slices.ts';
 import type { PurgeMark, Store } from './store.ts';
 import { Sweeper, type SweeperOptions } from './sweeper.ts';
@@ -58,6 +59,8 @@ export interface Lookup {
   readonly heldOnly?: boolean | undefined;
   /** Another thread of this node asks, and takes this one for the object's home. */
   readonly fromSibling?: boolean;
+  /** What is made of representations for the client; left out: it gets them as they are. */
+  readonly shaping?: Shaping | undefined;
   /** Nobody waits for the object: content is taken from the parent at this pace, unless others come to want it. */
   readonly pace?: Pace | undefined;
 }
@@ -207,6 +210,10 @@ export class CacheEngine {
   }
   get clock(): Clock {
     return this.#options.clock;
+  }
+  /** Where bodies wait for slow readers, if anywhere. */
+  get spillRoom(): SpillRoom | undefined {
+    return this.#options.spillRoom;
   }
   /** Wall time, ms since the epoch. */
   now(): number {

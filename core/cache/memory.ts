@@ -4,6 +4,7 @@ import { hash32 } from '#core/hash.ts';
 import { BudgetedMap } from './eviction/budgeted-map.ts';
 import { DEFAULT_POLICY, policyOf, type PolicyName } from './eviction/policies.ts';
 import { sizeInMemory, type HeldObject } from './object.ts';
+import { withinCap } from './policy/keeping.ts';
 import { HeldWriters } from './held-writer.ts';
 import type { MemoryShare } from './memory-share.ts';
 import {
@@ -84,12 +85,11 @@ export class MemoryStore implements ObjectStore {
       return false;
     }
     const before = this.#peek(object.key);
-    const variants = [object];
+    const others = before.filter(({ selector }) => selector !== object.selector);
+    const variants = [...withinCap([object, ...others], maxVariants)];
     for (const other of before) {
-      if (other.selector === object.selector) this.#left(other, 'replaced');
-      else if (variants.length >= maxVariants) {
-        this.#left(other, 'variants');
-      } else variants.push(other);
+      if (!others.includes(other)) this.#left(other, 'replaced');
+      else if (!variants.includes(other)) this.#left(other, 'variants');
     }
     while (!this.#mayHold(volumeOf(variants).bytes)) {
       this.#left(variants.pop() as HeldObject, 'capacity');

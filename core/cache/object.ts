@@ -25,12 +25,30 @@ export interface StoredObject<B extends StoredBody = StoredBody>
   readonly asOf: number;
   /** Its content is not in `body` but in slices, see `Manifest`. */
   readonly sliced?: Sliced | undefined;
+  /** Tells its content from all other that was ever stored; it stays when the object is validated. */
+  readonly contentId?: string | undefined;
+  /** It is made of another object under the same key, through which alone it is found. */
+  readonly made?: Made | undefined;
   /** Its content is there in part only: `body` is these bytes of it, the fields are of the whole. */
   readonly part?: ContentRange | undefined;
 }
 
 /** One that is held in memory whole. */
 export type HeldObject = StoredObject<Body>;
+
+/**
+ * What ties a representation that was made here to what it was made of. It is under its source's key, so
+ * that what purges that finds it too, and used only for a source that may be served and has this content:
+ * so it is neither fresher than that nor outlives it.
+ */
+export interface Made {
+  /** `contentId` of the source. */
+  readonly from: string;
+  /** What was made of it: a coding, or how an image was transformed. */
+  readonly form: string;
+  /** CRC-32 of the content, 8 hexadecimal digits. */
+  readonly checksum: string;
+}
 
 export interface Sliced extends Cut {
   /** Found in the keys of its slices and nowhere else, so that they never outlive it in an answer. */

@@ -4,6 +4,8 @@ import type { Zone } from '#core/contract/routing.ts';
 import type { Site } from '#core/contract/site.ts';
 import type { Fields } from '#core/http/fields.ts';
 import { secureFieldsOf } from '#core/http/secure-transport.ts';
+import { type CodingPolicy, codingPolicy } from './policy/coding.ts';
+import { sourceTarget } from './policy/images.ts';
 import { type Keying, keyingOf } from './policy/keying.ts';
 import { type SettingsFor, settingsFor } from '#core/rules/cache-settings.ts';
 import { Ruleset } from '#core/rules/ruleset.ts';
@@ -13,6 +15,8 @@ export interface ServedSite extends Site {
   /** What answers over TLS say besides; empty in most sites. */
   readonly secureFields: Fields;
   readonly keying: Keying;
+  /** How it compresses for clients; `undefined`: not at all. */
+  readonly coding: CodingPolicy | undefined;
   /** `cache` with the `rules` that match an answer. */
   readonly cacheFor: SettingsFor;
   /** The `rules` for requests and answers. */
@@ -26,7 +30,8 @@ export const servedSite = (site: Site, zones: readonly Zone[] = []): ServedSite 
   ...withRoutedHosts(site, zones),
   ownHost: ownHostOf(site, zones),
   secureFields: secureFieldsOf(site.tls),
-  keying: keyingOf(keyOf(site)),
+  keying: keyingOfSources(site),
+  coding: codingPolicy(site.compression),
   cacheFor: settingsFor(site.cache, site.rules),
   ruleset: new Ruleset(site.rules),
 });
@@ -34,3 +39,10 @@ export const servedSite = (site: Site, zones: readonly Zone[] = []): ServedSite 
 /** Our own origin minds no query: an object of it has one URL, and so a purge of that finds it. */
 const keyOf = ({ origin, key }: Site): KeySettings =>
   origin.kind === 'push' ? { ...key, query: 'none' } : key;
+
+/** Images that are made of one another have one URL in the cache, and upstream, and where it is purged. */
+function keyingOfSources(site: Site): Keying {
+  const keying = keyingOf(keyOf(site));
+  if (!site.images.enabled) return keying;
+  return { ...keying, foldTarget: (target) => keying.foldTarget(sourceTarget(target)) };
+}

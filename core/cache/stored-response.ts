@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import type { CacheSettings } from '#core/contract/cache-settings.ts';
 import type { UpstreamResponse } from '#core/tree/attempt.ts';
 import { sharedFields } from './answer.ts';
@@ -35,8 +36,14 @@ export function storedHead(
     receivedAt,
     asOf: fill.asOf,
     softPurgedAt: fill.purge?.at,
+    contentId: newContentId(),
   };
 }
+
+const THREAD = randomUUID().slice(0, 13);
+let contents = 0;
+
+const newContentId = (): string => `${THREAD}-${(contents++).toString(36)}`;
 
 /** How it is kept. What another thread has sent is on disk by its doing. */
 export const keepingFor = (

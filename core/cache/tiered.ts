@@ -97,7 +97,11 @@ export class TieredStore implements Store {
       write: (chunk) => writer.write(chunk),
       commit: async (object) => {
         const isStored = await writer.commit(object);
-        if (isStored) this.#memory.drop(object);
+        if (isStored) {
+          this.#memory.drop(object);
+          // Memory may have others under the key, and lacks this one.
+          remember(this.#partial, object.key);
+        }
         return isStored;
       },
       abandon: () => writer.abandon(),

@@ -1,5 +1,7 @@
 import { z } from 'zod';
+import { compressionSettingsSchema } from './compression.ts';
 import { functionSchema } from './functions.ts';
+import { imageSettingsSchema } from './images.ts';
 import { keySettingsSchema } from './key-settings.ts';
 import { cacheSettingsSchema } from './cache-settings.ts';
 import { logSettingsSchema } from './log.ts';
@@ -143,6 +145,10 @@ export const siteSchema = z.strictObject({
       message: `at most ${MAX_FUNCTIONS} functions`,
     })
     .default({}),
+  /** What edges compress for clients. */
+  compression: compressionSettingsSchema.prefault({}),
+  /** What edges make of images. */
+  images: imageSettingsSchema.prefault({}),
   upstream: upstreamSettingsSchema.prefault({}),
   /** The group of mid-tiers through which all others go to the origin. `null`: each goes by itself. */
   shieldGroup: nameSchema.nullable().default(null),

@@ -38,6 +38,16 @@ export function withoutFields(fields: Fields, drop: (name: string) => boolean): 
   return kept;
 }
 
+/** The same with one line named `name` in place of all that were; `undefined`: with none. */
+export function withField(fields: Fields, name: string, value: string | undefined): Fields {
+  const lower = name.toLowerCase();
+  const others = hasField(fields, lower)
+    ? withoutFields(fields, (other) => other === lower)
+    : [...fields];
+  if (value !== undefined) others.push(name, value);
+  return others;
+}
+
 /** The members of a comma-separated list, trimmed, in lower case, empty ones left out (RFC 9110 §5.6.1). */
 export function listMembers(value: string | undefined): readonly string[] {
   if (value === undefined) return [];

@@ -317,6 +317,7 @@ const isOfCertificates = (event: JournalEvent | undefined): boolean =>
 
 const keysAlike = (a: Site, b: Site): boolean =>
   a.origin.kind === b.origin.kind &&
+  a.images.enabled === b.images.enabled &&
   a.key.sortQuery === b.key.sortQuery &&
   JSON.stringify(a.key.query) === JSON.stringify(b.key.query);
 

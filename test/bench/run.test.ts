@@ -30,7 +30,14 @@ test(
     const report = await readFile(out, 'utf8');
     expect(report).toMatch(/`npm run bench -- hit-ratio --scale 0\.001`.* cores .*Node \d+/);
     expect(report).toContain('| own.csv | 10 % |');
-    for (const name of ['policy-cost', 'disk-store', 'disk-http', 'startup', 'purge-fanout']) {
+    for (const name of [
+      'compression',
+      'policy-cost',
+      'disk-store',
+      'disk-http',
+      'startup',
+      'purge-fanout',
+    ]) {
       expect(report).toContain(`## ${name}`);
     }
   },
@@ -38,7 +45,7 @@ test(
 
 test('an unknown benchmark is refused', async () => {
   await expect(run('fast')).rejects.toThrow(
-    /expected names among dns, hit-ratio, policy-cost, disk-store, disk-http/,
+    /expected names among compression, dns, hit-ratio, policy-cost, disk-store, disk-http/,
   );
 });
 

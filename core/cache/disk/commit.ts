@@ -1,3 +1,4 @@
+import { withinCap } from '#core/cache/policy/keeping.ts';
 import type { EvictionReason } from '#core/cache/tally.ts';
 import type { Left } from './counts.ts';
 import { makeRoom, queueFor, type Sequence } from './eviction.ts';
@@ -58,11 +59,13 @@ function withVariant(before: Entry | undefined, commit: Commit): KeyRecord {
     commit.body === undefined ? undefined : Buffer.from(commit.body),
   ];
   let bodyBytes = commit.body?.length ?? 0;
+  const others = (old?.variants ?? []).filter(({ selector }) => selector !== variant.selector);
+  const kept = withinCap([variant, ...others], maxVariants);
   for (const [i, other] of (old?.variants ?? []).entries()) {
-    if (other.selector === variant.selector) continue;
+    if (!kept.includes(other)) continue;
     const body = old?.bodies[i];
     bodyBytes += body?.length ?? 0;
-    if (variants.length >= maxVariants || bodyBytes > RECORD_BODY_BYTES) break;
+    if (bodyBytes > RECORD_BODY_BYTES) break;
     variants.push(other);
     bodies.push(body);
   }

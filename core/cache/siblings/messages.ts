@@ -6,7 +6,10 @@ import type { Parent } from '#core/tree/parents.ts';
 import type { Try } from '#core/tree/tries.ts';
 
 /** A fill that one thread asks the object's home for: its lookup, without what cannot be sent. */
-export interface Asked extends Omit<Lookup, 'site' | 'upstreamFields' | 'client' | 'pace'> {
+export interface Asked extends Omit<
+  Lookup,
+  'site' | 'upstreamFields' | 'client' | 'pace' | 'shaping'
+> {
   /** The home knows it under its own configuration. */
   readonly site: string;
   readonly upstreamFields: Fields;

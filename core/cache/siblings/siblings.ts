@@ -174,7 +174,7 @@ const OF_THIS_THREAD = ['If-None-Match', 'If-Modified-Since', 'Range', 'If-Range
 
 /** The fill as its home is to see it. */
 function askedOf(lookup: Lookup, { method, fields, fence, changed }: UpstreamRequest): Asked {
-  const { site, upstreamFields: _, client: __, pace: ___, ...rest } = lookup;
+  const { site, upstreamFields: _, client: __, pace: ___, shaping: ____, ...rest } = lookup;
   const own = OF_THIS_THREAD.flatMap((name) => {
     const value = fieldValue(fields, name.toLowerCase());
     return value === undefined ? [] : [name, value];
