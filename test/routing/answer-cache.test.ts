@@ -1,7 +1,7 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { embeddedCountries } from '#core/geography/embedded.ts';
-import { endOfName } from '#control-plane/routing/dns/answer-cache.ts';
+import { Outline } from '#control-plane/routing/dns/outline.ts';
 import { Cookies } from '#control-plane/routing/dns/cookies.ts';
 import { DnsCounters } from '#control-plane/routing/dns/counters.ts';
 import { RateLimit } from '#control-plane/routing/dns/rate-limit.ts';
@@ -13,6 +13,8 @@ import { configOf } from './dns-kit.ts';
 
 const PEER = '192.0.2.1';
 const NSID = Buffer.from([0, 3, 0, 0]);
+const cookie = (...server: readonly number[]): Buffer =>
+  Buffer.from([0, 10, 0, 8 + server.length, ...Array.from({ length: 8 }, (_, i) => i), ...server]);
 
 function responder(perSecond = 0) {
   const clock = new FakeClock();
@@ -29,7 +31,8 @@ function responder(perSecond = 0) {
     name: 'router-1',
     onError: (message) => expect.fail(message),
   });
-  return { view, clock, counters, ask: (message: Buffer) => made.respond(message, PEER, 'udp') };
+  const ask = (message: Buffer, peer = PEER) => made.respond(message, peer, 'udp');
+  return { view, clock, counters, ask };
 }
 
 interface Asked {
@@ -50,6 +53,13 @@ function query({ id = 1, name, type = 1, network = [81, 2, 69], more = Buffer.al
   return Buffer.from([...head, ...labels.flat(), 0, 0, type, 0, 1, ...opt, ...options]);
 }
 
+/** Without its OPT record. */
+function plain(message: Buffer): Buffer {
+  const bare = Buffer.from(message.subarray(0, 12 + 18 + 4));
+  bare[11] = 0;
+  return bare;
+}
+
 const FILM = { name: 'film.cdn.example' };
 
 describe('answers that are sent again', () => {
@@ -66,17 +76,26 @@ describe('answers that are sent again', () => {
         ),
       );
     const network = fc.constantFrom([81, 2, 69], [133, 11, 0], [65, 90, 97], [97, 122, 65], []);
-    const more = fc.constantFrom(Buffer.alloc(0), NSID);
+    const more = fc.constantFrom(
+      Buffer.alloc(0),
+      NSID,
+      cookie(),
+      Buffer.concat([cookie(...Array.from({ length: 16 }, () => 1)), NSID]),
+      Buffer.concat([NSID, cookie()]),
+      Buffer.concat([cookie(), cookie()]),
+      cookie(1),
+    );
+    const peer = fc.constantFrom(PEER, '198.51.100.7', '2001:db8::1');
     const type = fc.constantFrom(1, 28, 65, 16, 255);
     const asked = fc.record({ id: fc.nat(0xffff), name, type, network, more });
     fc.assert(
-      fc.property(asked, (one) => {
+      fc.property(asked, peer, (one, from) => {
         const message = query(one);
-        const expected = responder().ask(message);
-        expect(warm.ask(message)).toEqual(expected);
-        expect(warm.ask(message)).toEqual(expected);
+        const expected = responder().ask(message, from);
+        expect(warm.ask(message, from)).toEqual(expected);
+        expect(warm.ask(message, from)).toEqual(expected);
       }),
-      { numRuns: 30 },
+      { numRuns: 100 },
     );
   });
 
@@ -107,14 +126,38 @@ describe('answers that are sent again', () => {
     expect(counters).toMatchObject({ total: 6, dropped: 2, slipped: 1 });
   });
 
+  it('are for one sender, where no network is told', () => {
+    const { ask } = responder();
+    const of = (peer: string) =>
+      ask(plain(query(FILM)), peer)
+        ?.subarray(-4)
+        .join('.');
+    const peers = ['81.2.69.1', '133.11.0.1', '3.5.0.1'];
+    const expected = peers.map((peer) =>
+      responder()
+        .ask(plain(query(FILM)), peer)
+        ?.subarray(-4)
+        .join('.'),
+    );
+    expect(new Set(expected).size).toBeGreaterThan(1);
+    expect(peers.map(of)).toEqual(expected);
+    expect(peers.map(of)).toEqual(expected);
+  });
+
   it.each([
     ['a client subnet alone', query(FILM), true],
-    ['another option beside it', query({ ...FILM, more: NSID }), false],
-    ['a subnet without a prefix', query({ ...FILM, network: [] }), false],
+    ['other options beside it', query({ ...FILM, more: NSID }), true],
+    ['a cookie', query({ ...FILM, more: cookie() }), true],
+    ['two cookies', query({ ...FILM, more: Buffer.concat([cookie(), cookie()]) }), false],
+    ['a cookie that is cut off', query({ ...FILM, more: cookie().subarray(0, 7) }), false],
+    ['a subnet without a prefix', query({ ...FILM, network: [] }), true],
+    ['no EDNS', plain(query(FILM)), true],
+    ['a query for something else', Buffer.concat([plain(query(FILM)), Buffer.of(0)]), false],
+    ['an answer', Buffer.from(query(FILM)).fill(0x80, 2, 3), false],
     ['nothing but a header', query(FILM).subarray(0, 12), false],
     ['a name that is cut off', query(FILM).subarray(0, 20), false],
     ['bytes behind', Buffer.concat([query(FILM), Buffer.of(0)]), false],
   ])('are those to %s: %s', (_, message, isOne) => {
-    expect(endOfName(message) > 0).toBe(isOne);
+    expect(new Outline().read(message)).toBe(isOne);
   });
 });

@@ -105,7 +105,7 @@ export function sourceOf(config: Config, options: SourceOptions = {}): AnswerSou
     zones: new Zones(config),
     serial: config.sequence,
     nodes: new Map(config.nodes.map((node) => [node.name, node])),
-    route: (...asked) => routes.find(...asked),
+    choose: (...asked) => routes.choose(...asked),
     situation: () => routes.situation,
     ttlSeconds: ({ routing }) => routing.ttlSeconds,
   };

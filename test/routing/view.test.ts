@@ -76,7 +76,7 @@ describe('RouterView', () => {
       const site = view.sites.byName('film');
       if (source === undefined || site === undefined) throw new Error('no configuration');
       const address = { family: 4 as const, bytes: Uint8Array.of(81, 2, 69, 160), length: 32 };
-      return source.route(site, address, 4).decision.chosen[0]?.name;
+      return source.choose(site, address, 4).chosen[0]?.name;
     };
     expect(first()).toBe('oslo');
     view.checked(['oslo']);

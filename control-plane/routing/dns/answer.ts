@@ -2,7 +2,7 @@ import { addressesOf, familyOf } from '#core/contract/node-addresses.ts';
 import type { Node } from '#core/contract/node.ts';
 import type { Site } from '#core/contract/site.ts';
 import type { Prefix } from '../engine/prefix.ts';
-import type { Route, RoutedSite } from '../routes.ts';
+import type { Choice, RoutedSite } from '../routes.ts';
 import { RCODE, TYPE } from './wire/codes.ts';
 import { type Labels, labelsOf } from './wire/names.ts';
 import type { Question } from './wire/query.ts';
@@ -21,7 +21,7 @@ export interface AnswerSource {
   /** Of each zone's SOA: rises with every change. */
   readonly serial: number;
   readonly nodes: ReadonlyMap<string, Node>;
-  route(site: RoutedSite, client: Prefix, family: 4 | 6): Route;
+  choose(site: RoutedSite, client: Prefix, family: 4 | 6): Choice;
   /** What routes follow from: another once they may be others. */
   situation(): object;
   /** For how long an answer that names edges of the site may be kept, seconds. */
@@ -189,11 +189,9 @@ function routedAddresses(
   site: Site,
   family: 4 | 6,
 ): RoutedAddresses | 'nobody' {
-  const { decision, scope } = source.route(site, client, family);
-  const [serves] = decision.verdicts;
-  const isFamilyMissing = serves?.dropped.some(({ reason }) => reason === 'no-address') === true;
-  if (decision.chosen.length === 0 && !isFamilyMissing) return 'nobody';
-  const addresses = decision.chosen.flatMap(({ name }) => {
+  const { chosen, lacksFamily, scope } = source.choose(site, client, family);
+  if (chosen.length === 0 && !lacksFamily) return 'nobody';
+  const addresses = chosen.flatMap(({ name }) => {
     const node = source.nodes.get(name);
     return node === undefined ? [] : addressesOf(node).filter((one) => familyOf(one) === family);
   });

@@ -84,26 +84,28 @@ export class RouterView {
       zones: new Zones(config),
       serial: config.sequence,
       nodes: new Map(config.nodes.map((node) => [node.name, node])),
-      route: (...asked) => this.routes.find(...asked),
+      choose: (...asked) => this.routes.choose(...asked),
       situation: () => this.routes.situation,
       ttlSeconds: (site) => this.ttlSeconds(site),
     };
-    this.renew();
+    this.#renew();
+  }
+
+  /** Clients are elsewhere, by what databases say now. */
+  moved(): void {
+    this.#renew(true);
   }
 
   /** Forgets what was decided, for what decisions go by has changed. */
-  renew(): void {
-    this.routes.renew({
-      candidates: this.#candidates(),
-      overrides: this.#overrides,
-      latencies: this.#latencies,
-    });
+  #renew(isMoved = false): void {
+    const [overrides, latencies] = [this.#overrides, this.#latencies];
+    this.routes.renew({ candidates: this.#candidates(), overrides, latencies }, isMoved);
   }
 
   /** Goes by these measured round trips from now on. */
   measured({ entries }: Pick<LatencyMapContent, 'entries'>): void {
     this.#latencies = new Latencies(entries);
-    this.renew();
+    this.#renew();
   }
 
   /** Networks, ASNs and countries of which something has been measured. */
@@ -141,7 +143,7 @@ export class RouterView {
         this.#changedAtMs.set(candidate.name, this.#lastChangeMs);
       }
     }
-    this.renew();
+    this.#renew();
   }
 
   /** Shorter while an edge that may serve the site has only just changed: it may change back. */
