@@ -31,10 +31,11 @@ export type Step =
 export type DropReason =
   /** The site names its edges, and this is none of them. */
   | 'not-of-site'
-  /** It does not hold the site's certificate, and another does. */
+  /** It cannot get the site's certificate, and another can. */
   | 'no-certificate'
   /** It has no address of the family that is asked for. */
   | 'no-address'
+  | 'ailing'
   | 'draining'
   | 'unreported'
   | 'down'

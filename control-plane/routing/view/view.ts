@@ -16,6 +16,7 @@ import { Latencies, NO_LATENCIES } from '../engine/latencies.ts';
 import { Overrides } from '../engine/overrides.ts';
 import { Routes } from '../routes.ts';
 import type { Geography } from '../geography/geography.ts';
+import { CertifiedSites } from './certified-sites.ts';
 import { EdgeLoads } from './loads.ts';
 
 /** What the control plane last told counts for so long; after that the checks alone do. */
@@ -37,6 +38,7 @@ export class RouterView {
   #sites = new SiteDirectory<Site>([]);
   /** Without those that take any host. */
   #claims = new SiteDirectory<Site>([]);
+  #certified = new CertifiedSites([], []);
   #overrides = new Overrides([]);
   #latencies = NO_LATENCIES;
   #down: ReadonlySet<string> = new Set();
@@ -79,6 +81,7 @@ export class RouterView {
     this.#claims = new SiteDirectory(
       this.#sites.sites.map((site) => ({ ...site, hosts: site.hosts.filter((h) => h !== '*') })),
     );
+    this.#certified = new CertifiedSites(this.#sites.sites, config.certificates);
     this.#loads.retain(new Set(config.nodes.map(({ name }) => name)));
     this.#source = {
       zones: new Zones(config),
@@ -164,14 +167,26 @@ export class RouterView {
   }
 
   #viewOf(node: Node): EdgeView {
-    return { condition: this.#conditionOf(node), shed: this.#loads.shedOf(node.name) };
+    const { missingCertificates = [] } = this.#told(node) ?? {};
+    return {
+      condition: this.#conditionOf(node),
+      shed: this.#loads.shedOf(node.name),
+      ...(missingCertificates.length > 0 && {
+        uncertified: this.#certified.needing(missingCertificates),
+      }),
+    };
   }
 
-  #conditionOf({ name, draining }: Node): Condition {
-    if (this.#down.has(name)) return 'down';
-    const standing = this.#standings.get(name);
-    const isTold = standing !== undefined && this.standingsAgeMs <= STANDINGS_MS;
-    if (isTold && !standing.inService) return 'unreported';
-    return draining ? 'draining' : 'well';
+  /** What the control plane says of it, while that counts. */
+  #told({ name }: Pick<Node, 'name'>): NodeStanding | undefined {
+    return this.standingsAgeMs <= STANDINGS_MS ? this.#standings.get(name) : undefined;
+  }
+
+  #conditionOf(node: Node): Condition {
+    if (this.#down.has(node.name)) return 'down';
+    const told = this.#told(node);
+    if (told?.inService === false) return 'unreported';
+    if (node.draining) return 'draining';
+    return (told?.ailments ?? []).length > 0 ? 'ailing' : 'well';
   }
 }
