@@ -27,6 +27,8 @@ const TOOLS: readonly Tool[] = [
   })),
   { command: 'dig', aptPackage: 'bind9-dnsutils', why: 'asks the DNS server' },
   { command: 'kdig', aptPackage: 'knot-dnsutils', why: 'asks it, too, by code of other people' },
+  { command: 'nsd', aptPackage: 'nsd', why: 'a parent zone delegates to routers' },
+  { command: 'unbound', aptPackage: 'unbound', why: 'a resolver that clients ask' },
   { command: 'bird', aptPackage: 'bird2', why: 'a router that anycast prefixes are announced to' },
   { command: 'exabgp', aptPackage: 'exabgp', why: 'announces them, as our process tells it' },
   { command: 'script', aptPackage: 'bsdutils', why: 'commands run on a terminal' },

@@ -114,6 +114,7 @@ export function sourceOf(config: Config, options: SourceOptions = {}): AnswerSou
 export interface ServedOptions {
   readonly source?: AnswerSource;
   readonly host?: string;
+  readonly port?: number;
   readonly clock?: Clock;
   readonly perSecond?: number;
 }
@@ -122,6 +123,7 @@ export interface ServedOptions {
 export class Served {
   readonly server: DnsServer;
   readonly counters: DnsCounters;
+  #closed: Promise<void> | undefined;
 
   private constructor(server: DnsServer, counters: DnsCounters) {
     this.server = server;
@@ -129,7 +131,7 @@ export class Served {
   }
 
   static async start(options: ServedOptions = {}): Promise<Served> {
-    const { host = '127.0.0.1', clock = new FakeClock(), perSecond = 0 } = options;
+    const { host = '127.0.0.1', port = 0, clock = new FakeClock(), perSecond = 0 } = options;
     const source = options.source ?? sourceOf(configOf());
     const counters = new DnsCounters();
     const cookies = new Cookies(Buffer.alloc(16, 7));
@@ -144,9 +146,14 @@ export class Served {
         throw new Error(message);
       },
     });
-    const server = await DnsServer.open({ host, port: 0 }, responder);
-    onTestFinished(() => server.close());
-    return new Served(server, counters);
+    const server = await DnsServer.open({ host, port }, responder);
+    const served = new Served(server, counters);
+    onTestFinished(() => served.close());
+    return served;
+  }
+
+  close(): Promise<void> {
+    return (this.#closed ??= this.server.close());
   }
 
   get port(): number {
