@@ -26,6 +26,7 @@ const TOOLS: readonly Tool[] = [
     why: 'OpenStack Swift is the S3-compatible service that an origin stores in',
   })),
   { command: 'dig', aptPackage: 'bind9-dnsutils', why: 'asks the DNS server' },
+  { command: 'delv', aptPackage: 'bind9-dnsutils', why: 'checks signatures of DNSSEC' },
   { command: 'kdig', aptPackage: 'knot-dnsutils', why: 'asks it, too, by code of other people' },
   { command: 'nsd', aptPackage: 'nsd', why: 'a parent zone delegates to routers' },
   { command: 'unbound', aptPackage: 'unbound', why: 'a resolver that clients ask' },

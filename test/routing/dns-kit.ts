@@ -16,6 +16,7 @@ import { Cookies } from '#control-plane/routing/dns/cookies.ts';
 import { DnsCounters } from '#control-plane/routing/dns/counters.ts';
 import { RateLimit } from '#control-plane/routing/dns/rate-limit.ts';
 import { Responder } from '#control-plane/routing/dns/responder.ts';
+import { signersFor } from '#control-plane/routing/dns/dnssec/signers.ts';
 import { DnsServer } from '#control-plane/routing/dns/server.ts';
 import { Zones } from '#control-plane/routing/dns/zones.ts';
 import { Overrides } from '#control-plane/routing/engine/overrides.ts';
@@ -105,6 +106,7 @@ export function sourceOf(config: Config, options: SourceOptions = {}): AnswerSou
     zones: new Zones(config),
     serial: config.sequence,
     nodes: new Map(config.nodes.map((node) => [node.name, node])),
+    signers: signersFor(config),
     choose: (...asked) => routes.choose(...asked),
     situation: () => routes.situation,
     ttlSeconds: ({ routing }) => routing.ttlSeconds,

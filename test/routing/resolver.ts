@@ -4,9 +4,14 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { expect, onTestFinished } from 'vitest';
+import { onTestFinished, vi } from 'vitest';
+import type { Config } from '#core/contract/event.ts';
+import { nodeSchema } from '#core/contract/node.ts';
 
 const run = promisify(execFile);
+
+/** On a crowded machine. */
+const READY_MS = 30_000;
 
 /**
  * Addresses of one test, all on loopback. Delegations name no ports, so that all of them listen on 53:
@@ -15,6 +20,21 @@ const run = promisify(execFile);
 export function ownAddresses(): (last: number) => string {
   const [a, b] = [64 + Math.floor(Math.random() * 180), 1 + Math.floor(Math.random() * 250)];
   return (last) => `127.${a}.${b}.${last}`;
+}
+
+/** With routers at these addresses, named `ns1` and so on in the zone, and no others. */
+export function withRouters(config: Config, addresses: readonly string[]): Config {
+  const routers = addresses.map((address, i) =>
+    nodeSchema.parse({
+      name: `router-${i + 1}`,
+      tier: 'router',
+      location: { name: 'oslo', latitude: 59.91, longitude: 10.75 },
+      url: `http://${address}`,
+      addresses: [address],
+      hostname: `ns${i + 1}.cdn.example`,
+    }),
+  );
+  return { ...config, nodes: [...config.nodes.filter(({ tier }) => tier === 'edge'), ...routers] };
 }
 
 export interface ResolverOptions {
@@ -41,9 +61,9 @@ export class Resolver {
     await delegate(dir, options);
     await resolve(dir, options);
     const resolver = new Resolver(options.resolver);
-    await expect
-      .poll(() => resolver.dig('www.example', 'TXT', '+tries=1', '+time=1'))
-      .toContain('the parent');
+    const isReady = async (): Promise<boolean> =>
+      (await resolver.dig('www.example', 'TXT', '+tries=1', '+time=1')).includes('the parent');
+    await vi.waitUntil(isReady, { timeout: READY_MS, interval: 50 });
     return resolver;
   }
 
@@ -103,6 +123,7 @@ async function resolve(
   use-syslog: no
   do-daemonize: no
   do-not-query-localhost: no
+  do-ip6: no
   num-threads: 1
   auto-trust-anchor-file: ""
 ${settings.map((line) => `  ${line}\n`).join('')}stub-zone:

@@ -6,6 +6,7 @@ import { answer, type AnswerSource } from './answer.ts';
 import { AnswerCache, readdressed } from './answer-cache.ts';
 import { COOKIE_BYTES, type Cookies } from './cookies.ts';
 import type { DnsCounters, Transport } from './counters.ts';
+import { signed } from './dnssec/signed.ts';
 import { Outline } from './outline.ts';
 import type { RateLimit, Verdict } from './rate-limit.ts';
 import { OPTION, RCODE } from './wire/codes.ts';
@@ -176,7 +177,12 @@ export class Responder {
     const source = this.#options.source();
     if (source === undefined) return alone(RCODE.SERVFAIL);
     try {
-      return answer(source, question, clientOf(edns, client));
+      const found = answer(source, question, clientOf(edns, client));
+      const { signers } = source;
+      if (edns?.wantsDnssec !== true || signers.size === 0) return found;
+      const nowSeconds = Math.floor(this.#options.clock.now() / 1000);
+      const { knowsCompact } = edns;
+      return { ...found, response: signed(found.response, { signers, nowSeconds, knowsCompact }) };
     } catch (failure) {
       this.#options.onError(messageOf(failure));
       return alone(RCODE.SERVFAIL);

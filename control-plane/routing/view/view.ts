@@ -10,6 +10,7 @@ import { SiteDirectory } from '#core/sites.ts';
 import type { LatencyMapContent } from '#core/contract/latency.ts';
 import { candidatesOf, type EdgeView } from '../candidates.ts';
 import type { AnswerSource } from '../dns/answer.ts';
+import { type Signers, signersFor } from '../dns/dnssec/signers.ts';
 import { Zones } from '../dns/zones.ts';
 import type { Candidate, Condition } from '../engine/candidate.ts';
 import { Latencies, NO_LATENCIES } from '../engine/latencies.ts';
@@ -39,6 +40,7 @@ export class RouterView {
   /** Without those that take any host. */
   #claims = new SiteDirectory<Site>([]);
   #certified = new CertifiedSites([], []);
+  #signers: Signers = new Map();
   #overrides = new Overrides([]);
   #latencies = NO_LATENCIES;
   #down: ReadonlySet<string> = new Set();
@@ -83,10 +85,12 @@ export class RouterView {
     );
     this.#certified = new CertifiedSites(this.#sites.sites, config.certificates);
     this.#loads.retain(new Set(config.nodes.map(({ name }) => name)));
+    this.#signers = signersFor(config, this.#signers);
     this.#source = {
       zones: new Zones(config),
       serial: config.sequence,
       nodes: new Map(config.nodes.map((node) => [node.name, node])),
+      signers: this.#signers,
       choose: (...asked) => this.routes.choose(...asked),
       situation: () => this.routes.situation,
       ttlSeconds: (site) => this.ttlSeconds(site),
