@@ -116,12 +116,21 @@ function answering(count: number, place: Place, networks: number): string {
       throw new Error(message);
     },
   });
-  // A step that has no common factor with 2^24 comes to every /24 once.
-  const queries = Array.from({ length: networks }, (_, i) => {
-    const network = (i * 10_368_889) % 2 ** 24;
-    return queryFor([network >> 16, (network >> 8) & 255, network & 255]);
-  });
+  const queries = knownNetworks(networks).map((network) => queryFor(network));
   const before = cpuNs();
   for (const query of queries) responder.respond(query, '127.0.0.1', 'udp');
   return ((cpuNs() - before) / networks / 1000).toFixed(1);
+}
+
+/** Bytes of as many /24 of which the registries tell the country, evenly over the address space. */
+function knownNetworks(count: number): readonly (readonly number[])[] {
+  const networks: (readonly number[])[] = [];
+  // A step that has no common factor with 2^24 comes to every /24 once.
+  for (let i = 0; networks.length < count; i++) {
+    const place = (i * 10_368_889) % 2 ** 24;
+    const network = [place >> 16, (place >> 8) & 255, place & 255];
+    const { country } = embeddedCountries().match(`${network.join('.')}.0`).record;
+    if (country !== undefined) networks.push(network);
+  }
+  return networks;
 }

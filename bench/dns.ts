@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { mmdb } from '#test/routing/mmdb.ts';
-import { type BenchOptions, type Benchmark, median, type Result } from './benchmark.ts';
+import { type BenchOptions, type Benchmark, median, roundsOf, type Result } from './benchmark.ts';
 import { deciding } from './dns-decisions.ts';
 import { canopy, echo, gdnsd, type Peer, powerdns } from './dns-peers.ts';
 import { queryFor } from './dns-query.ts';
@@ -44,16 +44,21 @@ interface Measured {
   readonly perSecond: number;
 }
 
-async function measure(port: number, pid: number, queries: string): Promise<Measured> {
+async function measure(
+  port: number,
+  pid: number,
+  queries: string,
+  seconds: number,
+): Promise<Measured> {
   const before = cpuSecondsOf(pid);
   const args = ['-s', '127.0.0.1', '-p', String(port), '-B', '-d', queries];
-  const load = ['-c', '8', '-q', '64', '-l', String(SECONDS)];
+  const load = ['-c', '8', '-q', '64', '-l', String(seconds)];
   const { stdout } = await run('dnsperf', [...args, ...load]);
   const completed = Number(/Queries completed:\s+(\d+)/.exec(stdout)?.[1]);
   const answered = Number(/NOERROR (\d+)/.exec(stdout)?.[1]);
   if (!(answered > 0) || answered !== completed) throw new Error(`Not all is answered: ${stdout}`);
   const perCpuSecond = completed / (cpuSecondsOf(pid) - before);
-  return { perCpuSecond, perSecond: completed / SECONDS };
+  return { perCpuSecond, perSecond: completed / seconds };
 }
 
 async function serving({ scale }: BenchOptions): Promise<readonly Result[]> {
@@ -86,7 +91,7 @@ async function serving({ scale }: BenchOptions): Promise<readonly Result[]> {
     for (const hasCookie of [false, true]) {
       const queries = join(dir, `queries-${hasCookie}`);
       await writeFile(queries, queriesOf([...networks.keys()], random, hasCookie));
-      results.push(await compared(running, queries, hasCookie ? ' and a cookie' : ''));
+      results.push(await compared(running, queries, hasCookie ? ' and a cookie' : '', scale));
     }
   } finally {
     for (const { child } of running) child.kill();
@@ -105,15 +110,19 @@ async function compared(
   running: readonly Running[],
   queries: string,
   more: string,
+  scale: number,
 ): Promise<Result> {
+  const seconds = scale < 0.01 ? 1 : SECONDS;
   const measured = new Map(running.map((one) => [one, [] as Measured[]]));
   for (const { port, child } of running) {
     // Until what it compiles or keeps is there.
-    for (let i = 0; i < WARM_ROUNDS; i++) await measure(port, child.pid ?? 0, queries);
+    for (let i = 0; i < roundsOf(WARM_ROUNDS, scale); i++) {
+      await measure(port, child.pid ?? 0, queries, seconds);
+    }
   }
-  for (let round = 0; round < ROUNDS; round++) {
+  for (let round = 0; round < roundsOf(ROUNDS, scale); round++) {
     for (const [{ port, child }, list] of measured) {
-      list.push(await measure(port, child.pid ?? 0, queries));
+      list.push(await measure(port, child.pid ?? 0, queries, seconds));
     }
   }
   const rows = [...measured].map(([{ name }, list]) => ({

@@ -1,6 +1,7 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { embeddedCountries } from '#core/geography/embedded.ts';
+import { AnswerCache } from '#control-plane/routing/dns/answer-cache.ts';
 import { Outline } from '#control-plane/routing/dns/outline.ts';
 import { Cookies } from '#control-plane/routing/dns/cookies.ts';
 import { DnsCounters } from '#control-plane/routing/dns/counters.ts';
@@ -8,6 +9,7 @@ import { RateLimit } from '#control-plane/routing/dns/rate-limit.ts';
 import { Responder } from '#control-plane/routing/dns/responder.ts';
 import { Geography } from '#control-plane/routing/geography/geography.ts';
 import { RouterView } from '#control-plane/routing/view/view.ts';
+import { seededRandom } from '#bench/random.ts';
 import { FakeClock } from '#test/scenario/kit/clock.ts';
 import { configOf } from './dns-kit.ts';
 
@@ -61,6 +63,14 @@ function plain(message: Buffer): Buffer {
 }
 
 const FILM = { name: 'film.cdn.example' };
+
+/** As long as any, and told from the others by its bytes. */
+const messageOf = (i: number): Buffer => {
+  const message = Buffer.alloc(24 + ((i * 2654435761) % 4000), i & 0xff);
+  message[2] = 0;
+  message[3] = 0;
+  return message;
+};
 
 describe('answers that are sent again', () => {
   it('are what a responder says that has not been asked before, byte for byte', () => {
@@ -142,6 +152,34 @@ describe('answers that are sent again', () => {
     expect(new Set(expected).size).toBeGreaterThan(1);
     expect(peers.map(of)).toEqual(expected);
     expect(peers.map(of)).toEqual(expected);
+  });
+
+  it('give way to later ones, the oldest first, and none is ever taken for another', () => {
+    const cache = new AnswerCache();
+    const outline = new Outline();
+    const source = {};
+    const random = seededRandom(5);
+    const find = (i: number): boolean => {
+      const message = query({ ...FILM, network: [i >> 16, (i >> 8) & 255, i & 255] });
+      expect(outline.read(message)).toBe(true);
+      return cache.find(outline, message, PEER, source, 0);
+    };
+    const told = (i: number): boolean => {
+      const message = query({ ...FILM, network: [i >> 16, (i >> 8) & 255, i & 255] });
+      return cache.readdressed(message, 12, 0).subarray(2).equals(messageOf(i).subarray(2));
+    };
+    const [count, wrong] = [30_000, [] as number[]];
+    for (let i = 0; i < count; i++) {
+      // Twice as much as there is room for, and more.
+      if (!find(i)) cache.keep(messageOf(i), i & 7, 22, 0);
+      const before = Math.floor(random() * (i + 1));
+      if (find(before) && !(told(before) && cache.place === (before & 7))) wrong.push(before);
+    }
+    expect(wrong).toEqual([]);
+    expect([find(0), find(count - 1)]).toEqual([false, true]);
+    // Of another source, all are new.
+    expect(cache.find(outline, query(FILM), PEER, {}, 0)).toBe(false);
+    expect(find(count - 1)).toBe(false);
   });
 
   it.each([

@@ -3,7 +3,7 @@ import type { Clock } from '#core/clock.ts';
 import { messageOf } from '#core/errors.ts';
 import { addressOf, parseAddress, type Prefix } from '../engine/prefix.ts';
 import { answer, type AnswerSource } from './answer.ts';
-import { AnswerCache, readdressed } from './answer-cache.ts';
+import { AnswerCache } from './answer-cache.ts';
 import { COOKIE_BYTES, type Cookies } from './cookies.ts';
 import type { DnsCounters, Transport } from './counters.ts';
 import { signed } from './dnssec/signed.ts';
@@ -66,12 +66,13 @@ export class Responder {
     }
     const answers = this.#answers[transport];
     const nowMs = this.#options.clock.monotonicMs();
-    const known = answers.find(outline, message, peer, situation, nowMs);
-    if (known === undefined) return this.#respond(message, peer, transport, answers);
+    if (!answers.find(outline, message, peer, situation, nowMs)) {
+      return this.#respond(message, peer, transport, answers);
+    }
     const { cookieAt, nameEnd } = outline;
     if (cookieAt === 0 && (transport === 'tcp' || this.#options.rateLimit.isOff)) {
-      this.#options.counters.answered(known.place);
-      return readdressed(known, message, nameEnd, 0);
+      this.#options.counters.answered(answers.place);
+      return answers.readdressed(message, nameEnd, 0);
     }
     const cookie = cookieAt === 0 ? undefined : readCookie(outline.cookie(message));
     const client = this.#addressOf(peer);
@@ -80,11 +81,11 @@ export class Responder {
     if (client === undefined || verdict !== 'send') {
       return this.#respond(message, peer, transport, undefined, verdict);
     }
-    this.#options.counters.answered(known.place);
+    this.#options.counters.answered(answers.place);
     const cookies = cookie && this.#options.cookies();
     const room = cookies === undefined ? 0 : COOKIE_OPTION_BYTES;
-    const sent = readdressed(known, message, nameEnd, room);
-    if (cookies !== undefined) this.#bake(cookies, cookie, client, sent, known.optionsAt);
+    const sent = answers.readdressed(message, nameEnd, room);
+    if (cookies !== undefined) this.#bake(cookies, cookie, client, sent, answers.optionsAt);
     return sent;
   }
 
@@ -132,7 +133,7 @@ export class Responder {
     const optionsAt = written.length - optionBytes(envelope) - 2;
     // Others who ask for it may bring a cookie.
     if (written.length + COOKIE_OPTION_BYTES <= room && verdict === 'send') {
-      answers?.keep(written, { place, optionsAt }, clock.monotonicMs());
+      answers?.keep(written, place, optionsAt, clock.monotonicMs());
     }
     if (cookies === undefined) return written;
     const sent = Buffer.concat([written, Buffer.alloc(COOKIE_OPTION_BYTES)]);
