@@ -47,6 +47,16 @@ export const canopy = (workers: number): Peer => ({
   },
 });
 
+/** No DNS server: what node:dgram takes to get a packet and send one. */
+export const echo: Peer = {
+  name: 'node:dgram alone',
+  start: async ({ port }) => {
+    const child = fork(fileURLToPath(new URL('./dns-echo.ts', import.meta.url)), [String(port)]);
+    await once(child, 'message');
+    return child;
+  },
+};
+
 /** Its geoip plugin, which finds the nearest datacenter by the city's coordinates, with one UDP thread. */
 export const gdnsd: Peer = {
   name: 'gdnsd',

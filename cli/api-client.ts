@@ -19,23 +19,25 @@ import {
 import {
   type AuditEntry,
   auditEntrySchema,
-  type Enrolment,
-  enrolmentSchema,
   type Ban,
+  banSchema,
   type Certificate,
   certificateAnswerSchema,
   type CertificateOrder,
   certificateOrderSchema,
   certificateSchema,
-  banSchema,
   configSchema,
+  type DelegationSigner,
+  delegationSignersSchema,
   diffSchema,
+  type Enrolment,
+  enrolmentSchema,
   healthSchema,
   type ListedPurge,
   listedPurgeSchema,
   networkSchema,
-  type NodeStatus,
   nodeAnswerSchema,
+  type NodeStatus,
   nodeStatusSchema,
   numberSchema,
   type Outcome,
@@ -44,13 +46,13 @@ import {
   type PurgePreview,
   purgePreviewSchema,
   purgeSchema,
+  type Rollout,
+  rolloutSchema,
+  type RotationPhase,
   type RouteExplanation,
   routeExplanationSchema,
   type RouteSimulation,
   routeSimulationSchema,
-  type Rollout,
-  rolloutSchema,
-  type RotationPhase,
   siteAnswerSchema,
   type StoredObject,
   storedObjectSchema,
@@ -228,6 +230,10 @@ export class ApiClient {
 
   routing(): Promise<NetworkRouting> {
     return this.#api.send(networkRoutingSchema, 'GET', '/v1/routing');
+  }
+
+  async delegationSigners(): Promise<readonly DelegationSigner[]> {
+    return (await this.#api.send(delegationSignersSchema, 'GET', '/v1/routing/ds')).zones;
   }
 
   putRouting(routing: NetworkRoutingInput): Promise<unknown> {

@@ -13,6 +13,18 @@ export const networkSchema = z.looseObject({
   tierKeyRotation: z.enum(['none', 'announced', 'switched']),
 });
 
+export const delegationSignersSchema = z.looseObject({
+  zones: z.array(
+    z.looseObject({
+      zone: z.string(),
+      keyTag: z.int(),
+      algorithm: z.int(),
+      digestType: z.int(),
+      digest: z.string(),
+    }),
+  ),
+});
+
 export const siteAnswerSchema = z.looseObject({ site: siteSchema, sequence: z.int() });
 
 export const nodeStatusSchema = z.looseObject({
@@ -312,6 +324,7 @@ export const problemSchema = z.looseObject({
   code: z.string().optional(),
 });
 
+export type DelegationSigner = z.output<typeof delegationSignersSchema>['zones'][number];
 export type RotationPhase = z.output<typeof networkSchema>['tierKeyRotation'];
 export type RouteExplanation = z.output<typeof routeExplanationSchema>;
 export type RouteSimulation = z.output<typeof routeSimulationSchema>;

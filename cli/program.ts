@@ -15,6 +15,7 @@ import { addPush } from './commands/push.ts';
 import { addPushes } from './commands/pushes.ts';
 import { addPut } from './commands/put.ts';
 import { addRelease } from './commands/release.ts';
+import { addDnssec } from './commands/dnssec.ts';
 import { addRoute } from './commands/route.ts';
 import { addSimulate } from './commands/simulate.ts';
 import { addSites } from './commands/sites.ts';
@@ -59,6 +60,7 @@ export function createProgram(): Command {
     addAudit,
     addTierKey,
     addRoute,
+    addDnssec,
     addSimulate,
     addAnnounce,
     addBackup,

@@ -190,6 +190,8 @@ function statusOf(
             load: heartbeat.load,
             parents: [...heartbeat.parents],
             refusals: [...heartbeat.refusals],
+            missingCertificates: [...(heartbeat.missingCertificates ?? [])],
+            ailments: [...(heartbeat.ailments ?? [])],
             at: heartbeat.at,
           },
   };

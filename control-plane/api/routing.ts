@@ -8,6 +8,7 @@ import {
   networkRoutingSchema,
 } from '#core/contract/routing.ts';
 import { type InputIssue, InvalidInput } from '#core/contract/validate.ts';
+import { delegationSigners, withKeysFor } from '../routing/dnssec-keys.ts';
 import { isWithin, routingOf, withTxtValues } from '../routing/txt.ts';
 import { wrote } from './audit.ts';
 import { catchUpFor, entityTagOf, requireUnchanged, sendTagged } from './conditions.ts';
@@ -22,6 +23,19 @@ const txtSchema = z
   .meta({ title: 'TXT record' });
 
 const params = z.strictObject({ name: z.string().toLowerCase().pipe(dnsNameSchema) });
+
+const delegationSignersSchema = z.strictObject({
+  zones: z.array(
+    z.strictObject({
+      zone: dnsNameSchema,
+      keyTag: z.int(),
+      algorithm: z.int(),
+      digestType: z.int(),
+      /** Hexadecimal. */
+      digest: z.string(),
+    }),
+  ),
+});
 
 const answerSchema = z.strictObject({ routing: networkRoutingSchema, sequence: sequenceSchema });
 
@@ -40,7 +54,7 @@ export function routingRoutes(app: FastifyInstance, { access, journal }: Service
       const routing = next(routingOf(network));
       assertSound(routing);
       if (isDeepStrictEqual(routing, routingOf(network))) return { entries: [] };
-      return { entries: [{ type: 'network.put', network: { ...network, routing } }] };
+      return { entries: [{ type: 'network.put', network: withKeysFor({ ...network, routing }) }] };
     });
     reply.header('etag', entityTagOf(current()));
     return { routing: current(), sequence: wrote(request, events) ?? journal.config.sequence };
@@ -73,6 +87,19 @@ export function routingRoutes(app: FastifyInstance, { access, journal }: Service
       conditional: true,
     },
     async (request, reply) => change(request, reply, () => request.body),
+  );
+
+  route(
+    app,
+    {
+      method: 'GET',
+      path: '/v1/routing/ds',
+      id: 'getDelegationSigners',
+      summary: 'What the parents of signed zones are to be told',
+      admits: access.toNetwork('read'),
+      answers: { 200: delegationSignersSchema },
+    },
+    async () => ({ zones: delegationSigners(journal.config.network) }),
   );
 
   // What ACME's dns-01 needs (RFC 8555 §8.4), and anyone who proves that a name is theirs.
@@ -119,7 +146,8 @@ export function routingRoutes(app: FastifyInstance, { access, journal }: Service
 
 /**
  * Zones that can be served.
- * @throws InvalidInput for records outside their zone, names with a CNAME and more, and two zones of one name
+ * @throws InvalidInput for records outside their zone, names with a CNAME and more, two zones of one name, and
+ * zones within signed ones
  */
 function assertSound({ zones }: NetworkRouting): void {
   const issues: InputIssue[] = [];
@@ -128,6 +156,13 @@ function assertSound({ zones }: NetworkRouting): void {
   for (const [i, zone] of zones.entries()) {
     if (zones.findIndex(({ name }) => name === zone.name) !== i) {
       complain(`zones.${i}.name`, 'a zone that is not there already', zone.name);
+    }
+    const signed = zones.find(
+      ({ name, dnssec }) => dnssec && name !== zone.name && isWithin(zone.name, { name }),
+    );
+    if (signed !== undefined) {
+      // It would have to vouch for the other, and there is no delegation.
+      complain(`zones.${i}.name`, `no zone within ${signed.name}, which is signed`, zone.name);
     }
     const types = Map.groupBy(zone.records, ({ name }) => name);
     for (const [at, { name, type }] of zone.records.entries()) {

@@ -30,6 +30,9 @@ export function standingRoutes(app: FastifyInstance, { access, leases }: Service
           name: node,
           inService: remainingMs > 0,
           last: last === undefined ? null : { at: last.at, load: last.load },
+          // One of an older version has said nothing of it.
+          missingCertificates: [...(last?.missingCertificates ?? [])],
+          ailments: [...(last?.ailments ?? [])],
         };
       });
       return { nodes };

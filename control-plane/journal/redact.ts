@@ -39,11 +39,15 @@ export function withoutSecrets(event: JournalEvent): JournalEvent {
 
 const NO_CHANGE: SiteChange = { put: [], delete: [] };
 
-/** Only origin nodes are told the key that allows writing to the origin, and only edges the challenges. */
-function networkFor({ tier }: Told, { publishKey, challenges, ...rest }: Network): Network {
+/** Only origin nodes are told the key that allows writing to the origin, only edges the challenges, only routers what signs zones. */
+function networkFor(
+  { tier }: Told,
+  { publishKey, challenges, dnssecKeys, ...rest }: Network,
+): Network {
   return {
     ...rest,
     ...(tier === 'origin' && publishKey !== undefined && { publishKey }),
+    ...(tier === 'router' && dnssecKeys !== undefined && { dnssecKeys }),
     ...(tier === 'edge' && challenges !== undefined && { challenges }),
   };
 }

@@ -7,6 +7,8 @@ import { COUNTRIES } from './geography/countries.ts';
 export interface EdgeView {
   readonly condition: Condition;
   readonly shed: number;
+  /** Sites that want a certificate which it cannot get. */
+  readonly uncertified?: ReadonlySet<string>;
 }
 
 /** The edges among `nodes`, as routing sees them. */

@@ -75,7 +75,7 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
     threads.tell(news);
   };
   databases.watch(clock, log, (database) => {
-    view.renew();
+    view.moved();
     threads.renewed(database);
   });
   let down: readonly string[] = [];

@@ -62,8 +62,8 @@ export function simulate(
   for (const { client, requestsPerSecond } of demands) {
     const address = parsePrefix(client);
     if (address === undefined) continue;
-    const from = before.find(site, address).decision.chosen[0]?.name ?? null;
-    const to = after.find(site, address).decision.chosen[0]?.name ?? null;
+    const from = before.choose(site, address).chosen[0]?.name ?? null;
+    const to = after.choose(site, address).chosen[0]?.name ?? null;
     if (from !== null) load(from).before += requestsPerSecond;
     if (to !== null) load(to).after += requestsPerSecond;
     if (from === to) continue;

@@ -4,7 +4,7 @@ import { journalIdSchema, nameSchema, sequenceSchema, timestampSchema } from './
 import { nodeSchema } from './node.ts';
 import { banSchema, purgeOrderSchema, releaseSwitchSchema } from './purge.ts';
 import { pushIdSchema } from './push.ts';
-import { networkRoutingSchema } from './routing.ts';
+import { dnsNameSchema, networkRoutingSchema } from './routing.ts';
 import { siteSchema } from './site.ts';
 
 /** Sites of one network, so that one change of all of them fits an event. */
@@ -31,6 +31,12 @@ export const pushChangeSchema = z.strictObject({
 
 const secretSchema = z.string().min(16);
 
+const dnssecKeySchema = z.strictObject({
+  zone: dnsNameSchema,
+  /** Of P-256: PKCS #8 in DER, base64url. */
+  key: z.base64url(),
+});
+
 /** Secrets and settings of the whole network. */
 export const networkSchema = z.strictObject({
   /** Proves to a parent that a request comes from a node of this network. */
@@ -43,6 +49,8 @@ export const networkSchema = z.strictObject({
   publishKey: secretSchema.optional(),
   /** Left out: there are no zones and no overrides. */
   routing: networkRoutingSchema.exactOptional(),
+  /** What zones are signed with; of each zone for ever, for its parent has been told. Only routers are told. */
+  dnssecKeys: z.array(dnssecKeySchema).max(1000).exactOptional(),
   /** Only edges are told. */
   challenges: z.array(challengeSchema).max(1000).exactOptional(),
 });

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { sequenceSchema } from './names.ts';
+import { nameSchema, sequenceSchema } from './names.ts';
 
 /** What one purge hit on one node. */
 export const purgeReportSchema = z.strictObject({
@@ -57,6 +57,18 @@ export const parentReportSchema = z.strictObject({
 /** Parents that a heartbeat tells of; of more it tells the first. */
 export const MAX_PARENT_REPORTS = 1000;
 
+/** Certificates that a heartbeat tells of; of more it tells the first. */
+export const MAX_MISSING_CERTIFICATES = 100;
+
+/** Names of certificates that clients have asked for, and that the node could not get; it goes on trying. */
+export const missingCertificatesSchema = z
+  .array(nameSchema)
+  .max(MAX_MISSING_CERTIFICATES)
+  .default([]);
+
+/** What a node that serves is unwell with, in the words of `/healthz`. */
+export const ailmentSchema = z.enum(['disk-failing', 'thread-silent']);
+
 export const heartbeatSchema = z.strictObject({
   fence: sequenceSchema,
   pid: z.int().min(1),
@@ -67,6 +79,8 @@ export const heartbeatSchema = z.strictObject({
   parents: z.array(parentReportSchema).max(MAX_PARENT_REPORTS).default([]),
   /** All that still hold. */
   refusals: refusalsSchema,
+  missingCertificates: missingCertificatesSchema,
+  ailments: z.array(ailmentSchema).max(ailmentSchema.options.length).default([]),
 });
 
 /** The control plane's answer to a heartbeat: the node is in service for so long, reckoned by the node from when it sent it. */
@@ -78,6 +92,7 @@ export type Acknowledgement = z.output<typeof acknowledgementSchema>;
 export type Load = z.output<typeof loadSchema>;
 export type ParentReport = z.output<typeof parentReportSchema>;
 export type Heartbeat = z.output<typeof heartbeatSchema>;
+export type Ailment = z.output<typeof ailmentSchema>;
 export type Lease = z.output<typeof leaseSchema>;
 
 /** The sum of two counts of which either may not have been counted. */

@@ -62,6 +62,8 @@ export const zoneSchema = z.strictObject({
   /** How long resolvers may keep that a name or type does not exist (RFC 2308). */
   negativeTtlSeconds: ttlSchema.default(30),
   records: z.array(dnsRecordSchema).max(10_000).default([]),
+  /** Whether it is signed (RFC 4035), with a key that the control plane makes and keeps. */
+  dnssec: z.boolean().default(false),
 });
 
 /** Who asks: what is stated must all fit; of each list one. */

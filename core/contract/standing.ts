@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { nameSchema, timestampSchema } from './names.ts';
-import { loadSchema } from './report.ts';
+import { ailmentSchema, loadSchema, missingCertificatesSchema } from './report.ts';
 
 /** How a node stands, as the control plane tells routers. */
 export const nodeStandingSchema = z.strictObject({
@@ -9,6 +9,9 @@ export const nodeStandingSchema = z.strictObject({
   inService: z.boolean(),
   /** Its last heartbeat; `null`: none is known. */
   last: z.strictObject({ at: timestampSchema, load: loadSchema }).nullable(),
+  /** Of its last heartbeat. */
+  missingCertificates: missingCertificatesSchema,
+  ailments: z.array(ailmentSchema).default([]),
 });
 
 export const standingsSchema = z.strictObject({ nodes: z.array(nodeStandingSchema) });

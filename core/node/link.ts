@@ -3,7 +3,14 @@ import type { Logger } from 'pino';
 import { type Clock, delay } from '#core/clock.ts';
 import type { Config, JournalEvent } from '#core/contract/event.ts';
 import type { Estimate, Question } from '#core/contract/question.ts';
-import type { Load, ParentReport, PurgeReport, Refusal } from '#core/contract/report.ts';
+import {
+  type Ailment,
+  type Load,
+  MAX_MISSING_CERTIFICATES,
+  type ParentReport,
+  type PurgeReport,
+  type Refusal,
+} from '#core/contract/report.ts';
 import { CanopyError, messageOf } from '#core/errors.ts';
 import { Acknowledger } from './acknowledger.ts';
 import { Answerer } from './answerer.ts';
@@ -68,6 +75,10 @@ export interface NodeLinkOptions {
   readonly load: () => Load;
   /** The parents that are not well as the node sees them, for heartbeats; by default none. */
   readonly parents?: () => readonly ParentReport[];
+  /** Names of certificates that the node cannot present, for heartbeats; by default none. */
+  readonly missingCertificates?: () => readonly string[];
+  /** What the node is unwell with, for heartbeats; by default nothing. */
+  readonly ailments?: () => readonly Ailment[];
   /** What the control plane wants to know live; left out: a node that does not say. */
   readonly answer?: (question: Question) => Promise<Estimate>;
 }
@@ -129,6 +140,11 @@ export class NodeLink {
         load: options.load(),
         parents: [...(options.parents?.() ?? [])],
         refusals: this.refusals,
+        missingCertificates: (options.missingCertificates?.() ?? []).slice(
+          0,
+          MAX_MISSING_CERTIFICATES,
+        ),
+        ailments: [...(options.ailments?.() ?? [])],
       }),
       post: (body) => this.#client.post('/v1/node/heartbeats', body),
     });

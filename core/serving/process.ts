@@ -7,6 +7,7 @@ import type { PolicyName } from '#core/cache/eviction/policies.ts';
 import { servedSite } from '#core/cache/served-site.ts';
 import { systemClock } from '#core/clock.ts';
 import type { Node, Tier } from '#core/contract/node.ts';
+import { type Ailment, ailmentSchema } from '#core/contract/report.ts';
 import { isNotice } from '#core/node/config.ts';
 import { NodeLease } from '#core/node/lease.ts';
 import { NodeLink } from '#core/node/link.ts';
@@ -128,6 +129,10 @@ export async function startServing(
       threads.checked(down);
     },
   });
+  const ailing = (): Readonly<Record<Ailment, boolean>> => ({
+    'thread-silent': threads.silentForMs > THREAD_SILENT_MS,
+    'disk-failing': options.disk !== undefined && disk?.works !== true,
+  });
   const link = new NodeLink({
     controlPlaneUrls: options.controlPlaneUrls,
     credential: options.credential,
@@ -153,6 +158,8 @@ export async function startServing(
     checkSite: servedSite,
     load: () => threads.load(),
     parents: () => threads.parents(),
+    ailments: () => ailmentSchema.options.filter((ailment) => ailing()[ailment]),
+    missingCertificates: () => tls?.missingCertificates ?? [],
     answer: (question) => threads.answer(question),
   });
   const pushes = new NodePushes({
@@ -195,8 +202,7 @@ export async function startServing(
       findings: () => ({
         draining: self?.draining === true,
         overloaded: use.part(self?.limits) >= 1,
-        'thread-silent': threads.silentForMs > THREAD_SILENT_MS,
-        'disk-failing': options.disk !== undefined && disk?.works !== true,
+        ...ailing(),
       }),
     });
     await link.start();

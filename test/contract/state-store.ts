@@ -412,13 +412,16 @@ export function stateStoreContract(
       connections: 0,
       tunnels: 0,
     };
-    const beat = (fence: number) =>
-      store.standings.heartbeat(
-        node,
-        { fence, pid: 1, version: '1', load, parents: [], refusals: [] },
-        5,
-        100,
-      );
+    const said = {
+      pid: 1,
+      version: '1',
+      load,
+      parents: [],
+      refusals: [],
+      missingCertificates: [],
+      ailments: [],
+    };
+    const beat = (fence: number) => store.standings.heartbeat(node, { ...said, fence }, 5, 100);
 
     test('a fence only rises, until the node resumes from further behind', async () => {
       await store.standings.acknowledged(node, 5);

@@ -1,6 +1,7 @@
 import { rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { configFor, eventFor } from '#control-plane/journal/redact.ts';
 import { mmdb } from '#test/routing/mmdb.ts';
 import { eventually, temporaryDir, TestControlPlane } from './kit.ts';
 
@@ -50,6 +51,56 @@ describe('routing', () => {
     const { status, body } = await plane.call('PUT', '/v1/routing', { zones });
     expect([status, body['code']]).toEqual([422, 'invalid-input']);
     expect(String(body['detail'])).toContain('zones.0.records.0');
+  });
+
+  test('makes a key for a zone that is to be signed, once, and tells routers alone', async () => {
+    const plane = await TestControlPlane.start();
+    await plane.call('PUT', '/v1/routing', ZONE);
+    expect(await plane.get('/v1/routing/ds')).toEqual({ zones: [] });
+    const wanted = { zones: [{ name: 'cdn.example', dnssec: true }] };
+    await plane.call('PUT', '/v1/routing', wanted);
+    const told = await plane.get<{ zones: object[] }>('/v1/routing/ds');
+    expect(told.zones).toEqual([
+      {
+        zone: 'cdn.example',
+        keyTag: expect.any(Number) as number,
+        algorithm: 13,
+        digestType: 2,
+        digest: expect.stringMatching(/^[0-9A-F]{64}$/) as string,
+      },
+    ]);
+    // The parent has been told of it: it stays, whatever comes between.
+    await plane.call('PUT', '/v1/routing', { zones: [] });
+    expect(await plane.get('/v1/routing/ds')).toEqual({ zones: [] });
+    await plane.call('PUT', '/v1/routing', wanted);
+    await plane.call('POST', '/v1/network/rotate-tier-key');
+    expect(await plane.get('/v1/routing/ds')).toEqual(told);
+    expect(JSON.stringify(await plane.get('/v1/journal'))).not.toContain('dnssecKeys');
+    expect(JSON.stringify(await plane.get('/v1/routing'))).not.toContain('"key"');
+  });
+
+  test('refuses a zone within one that is signed', async () => {
+    const plane = await TestControlPlane.start();
+    const zones = [{ name: 'a.cdn.example' }, { name: 'cdn.example', dnssec: true }];
+    const { status, body } = await plane.call('PUT', '/v1/routing', { zones });
+    expect([status, body['code']]).toEqual([422, 'invalid-input']);
+    expect(String(body['detail'])).toContain('zones.0.name');
+  });
+
+  test.each([
+    ['router', 1],
+    ['edge', 0],
+    ['mid-tier', 0],
+    ['origin', 0],
+  ] as const)('tells a %s of so many keys of zones: %i', (tier, count) => {
+    const network = { tierKey: 'k'.repeat(16), dnssecKeys: [{ zone: 'cdn.example', key: 'a' }] };
+    const config = { journal: 'j', sequence: 1, bans: [], certificates: [], nodes: [], sites: [] };
+    const node = { name: 'one', tier };
+    const event = { sequence: 1, at: 1, type: 'network.put', network } as const;
+    const told = [configFor(node, { ...config, network }).network, eventFor(node, event)];
+    expect(told.map((one) => JSON.stringify(one).includes('dnssecKeys'))).toEqual(
+      told.map(() => count === 1),
+    );
   });
 
   test('takes TXT records for ACME one by one', async () => {

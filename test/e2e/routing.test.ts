@@ -151,6 +151,34 @@ const all = (named: boolean) => ({
   list: named,
 });
 
+test('a zone that is to be signed is, by both routers with the key that its parent is told of', async () => {
+  const { url, token } = up.ready.controlPlane;
+  const { body } = await curl('-H', `Authorization: Bearer ${token}`, `${url}/v1/routing`);
+  const { zones } = JSON.parse(body) as { zones: object[] };
+  await change('/v1/routing', { zones: zones.map((zone) => ({ ...zone, dnssec: true })) });
+  const { stdout } = await up.command('dnssec', 'ds');
+  const [, ds = ''] = /^canopy\.test\. IN DS (\d+ 13 2 [0-9A-F]{64})$/m.exec(stdout) ?? [];
+  const [keyTag, algorithm, digestType, digest] = ds.split(' ');
+  const anchor = `"canopy.test." static-ds ${keyTag} ${algorithm} ${digestType} "${digest}";`;
+  await writeFile(join(root, 'anchors'), `trust-anchors { ${anchor} };`);
+  for (const place of [0, 1]) {
+    const { host, port } = router(place).dns;
+    const trust = ['-a', join(root, 'anchors'), '+root=canopy.test', '-p', String(port)];
+    const validated = async (...asked: readonly string[]): Promise<string> => {
+      const { stdout: output } = await run('delv', [`@${host}`, ...trust, ...asked]).catch(
+        (error: { stdout: string }) => error,
+      );
+      return output;
+    };
+    await expect
+      .poll(() => validated('default.canopy.test', 'A'), SOON)
+      .toContain('; fully validated');
+    expect(await validated('none.canopy.test', 'A')).toContain(
+      'negative response, fully validated',
+    );
+  }
+});
+
 test('an edge that has died leaves all answers of all routers', async () => {
   await change('/v1/nodes/edge-oslo', { addresses: OSLO });
   // Nothing but oslo's health keeps clients from it, and from the others.

@@ -1,8 +1,11 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type Candidate, CONDITIONS } from '#control-plane/routing/engine/candidate.ts';
+import { Chooser } from '#control-plane/routing/engine/chooser.ts';
+import { decide, fieldOf } from '#control-plane/routing/engine/decide.ts';
+import { Latencies } from '#control-plane/routing/engine/latencies.ts';
 import { distanceKm } from '#control-plane/routing/engine/nearness.ts';
-import { clientIn, decided, names, overrides } from './kit.ts';
+import { clientIn, decided, names, overrides, routing } from './kit.ts';
 
 const point = fc.record({
   latitude: fc.double({ min: -90, max: 90, noNaN: true }),
@@ -62,6 +65,32 @@ describe('decide, for any edges and clients', () => {
           expect(families.has(6)).toBe(true);
         }
       }),
+    );
+  });
+
+  it('chooses the same without accounting for the rest', () => {
+    const site = { name: 'film', routing: routing({ answers: 3 }) };
+    const measured = fc.array(fc.record({ edge: fc.nat(11), roundTripMs: fc.nat(300) }));
+    const nearMs = fc.constantFrom(0, 2, 50, 500);
+    fc.assert(
+      fc.property(candidates, client, measured, nearMs, (edges, who, known, near) => {
+        const one = { ...site, routing: { ...site.routing, nearMs: near } };
+        const entry = {
+          level: 'network' as const,
+          of: '192.0.2.0/24',
+          edges: known.map(({ edge, roundTripMs }) => ({
+            edge: `edge-${edge}`,
+            roundTripMs,
+            samples: 9,
+          })),
+        };
+        const latencies = new Latencies(known.length === 0 ? [] : [entry]);
+        const all = { site: one, candidates: edges, client: who, overrides: overrides() };
+        const { chosen } = decide({ ...all, latencies });
+        const chooser = new Chooser(fieldOf(all, []), one);
+        expect(names(chooser.choose(who, latencies.about(who)))).toEqual(names(chosen));
+      }),
+      { numRuns: 300 },
     );
   });
 

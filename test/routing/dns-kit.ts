@@ -16,6 +16,7 @@ import { Cookies } from '#control-plane/routing/dns/cookies.ts';
 import { DnsCounters } from '#control-plane/routing/dns/counters.ts';
 import { RateLimit } from '#control-plane/routing/dns/rate-limit.ts';
 import { Responder } from '#control-plane/routing/dns/responder.ts';
+import { signersFor } from '#control-plane/routing/dns/dnssec/signers.ts';
 import { DnsServer } from '#control-plane/routing/dns/server.ts';
 import { Zones } from '#control-plane/routing/dns/zones.ts';
 import { Overrides } from '#control-plane/routing/engine/overrides.ts';
@@ -105,7 +106,8 @@ export function sourceOf(config: Config, options: SourceOptions = {}): AnswerSou
     zones: new Zones(config),
     serial: config.sequence,
     nodes: new Map(config.nodes.map((node) => [node.name, node])),
-    route: (...asked) => routes.find(...asked),
+    signers: signersFor(config),
+    choose: (...asked) => routes.choose(...asked),
     situation: () => routes.situation,
     ttlSeconds: ({ routing }) => routing.ttlSeconds,
   };
@@ -114,6 +116,7 @@ export function sourceOf(config: Config, options: SourceOptions = {}): AnswerSou
 export interface ServedOptions {
   readonly source?: AnswerSource;
   readonly host?: string;
+  readonly port?: number;
   readonly clock?: Clock;
   readonly perSecond?: number;
 }
@@ -122,6 +125,7 @@ export interface ServedOptions {
 export class Served {
   readonly server: DnsServer;
   readonly counters: DnsCounters;
+  #closed: Promise<void> | undefined;
 
   private constructor(server: DnsServer, counters: DnsCounters) {
     this.server = server;
@@ -129,7 +133,7 @@ export class Served {
   }
 
   static async start(options: ServedOptions = {}): Promise<Served> {
-    const { host = '127.0.0.1', clock = new FakeClock(), perSecond = 0 } = options;
+    const { host = '127.0.0.1', port = 0, clock = new FakeClock(), perSecond = 0 } = options;
     const source = options.source ?? sourceOf(configOf());
     const counters = new DnsCounters();
     const cookies = new Cookies(Buffer.alloc(16, 7));
@@ -144,9 +148,14 @@ export class Served {
         throw new Error(message);
       },
     });
-    const server = await DnsServer.open({ host, port: 0 }, responder);
-    onTestFinished(() => server.close());
-    return new Served(server, counters);
+    const server = await DnsServer.open({ host, port }, responder);
+    const served = new Served(server, counters);
+    onTestFinished(() => served.close());
+    return served;
+  }
+
+  close(): Promise<void> {
+    return (this.#closed ??= this.server.close());
   }
 
   get port(): number {

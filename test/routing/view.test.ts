@@ -20,6 +20,8 @@ const standing = (name: string, inService = true, requests?: number, at = 0): No
   name,
   inService,
   last: requests === undefined ? null : { at, load: { ...LOAD, requests } },
+  missingCertificates: [],
+  ailments: [],
 });
 
 const conditionOf = (view: RouterView, name: string) =>
@@ -53,6 +55,33 @@ describe('RouterView', () => {
     expect(conditionOf(view, 'oslo')).toBe('well');
   });
 
+  it('takes an edge for ailing that says so, while the control plane tells of it', () => {
+    const { clock, view } = viewOf();
+    view.heard([{ ...standing('oslo'), ailments: ['disk-failing'] }, standing('rome')]);
+    expect(conditionOf(view, 'oslo')).toBe('ailing');
+    expect(conditionOf(view, 'rome')).toBe('well');
+    clock.advance('6s');
+    view.refresh();
+    expect(conditionOf(view, 'oslo')).toBe('well');
+  });
+
+  it('knows which sites want a certificate that an edge cannot get', () => {
+    const { clock } = viewOf();
+    const view = new RouterView({ clock, geography: new Geography([embeddedCountries()]) });
+    const entry = { site: null, notAfter: 1, fingerprint: 'f'.repeat(64) };
+    view.configure({
+      ...configOf({ sites: [{ name: 'news', hosts: ['n.example'], origin: { kind: 'push' } }] }),
+      certificates: [{ ...entry, name: 'one', names: ['www.film.example', 'other.example'] }],
+    });
+    const lacking = (): unknown =>
+      view.candidates.map(({ name, uncertified }) => [name, uncertified]);
+    view.heard([{ ...standing('oslo'), missingCertificates: ['one', 'gone'] }]);
+    expect(lacking()).toContainEqual(['oslo', new Set(['film'])]);
+    expect(lacking()).toContainEqual(['rome', undefined]);
+    view.heard([standing('oslo')]);
+    expect(lacking()).toContainEqual(['oslo', undefined]);
+  });
+
   it('takes an edge that drains for draining, at once', () => {
     const { view } = viewOf({ nodes: [{ ...edgeNode('oslo'), draining: true }, edgeNode('rome')] });
     expect(conditionOf(view, 'oslo')).toBe('draining');
@@ -76,7 +105,7 @@ describe('RouterView', () => {
       const site = view.sites.byName('film');
       if (source === undefined || site === undefined) throw new Error('no configuration');
       const address = { family: 4 as const, bytes: Uint8Array.of(81, 2, 69, 160), length: 32 };
-      return source.route(site, address, 4).decision.chosen[0]?.name;
+      return source.choose(site, address, 4).chosen[0]?.name;
     };
     expect(first()).toBe('oslo');
     view.checked(['oslo']);

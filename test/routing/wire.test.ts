@@ -1,7 +1,7 @@
 import packet from 'dns-packet';
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { Cookies } from '#control-plane/routing/dns/cookies.ts';
+import { COOKIE_BYTES, Cookies } from '#control-plane/routing/dns/cookies.ts';
 import { RateLimit } from '#control-plane/routing/dns/rate-limit.ts';
 import { RCODE, TYPE } from '#control-plane/routing/dns/wire/codes.ts';
 import { labelsOf } from '#control-plane/routing/dns/wire/names.ts';
@@ -304,7 +304,8 @@ describe('Cookies', () => {
       const cookies = new Cookies(Buffer.from(secret, 'hex'));
       const asked = { client: Buffer.from(client, 'hex') };
       const { bytes } = prefix(address);
-      const answer = cookies.answer(asked, bytes, seconds * 1000);
+      const answer = Buffer.alloc(COOKIE_BYTES);
+      cookies.write(asked, bytes, seconds * 1000, answer, 0);
       expect(answer.toString('hex')).toBe(client + server);
       const proof = { ...asked, server: Buffer.from(server, 'hex') };
       const proves = (nowSeconds: number, from = bytes): boolean =>

@@ -65,6 +65,7 @@ export class TlsEdge {
     this.#site = site;
     this.keeper = new CertificateKeeper({
       dir,
+      clock: systemClock,
       log: pino({ level: 'silent' }),
       fetch: async (name) => {
         if (!this.isLinked) throw new Error('The control plane is away');

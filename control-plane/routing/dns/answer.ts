@@ -2,12 +2,14 @@ import { addressesOf, familyOf } from '#core/contract/node-addresses.ts';
 import type { Node } from '#core/contract/node.ts';
 import type { Site } from '#core/contract/site.ts';
 import type { Prefix } from '../engine/prefix.ts';
-import type { Route, RoutedSite } from '../routes.ts';
+import type { Choice, RoutedSite } from '../routes.ts';
+import type { Signers } from './dnssec/signed.ts';
 import { RCODE, TYPE } from './wire/codes.ts';
 import { type Labels, labelsOf } from './wire/names.ts';
 import type { Question } from './wire/query.ts';
 import {
   bare,
+  type Denial,
   refused,
   type RecordData,
   type ResourceRecord,
@@ -21,7 +23,9 @@ export interface AnswerSource {
   /** Of each zone's SOA: rises with every change. */
   readonly serial: number;
   readonly nodes: ReadonlyMap<string, Node>;
-  route(site: RoutedSite, client: Prefix, family: 4 | 6): Route;
+  /** Of the zones that are signed, by their names. */
+  readonly signers: Signers;
+  choose(site: RoutedSite, client: Prefix, family: 4 | 6): Choice;
   /** What routes follow from: another once they may be others. */
   situation(): object;
   /** For how long an answer that names edges of the site may be kept, seconds. */
@@ -65,8 +69,7 @@ function answerFound(
   const { source, type } = asked;
   const { zone } = found;
   if (found.kind !== 'entry') {
-    const rcode = found.kind === 'none' ? RCODE.NXDOMAIN : RCODE.NOERROR;
-    return negative(source, zone, rcode, before);
+    return negative(source, zone, { name: labels, exists: found.kind === 'empty' }, before);
   }
   const { entry } = found;
   const alias = entry.records.find((record) => record.type === 'CNAME');
@@ -84,8 +87,12 @@ function answerFound(
     // Another router may see more; the resolver is to ask it.
     return { response: bare(RCODE.SERVFAIL), scopeLength: 0 };
   }
-  if (told.records.length === 0)
-    return negative(source, zone, RCODE.NOERROR, before, told.scopeLength);
+  if (told.records.length === 0) {
+    const all = source.signers.size === 0 ? [] : typesAt(source, labels, zone, entry);
+    const types = all.filter((one) => one !== type);
+    const denied = { name: labels, exists: true, types };
+    return negative(source, zone, denied, before, told.scopeLength);
+  }
   const answers = [...before, ...told.records];
   return {
     response: { ...positive(answers), additional: glue(source, told.records) },
@@ -124,6 +131,12 @@ function recordsFor(asked: Asked, labels: Labels, zone: ServedZone, entry: Entry
       return fixed([at(ANY_TTL_SECONDS, { type: 'HINFO', cpu: 'RFC8482', os: '' })]);
     case TYPE.SOA:
       return fixed(isApex ? [soa(source, zone, zone.ttlSeconds)] : []);
+    case TYPE.DNSKEY: {
+      const key = isApex ? source.signers.get(zone.name)?.key : undefined;
+      return fixed(
+        key === undefined ? [] : [at(zone.ttlSeconds, { type: 'DNSKEY', rdata: key.rdata })],
+      );
+    }
     case TYPE.NS:
       return fixed(
         isApex ? zone.hosts.map((target) => at(zone.ttlSeconds, { type: 'NS', target })) : [],
@@ -150,6 +163,26 @@ function recordsFor(asked: Asked, labels: Labels, zone: ServedZone, entry: Entry
     default:
       return fixed(staticRecords(entry, type, at));
   }
+}
+
+/** Types of which the name may have records, for whomever. */
+function typesAt(
+  { signers }: AnswerSource,
+  labels: Labels,
+  zone: ServedZone,
+  { site, addresses, records }: Entry,
+): readonly number[] {
+  const isApex = labels.length === labelsOf(zone.name).length;
+  const ofSite = [TYPE.A, TYPE.AAAA, ...(site?.routing.alpn.length === 0 ? [] : [TYPE.HTTPS])];
+  return [
+    ...new Set<number>([
+      ...records.map(({ type }) => TYPE[type]),
+      ...(site === undefined ? [] : ofSite),
+      ...(addresses ?? []).map((address) => (familyOf(address) === 4 ? TYPE.A : TYPE.AAAA)),
+      ...(isApex ? [TYPE.SOA, TYPE.NS] : []),
+      ...(isApex && signers.has(zone.name) ? [TYPE.DNSKEY] : []),
+    ]),
+  ];
 }
 
 type At = (ttlSeconds: number, data: RecordData) => ResourceRecord;
@@ -189,11 +222,9 @@ function routedAddresses(
   site: Site,
   family: 4 | 6,
 ): RoutedAddresses | 'nobody' {
-  const { decision, scope } = source.route(site, client, family);
-  const [serves] = decision.verdicts;
-  const isFamilyMissing = serves?.dropped.some(({ reason }) => reason === 'no-address') === true;
-  if (decision.chosen.length === 0 && !isFamilyMissing) return 'nobody';
-  const addresses = decision.chosen.flatMap(({ name }) => {
+  const { chosen, lacksFamily, scope } = source.choose(site, client, family);
+  if (chosen.length === 0 && !lacksFamily) return 'nobody';
+  const addresses = chosen.flatMap(({ name }) => {
     const node = source.nodes.get(name);
     return node === undefined ? [] : addressesOf(node).filter((one) => familyOf(one) === family);
   });
@@ -225,13 +256,15 @@ function positive(answers: readonly ResourceRecord[]): Response {
 function negative(
   source: AnswerSource,
   zone: ServedZone,
-  rcode: Response['rcode'],
+  { name, exists, types = [] }: Pick<Denial, 'name' | 'exists'> & Partial<Pick<Denial, 'types'>>,
   answers: readonly ResourceRecord[],
   scopeLength = 0,
 ): Answer {
   const ttlSeconds = Math.min(zone.ttlSeconds, zone.negativeTtlSeconds);
   const authorities = [soa(source, zone, ttlSeconds)];
-  const response = { ...bare(rcode), isAuthoritative: true, answers, authorities };
+  const denial = { name, zone: zone.name, exists, types, ttlSeconds };
+  const code = bare(exists ? RCODE.NOERROR : RCODE.NXDOMAIN);
+  const response = { ...code, isAuthoritative: true, answers, authorities, denial };
   return { response, scopeLength };
 }
 

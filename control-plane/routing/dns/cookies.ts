@@ -1,41 +1,69 @@
-import { timingSafeEqual } from 'node:crypto';
-import { sipHash24 } from './sip-hash.ts';
+import { SipHash } from './sip-hash.ts';
 import type { Cookie } from './wire/options.ts';
 
 /** RFC 9018 §4.3: how old a server cookie may be, how far ahead, and when a fresh one is due. */
 const OLDEST_SECONDS = 3600;
 const AHEAD_SECONDS = 300;
 
-const SERVER_COOKIE_BYTES = 16;
+const CLIENT_BYTES = 8;
+/** Version, reserved bytes and time stamp. */
+const HEAD_BYTES = 8;
+const SERVER_BYTES = 16;
 const VERSION = 1;
+
+/** Of the answer's option: the client's part, and ours. */
+export const COOKIE_BYTES = CLIENT_BYTES + SERVER_BYTES;
 
 /** Cookies by RFC 9018: all servers with one secret take one another's. */
 export class Cookies {
-  readonly #secret: Buffer;
+  readonly #hash: SipHash;
+  /** What is hashed: the client's part, our head, the client's address. */
+  readonly #hashed = new Uint8Array(CLIENT_BYTES + HEAD_BYTES + 16);
+  readonly #expected = new Uint8Array(SERVER_BYTES - HEAD_BYTES);
 
   /** @param secret 16 bytes */
   constructor(secret: Buffer) {
-    this.#secret = secret;
+    this.#hash = new SipHash(secret);
   }
 
   /** Whether the cookie is one of ours for this client. @param address 4 or 16 bytes */
   proves({ client, server }: Cookie, address: Uint8Array, nowMs: number): boolean {
-    if (server?.length !== SERVER_COOKIE_BYTES || server[0] !== VERSION) return false;
-    const ageSeconds = (Math.floor(nowMs / 1000) - server.readUInt32BE(4)) | 0;
+    if (server?.length !== SERVER_BYTES || server[0] !== VERSION) return false;
+    const seconds = server.readUInt32BE(4);
+    const ageSeconds = (Math.floor(nowMs / 1000) - seconds) | 0;
     if (ageSeconds > OLDEST_SECONDS || ageSeconds < -AHEAD_SECONDS) return false;
-    return timingSafeEqual(server, this.#make(client, server.subarray(0, 8), address));
+    this.#hashed.set(server.subarray(0, HEAD_BYTES), CLIENT_BYTES);
+    this.#write(client, address, this.#expected, 0);
+    // All bytes, whichever is the first that differs.
+    let difference = 0;
+    for (const [i, byte] of this.#expected.entries()) {
+      difference |= byte ^ (server[HEAD_BYTES + i] ?? 0);
+    }
+    return difference === 0;
   }
 
-  /** The option for the answer: the client's part, and ours as of now. */
-  answer({ client }: Cookie, address: Uint8Array, nowMs: number): Buffer {
-    const head = Buffer.from([VERSION, 0, 0, 0, 0, 0, 0, 0]);
-    head.writeUInt32BE(Math.floor(nowMs / 1000) >>> 0, 4);
-    return Buffer.concat([client, this.#make(client, head, address)]);
+  /** Writes the option's value for the answer, `COOKIE_BYTES`: the client's part, and ours as of now. */
+  write(
+    { client }: Cookie,
+    address: Uint8Array,
+    nowMs: number,
+    target: Uint8Array,
+    at: number,
+  ): void {
+    const hashed = this.#hashed;
+    const seconds = Math.floor(nowMs / 1000);
+    hashed.fill(0, CLIENT_BYTES, CLIENT_BYTES + HEAD_BYTES);
+    hashed[CLIENT_BYTES] = VERSION;
+    for (let i = 0; i < 4; i++) hashed[CLIENT_BYTES + 4 + i] = seconds >>> (24 - 8 * i);
+    this.#write(client, address, target, at + CLIENT_BYTES + HEAD_BYTES);
+    for (let i = 0; i < CLIENT_BYTES + HEAD_BYTES; i++) target[at + i] = hashed[i] ?? 0;
   }
 
-  /** @param head version, reserved bytes and time stamp */
-  #make(client: Buffer, head: Buffer, address: Uint8Array): Buffer {
-    const hash = sipHash24(this.#secret, Buffer.concat([client, head, address]));
-    return Buffer.concat([head, hash]);
+  /** Writes the hash for the head that is in its place. */
+  #write(client: Uint8Array, address: Uint8Array, target: Uint8Array, at: number): void {
+    this.#hashed.set(client);
+    this.#hashed.set(address, CLIENT_BYTES + HEAD_BYTES);
+    const length = CLIENT_BYTES + HEAD_BYTES + address.length;
+    this.#hash.write(this.#hashed, length, target, at);
   }
 }

@@ -1,10 +1,13 @@
 import { OTHER } from '#core/telemetry/rows.ts';
 import type { Samples } from '#core/telemetry/samples.ts';
-import { type Rcode, rcodeName, TYPE, typeName } from './wire/codes.ts';
+import { RCODE, type Rcode, rcodeName, TYPE, typeName } from './wire/codes.ts';
 
 export type Transport = 'udp' | 'tcp';
 
-const KNOWN_TYPES: ReadonlySet<number> = new Set(Object.values(TYPE));
+const TRANSPORTS: readonly Transport[] = ['udp', 'tcp'];
+/** Types that are counted by name; the last place is for all others. */
+const TYPES: readonly number[] = Object.values(TYPE);
+const RCODES: readonly Rcode[] = Object.values(RCODE);
 
 /** What has come of queries since the start. */
 export class DnsCounters {
@@ -18,18 +21,32 @@ export class DnsCounters {
   truncated = 0;
   /** Answers made. */
   total = 0;
-  readonly #answered = new Map<string, number>();
+  /** By place. */
+  readonly #answered = new Float64Array(TRANSPORTS.length * (TYPES.length + 1) * RCODES.length);
 
-  answered(transport: Transport, type: number | undefined, rcode: Rcode): void {
-    const name = type !== undefined && KNOWN_TYPES.has(type) ? typeName(type) : OTHER;
-    const key = `${transport}\n${name}\n${rcodeName(rcode)}`;
+  /** Where answers like this are counted. */
+  placeOf(transport: Transport, type: number | undefined, rcode: Rcode): number {
+    const known = type === undefined ? -1 : TYPES.indexOf(type);
+    const row = TRANSPORTS.indexOf(transport) * (TYPES.length + 1);
+    return (row + (known < 0 ? TYPES.length : known)) * RCODES.length + RCODES.indexOf(rcode);
+  }
+
+  /** @param place of `placeOf` */
+  answered(place: number): void {
     this.total++;
-    this.#answered.set(key, (this.#answered.get(key) ?? 0) + 1);
+    this.#answered[place] = (this.#answered[place] ?? 0) + 1;
   }
 
   sample(samples: Samples): void {
-    for (const [key, count] of this.#answered) {
-      samples.add('canopy_dns_queries_total', count, ...key.split('\n'));
+    for (const transport of TRANSPORTS) {
+      for (const type of [...TYPES, undefined]) {
+        for (const rcode of RCODES) {
+          const count = this.#answered[this.placeOf(transport, type, rcode)] ?? 0;
+          if (count === 0) continue;
+          const name = type === undefined ? OTHER : typeName(type);
+          samples.add('canopy_dns_queries_total', count, transport, name, rcodeName(rcode));
+        }
+      }
     }
     samples.add('canopy_dns_ignored_total', this.ignored);
     samples.add('canopy_dns_rate_limited_total', this.dropped, 'dropped');

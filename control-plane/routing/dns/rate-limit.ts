@@ -1,8 +1,11 @@
 import { LRUCache } from 'lru-cache';
-import { type Prefix, prefixText, shortened } from '../engine/prefix.ts';
+import type { Prefix } from '../engine/prefix.ts';
 
-/** What one network counts as one: addresses within it are as easily forged as any. */
-const NETWORK_BITS = { 4: 24, 6: 56 } as const;
+/** What counts as one: a /24 or /56, whose addresses are as easily forged as any. */
+const networkOf = ({ family, bytes: [a = 0, b = 0, c = 0, d = 0, e = 0, f = 0, g = 0] }: Prefix) =>
+  family === 4
+    ? String.fromCharCode((a << 8) | b, c)
+    : String.fromCharCode((a << 8) | b, (c << 8) | d, (e << 8) | f, g);
 
 /** Networks that are remembered; beyond it the longest silent are forgotten. */
 const MAX_NETWORKS = 50_000;
@@ -37,8 +40,7 @@ export class RateLimit {
   /** Counts one answer to `address`. */
   take(address: Prefix, nowMs: number): Verdict {
     if (this.#perSecond === 0) return 'send';
-    const network = prefixText(shortened(address, NETWORK_BITS[address.family]));
-    const bucket = this.#bucket(network, nowMs);
+    const bucket = this.#bucket(networkOf(address), nowMs);
     const refill = ((nowMs - bucket.filledAtMs) / 1000) * this.#perSecond;
     bucket.tokens = Math.min(this.#perSecond, bucket.tokens + refill);
     bucket.filledAtMs = nowMs;

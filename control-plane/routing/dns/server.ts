@@ -82,12 +82,13 @@ async function openUdp(
   { host, port, reusePort = false }: DnsServerOptions,
   responder: Responder,
 ): Promise<UdpSocket> {
+  const family = isIPv6(host) ? 6 : 4;
   const socket = createSocket({
-    type: isIPv6(host) ? 'udp6' : 'udp4',
+    type: `udp${family}`,
     reusePort,
     recvBufferSize: RECEIVE_BYTES,
     // Addresses, never names: a look-up would only cost a turn of the loop.
-    lookup: (address, _, done) => done(null, address, isIPv6(address) ? 6 : 4),
+    lookup: (address, _, done) => done(null, address, family),
   });
   const bound = once(socket, 'listening');
   socket.bind(port, host);

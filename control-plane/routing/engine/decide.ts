@@ -1,4 +1,4 @@
-import type { SiteRouting } from '#core/contract/routing.ts';
+import type { Override, SiteRouting } from '#core/contract/routing.ts';
 import type { Candidate } from './candidate.ts';
 import { chosenOf } from './choice.ts';
 import type { Client } from './client.ts';
@@ -31,10 +31,11 @@ export type Step =
 export type DropReason =
   /** The site names its edges, and this is none of them. */
   | 'not-of-site'
-  /** It does not hold the site's certificate, and another does. */
+  /** It cannot get the site's certificate, and another can. */
   | 'no-certificate'
   /** It has no address of the family that is asked for. */
   | 'no-address'
+  | 'ailing'
   | 'draining'
   | 'unreported'
   | 'down'
@@ -71,12 +72,67 @@ export interface Decision {
   readonly verdicts: readonly Verdict[];
 }
 
-/** Which edges a client is sent to, and why not to the others. Pure. */
-export function decide(question: Question): Decision {
-  const { site, client, overrides } = question;
-  const matching = overrides.matching(client, site.name);
+/** The edges that clients may be sent to whom the same overrides concern, before it matters where they are. */
+export interface Field {
+  readonly left: readonly Candidate[];
+  readonly isLastResort: boolean;
+  /** Of the steps that led here. */
+  readonly verdicts: readonly Verdict[];
+}
+
+/** The steps for which it does not matter where a client is. Pure. @param matching overrides that concern it */
+export function fieldOf(
+  { site, family, candidates }: Pick<Question, 'site' | 'family' | 'candidates'>,
+  matching: readonly Override[],
+): Field {
   const verdicts: Verdict[] = [];
-  const run = <T extends Candidate>(
+  const run = runner(verdicts);
+  const serve = run('serves', candidates, serving(candidates, site, family));
+  const well = run('healthy', serve, healthy);
+  const forbids = obeying(matching, site.routing);
+  const allowed = run('overrides', well, forbids);
+  // An edge of the other family that is well does better than one of this that is not.
+  const isAnyWell = (): boolean => {
+    const serves = serving(candidates, site, undefined);
+    return candidates.some((candidate) =>
+      [serves, healthy, forbids].every((reasonOf) => reasonOf(candidate) === undefined),
+    );
+  };
+  const isLastResort = allowed.length === 0 && serve.length > 0 && !isAnyWell();
+  const found = isLastResort
+    ? run('last-resort', serve, lastResort(serve, forbids, site.routing))
+    : allowed;
+  const left = run('pins', found, pinned(matching, found));
+  return { left, isLastResort: isLastResort && found.length > 0, verdicts };
+}
+
+/**
+ * Which edges a client is sent to, and why not to the others. Pure.
+ * @param field of the question, where it is known
+ */
+export function decide(
+  question: Question,
+  field: Field = fieldOf(
+    question,
+    question.overrides.matching(question.client, question.site.name),
+  ),
+): Decision {
+  const { site, client } = question;
+  const { left, isLastResort } = field;
+  const verdicts = [...field.verdicts];
+  const run = runner(verdicts);
+  const near = byNearness(left, client, (question.latencies ?? NO_LATENCIES).about(client));
+  verdicts.push({ step: 'nearness', dropped: [] });
+  const unloaded = run('load', near, unspilled(near, client));
+  const { chosen, ranked, reasonOf } = chosenOf(unloaded, site, question.share ?? client.key);
+  run('choice', ranked, reasonOf);
+  return { chosen, ranked, isLastResort, verdicts };
+}
+
+/** Runs steps, and notes what each made of the candidates. */
+const runner =
+  (verdicts: Verdict[]) =>
+  <T extends Candidate>(
     step: Step,
     before: readonly T[],
     reasonOf: (candidate: T) => DropReason | undefined,
@@ -90,31 +146,3 @@ export function decide(question: Question): Decision {
     verdicts.push({ step, dropped });
     return kept;
   };
-
-  const serve = run(
-    'serves',
-    question.candidates,
-    serving(question.candidates, site, question.family),
-  );
-  const well = run('healthy', serve, healthy);
-  const forbids = obeying(matching, site.routing);
-  const allowed = run('overrides', well, forbids);
-  // An edge of the other family that is well does better than one of this that is not.
-  const isAnyWell = (): boolean =>
-    question.candidates.some((candidate) =>
-      [serving(question.candidates, site, undefined), healthy, forbids].every(
-        (reasonOf) => reasonOf(candidate) === undefined,
-      ),
-    );
-  const isLastResort = allowed.length === 0 && serve.length > 0 && !isAnyWell();
-  const left = isLastResort
-    ? run('last-resort', serve, lastResort(serve, forbids, site.routing))
-    : allowed;
-  const bound = run('pins', left, pinned(matching, left));
-  const near = byNearness(bound, client, (question.latencies ?? NO_LATENCIES).about(client));
-  verdicts.push({ step: 'nearness', dropped: [] });
-  const unloaded = run('load', near, unspilled(near, client));
-  const { chosen, ranked, reasonOf } = chosenOf(unloaded, site, question.share ?? client.key);
-  run('choice', ranked, reasonOf);
-  return { chosen, ranked, isLastResort: isLastResort && left.length > 0, verdicts };
-}

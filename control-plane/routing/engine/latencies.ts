@@ -47,6 +47,7 @@ export class Latencies {
     return this.#networks.match(address).length;
   }
 
+  /** @returns `unmeasured` where nothing is known */
   about({ network, asn, country }: Client): MeasuredTo {
     if (this.size === 0) return unmeasured;
     const levels = this.#networks
@@ -56,6 +57,7 @@ export class Latencies {
       .toReversed();
     if (asn !== undefined) levels.push(this.#group('asn', asn));
     if (country !== undefined) levels.push(this.#group('country', country));
+    if (levels.every(({ size }) => size === 0)) return unmeasured;
     return (edge) => {
       for (const edges of levels) {
         const found = edges.get(edge);
@@ -74,7 +76,8 @@ const NOTHING: Edges = new Map();
 
 export const NO_LATENCIES = new Latencies([]);
 
-const unmeasured: MeasuredTo = () => undefined;
+/** Of whom nothing is known. */
+export const unmeasured: MeasuredTo = () => undefined;
 
 const keyOf = (level: LatencyEntry['level'], of: string | number): string => `${level} ${of}`;
 

@@ -9,13 +9,13 @@ export type Near = Candidate & {
   readonly measurement?: Measurement;
 };
 
-const EARTH_RADIUS_KM = 6371.0088;
+export const EARTH_RADIUS_KM = 6371.0088;
 
 /**
  * What distance costs: light takes 1 ms for 100 km of fibre and back, and fibre takes about twice
  * the way of the crow (Singla et al., The Internet at the Speed of Light, 2014).
  */
-const MS_PER_KM = 0.02;
+export const MS_PER_KM = 0.02;
 
 /** Great-circle distance by the haversine formula, which is exact enough for near points, too. */
 export function distanceKm(a: Point, b: Point): number {

@@ -27,6 +27,11 @@ export class Overrides {
     return this.#byNetwork.match(network).length;
   }
 
+  /** Where it is in the operator's list. */
+  placeOf(override: Override): number {
+    return this.#all.indexOf(override);
+  }
+
   /** Those that concern the client, in the operator's order. */
   matching(client: Client, site: string): readonly Override[] {
     if (this.#all.length === 0) return this.#all;

@@ -74,7 +74,7 @@ port.on('message', (message: ToThread) => {
       break;
     case 'database':
       databases[message.place]?.replace(message.content);
-      view.renew();
+      view.moved();
       break;
     case 'listen':
       void listen(message.addresses);

@@ -10,12 +10,14 @@ import { SiteDirectory } from '#core/sites.ts';
 import type { LatencyMapContent } from '#core/contract/latency.ts';
 import { candidatesOf, type EdgeView } from '../candidates.ts';
 import type { AnswerSource } from '../dns/answer.ts';
+import { type Signers, signersFor } from '../dns/dnssec/signers.ts';
 import { Zones } from '../dns/zones.ts';
 import type { Candidate, Condition } from '../engine/candidate.ts';
 import { Latencies, NO_LATENCIES } from '../engine/latencies.ts';
 import { Overrides } from '../engine/overrides.ts';
 import { Routes } from '../routes.ts';
 import type { Geography } from '../geography/geography.ts';
+import { CertifiedSites } from './certified-sites.ts';
 import { EdgeLoads } from './loads.ts';
 
 /** What the control plane last told counts for so long; after that the checks alone do. */
@@ -37,6 +39,8 @@ export class RouterView {
   #sites = new SiteDirectory<Site>([]);
   /** Without those that take any host. */
   #claims = new SiteDirectory<Site>([]);
+  #certified = new CertifiedSites([], []);
+  #signers: Signers = new Map();
   #overrides = new Overrides([]);
   #latencies = NO_LATENCIES;
   #down: ReadonlySet<string> = new Set();
@@ -79,31 +83,36 @@ export class RouterView {
     this.#claims = new SiteDirectory(
       this.#sites.sites.map((site) => ({ ...site, hosts: site.hosts.filter((h) => h !== '*') })),
     );
+    this.#certified = new CertifiedSites(this.#sites.sites, config.certificates);
     this.#loads.retain(new Set(config.nodes.map(({ name }) => name)));
+    this.#signers = signersFor(config, this.#signers);
     this.#source = {
       zones: new Zones(config),
       serial: config.sequence,
       nodes: new Map(config.nodes.map((node) => [node.name, node])),
-      route: (...asked) => this.routes.find(...asked),
+      signers: this.#signers,
+      choose: (...asked) => this.routes.choose(...asked),
       situation: () => this.routes.situation,
       ttlSeconds: (site) => this.ttlSeconds(site),
     };
-    this.renew();
+    this.#renew();
+  }
+
+  /** Clients are elsewhere, by what databases say now. */
+  moved(): void {
+    this.#renew(true);
   }
 
   /** Forgets what was decided, for what decisions go by has changed. */
-  renew(): void {
-    this.routes.renew({
-      candidates: this.#candidates(),
-      overrides: this.#overrides,
-      latencies: this.#latencies,
-    });
+  #renew(isMoved = false): void {
+    const [overrides, latencies] = [this.#overrides, this.#latencies];
+    this.routes.renew({ candidates: this.#candidates(), overrides, latencies }, isMoved);
   }
 
   /** Goes by these measured round trips from now on. */
   measured({ entries }: Pick<LatencyMapContent, 'entries'>): void {
     this.#latencies = new Latencies(entries);
-    this.renew();
+    this.#renew();
   }
 
   /** Networks, ASNs and countries of which something has been measured. */
@@ -141,7 +150,7 @@ export class RouterView {
         this.#changedAtMs.set(candidate.name, this.#lastChangeMs);
       }
     }
-    this.renew();
+    this.#renew();
   }
 
   /** Shorter while an edge that may serve the site has only just changed: it may change back. */
@@ -162,14 +171,26 @@ export class RouterView {
   }
 
   #viewOf(node: Node): EdgeView {
-    return { condition: this.#conditionOf(node), shed: this.#loads.shedOf(node.name) };
+    const { missingCertificates = [] } = this.#told(node) ?? {};
+    return {
+      condition: this.#conditionOf(node),
+      shed: this.#loads.shedOf(node.name),
+      ...(missingCertificates.length > 0 && {
+        uncertified: this.#certified.needing(missingCertificates),
+      }),
+    };
   }
 
-  #conditionOf({ name, draining }: Node): Condition {
-    if (this.#down.has(name)) return 'down';
-    const standing = this.#standings.get(name);
-    const isTold = standing !== undefined && this.standingsAgeMs <= STANDINGS_MS;
-    if (isTold && !standing.inService) return 'unreported';
-    return draining ? 'draining' : 'well';
+  /** What the control plane says of it, while that counts. */
+  #told({ name }: Pick<Node, 'name'>): NodeStanding | undefined {
+    return this.standingsAgeMs <= STANDINGS_MS ? this.#standings.get(name) : undefined;
+  }
+
+  #conditionOf(node: Node): Condition {
+    if (this.#down.has(node.name)) return 'down';
+    const told = this.#told(node);
+    if (told?.inService === false) return 'unreported';
+    if (node.draining) return 'draining';
+    return (told?.ailments ?? []).length > 0 ? 'ailing' : 'well';
   }
 }

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { LRUCache } from 'lru-cache';
 import type { Logger } from 'pino';
+import type { Cancel, Clock } from '#core/clock.ts';
 import {
   type CertificateEntry,
   type CertificateMaterial,
@@ -15,9 +16,13 @@ import type { FromKeeper, ToKeeper, WantedCertificate } from './messages.ts';
 /** Certificates with their keys that the main thread keeps in memory; the others are on disk. */
 const IN_MEMORY = 1_000;
 
+/** How often those are asked for again that were not to be had: routers may send nobody until they are. */
+const RETRY_MS = 5_000;
+
 export interface CertificateKeeperOptions {
   /** Made if missing, for its owner only: it holds keys. */
   readonly dir: string;
+  readonly clock: Clock;
   readonly log: Pick<Logger, 'warn' | 'error'>;
   /** Asks the control plane. */
   readonly fetch: (name: string) => Promise<unknown>;
@@ -38,6 +43,10 @@ export class CertificateKeeper {
   readonly #fetching = new Map<string, Promise<CertificateMaterial | undefined>>();
   #told = new Map<string, FromKeeper>();
   #entries: readonly CertificateEntry[] = [];
+  /** Wanted, and not to be had, nor is one from before. */
+  readonly #missing = new Map<string, WantedCertificate>();
+  #cancelRetry: Cancel | undefined;
+  #closed = false;
   #tidying: Promise<void> = Promise.resolve();
 
   constructor(options: CertificateKeeperOptions) {
@@ -47,6 +56,11 @@ export class CertificateKeeper {
   static async open(options: CertificateKeeperOptions): Promise<CertificateKeeper> {
     await mkdir(options.dir, { recursive: true, mode: 0o700 });
     return new CertificateKeeper(options);
+  }
+
+  /** Names of certificates that clients have asked for and that could not be got. */
+  get missing(): readonly string[] {
+    return [...this.#missing.keys()];
   }
 
   /** The end of a new thread. */
@@ -77,6 +91,8 @@ export class CertificateKeeper {
   heed(entries: readonly CertificateEntry[]): void {
     if (entries === this.#entries) return;
     this.#entries = entries;
+    const names = new Set(entries.map(({ name }) => name));
+    for (const name of this.#missing.keys()) if (!names.has(name)) this.#missing.delete(name);
     this.#tidying = this.#tidying
       .then(() => this.#tidy(entries))
       .catch((error: unknown) =>
@@ -85,6 +101,8 @@ export class CertificateKeeper {
   }
 
   async close(): Promise<void> {
+    this.#closed = true;
+    this.#cancelRetry?.();
     for (const port of this.#ports) port.close();
     await this.#tidying;
   }
@@ -95,8 +113,25 @@ export class CertificateKeeper {
     port.postMessage({ type: 'certificate', wanted, material } satisfies FromKeeper);
   }
 
-  /** The one wanted, or the one before it where that is not to be had. */
   async #material(wanted: WantedCertificate): Promise<CertificateMaterial | undefined> {
+    const material = await this.#found(wanted);
+    if (material === undefined) {
+      this.#missing.set(wanted.name, wanted);
+      this.#retryLater();
+    } else this.#missing.delete(wanted.name);
+    return material;
+  }
+
+  #retryLater(): void {
+    if (this.#closed) return;
+    this.#cancelRetry ??= this.#options.clock.after(RETRY_MS, () => {
+      this.#cancelRetry = undefined;
+      for (const wanted of this.#missing.values()) void this.#material(wanted);
+    });
+  }
+
+  /** The one wanted, or the one before it where that is not to be had. */
+  async #found(wanted: WantedCertificate): Promise<CertificateMaterial | undefined> {
     const { name, fingerprint } = wanted;
     const kept = this.#kept.get(name) ?? (await this.#read(name));
     if (kept?.fingerprint === fingerprint) return kept;

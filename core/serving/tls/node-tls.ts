@@ -52,6 +52,7 @@ export class NodeTls {
     });
     const keeper = await CertificateKeeper.open({
       dir: join(dir, 'certificates'),
+      clock,
       log,
       fetch: (name) => get(`/v1/node/certificates/${name}`),
       onPresent: (material) => staples.present(material),
@@ -63,6 +64,11 @@ export class NodeTls {
   /** For a new thread. */
   connect(): TlsPlace {
     return { port: this.#keeper.connect(), unknownName: this.#options.unknownName };
+  }
+
+  /** Names of certificates that clients have asked for and that could not be got. */
+  get missingCertificates(): readonly string[] {
+    return this.#keeper.missing;
   }
 
   heed({ certificates }: Config): void {

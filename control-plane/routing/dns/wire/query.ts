@@ -10,6 +10,8 @@ export interface Edns {
   /** The largest UDP answer that the other side takes. */
   readonly payloadBytes: number;
   readonly wantsDnssec: boolean;
+  /** Knows compact denial of existence (RFC 9824 §5.1). */
+  readonly knowsCompact: boolean;
   readonly clientSubnet?: Prefix;
   readonly cookie?: Cookie;
   readonly wantsNsid: boolean;
@@ -82,6 +84,7 @@ function readAdditional(reader: MessageReader, count: number): Edns | undefined 
       version,
       payloadBytes,
       wantsDnssec: (flags & 0x8000) !== 0,
+      knowsCompact: (flags & 0x4000) !== 0,
       // The options of another version may mean anything.
       ...(version === 0 ? readOptions(data) : { wantsNsid: false }),
     };

@@ -21,6 +21,8 @@ export type RecordData =
     }
   | { readonly type: 'TXT'; readonly text: string }
   | ({ readonly type: 'CAA' } & CaaValue)
+  /** What is only ever written. */
+  | { readonly type: 'DNSKEY' | 'NSEC' | 'RRSIG'; readonly rdata: Uint8Array }
   | { readonly type: 'HINFO'; readonly cpu: string; readonly os: string }
   | {
       readonly type: 'HTTPS' | 'SVCB';
@@ -39,6 +41,18 @@ export interface ResourceRecord {
   readonly data: RecordData;
 }
 
+/** That a name does not exist, or has no records of the type that was asked for. */
+export interface Denial {
+  readonly name: Labels;
+  readonly zone: string;
+  /** Whether there is something at or below the name. */
+  readonly exists: boolean;
+  /** Those that it has. */
+  readonly types: readonly number[];
+  /** For how long that holds. */
+  readonly ttlSeconds: number;
+}
+
 /** What is answered; the sections in their order. */
 export interface Response {
   readonly rcode: Rcode;
@@ -46,6 +60,8 @@ export interface Response {
   readonly answers: readonly ResourceRecord[];
   readonly authorities: readonly ResourceRecord[];
   readonly additional: readonly ResourceRecord[];
+  /** Of a negative answer. */
+  readonly denial?: Denial;
 }
 
 /** What the answer's OPT record says; absent where the query had none (RFC 6891 §6.1.1). */
@@ -123,6 +139,13 @@ function writeRecord(writer: MessageWriter, { name, ttlSeconds, data }: Resource
   writer.sized(() => writeData(writer, data));
 }
 
+/** The record's data as it is signed: names whole (RFC 4034 §6.2). */
+export function rdataOf(data: RecordData): Buffer {
+  const writer = new MessageWriter({ isCompressed: false });
+  writeData(writer, data);
+  return writer.message();
+}
+
 function writeData(writer: MessageWriter, data: RecordData): void {
   switch (data.type) {
     case 'A':
@@ -142,6 +165,10 @@ function writeData(writer: MessageWriter, data: RecordData): void {
         data.negativeTtlSeconds,
       );
     }
+    case 'DNSKEY':
+    case 'NSEC':
+    case 'RRSIG':
+      return writer.bytes(data.rdata);
     case 'TXT':
       return writer.texts(data.text);
     case 'HINFO':

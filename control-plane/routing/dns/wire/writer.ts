@@ -11,6 +11,11 @@ export class MessageWriter {
   #length = 0;
   /** Where names were written that others may point to. */
   readonly #names = new Map<string, number>();
+  readonly #isCompressed: boolean;
+
+  constructor({ isCompressed = true }: { readonly isCompressed?: boolean } = {}) {
+    this.#isCompressed = isCompressed;
+  }
 
   /** @returns what was written */
   message(): Buffer {
@@ -64,6 +69,7 @@ export class MessageWriter {
 
   /** A name, of which as much as was written before is pointed to. */
   name(labels: Labels): void {
+    if (!this.#isCompressed) return this.plainName(labels);
     for (let i = 0; i < labels.length; i++) {
       const key = keyOf(labels.slice(i));
       const pointer = this.#names.get(key);
