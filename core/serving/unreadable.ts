@@ -35,7 +35,7 @@ export function refuseUnreadable(
 function refuseInTurn(error: CanopyError, socket: Connection, onUnreadable?: OnUnreadable): void {
   const current = socket._httpMessage;
   if (current === undefined || current === null) {
-    end(error, socket, onUnreadable);
+    refuseConnection(error, socket, onUnreadable);
   } else if (current.req.complete) {
     current.once('close', () => refuseInTurn(error, socket, onUnreadable));
   } else if (current.headersSent) {
@@ -43,14 +43,15 @@ function refuseInTurn(error: CanopyError, socket: Connection, onUnreadable?: OnU
     socket.destroy();
   } else {
     const unread = current.req;
-    end(error, socket, onUnreadable, () => unread.destroy());
+    refuseConnection(error, socket, onUnreadable, () => unread.destroy());
   }
 }
 
-function end(
+/** Answers on a connection on which nothing else is answered, and closes it. */
+export function refuseConnection(
   error: CanopyError,
   socket: Socket,
-  onUnreadable: OnUnreadable | undefined,
+  onUnreadable?: OnUnreadable,
   then?: () => void,
 ): void {
   if (!socket.writable) {
