@@ -1,13 +1,14 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type Duplex, Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { endToEndFields, type Fields, withoutFields } from '#core/http/fields.ts';
+import { endToEndFields, type Fields, hasField, withoutFields } from '#core/http/fields.ts';
 import type { ReceivedRequest } from '#core/http/request.ts';
 import type { Samples } from '#core/telemetry/samples.ts';
 import { isTierField } from '#core/tree/tier-fields.ts';
 import type { Tunnel } from '#core/tree/tunnel.ts';
 import { type ContentPace, limitedContent } from './clients/content-pace.ts';
 import { lingers } from './linger.ts';
+import { refuseRest } from './unreadable.ts';
 import { verifiedBy } from './tls/client-certificates.ts';
 import { tlsVersionOf } from './tls/handshakes.ts';
 
@@ -96,7 +97,8 @@ export class HttpExchange implements Exchange {
       target: incoming.url ?? '',
       fields: incoming.rawHeaders,
       encrypted: 'encrypted' in incoming.socket,
-      httpVersion: incoming.httpVersion,
+      // A request line may say HTTP/2.0, which this is not: node:http reads it all the same.
+      httpVersion: incoming.httpVersionMajor === 1 ? incoming.httpVersion : '0.9',
       upgrade: how.upgrade?.to,
     };
   }
@@ -163,6 +165,7 @@ export class HttpExchange implements Exchange {
       return { bytes: 0, end: 'aborted' };
     }
     if (!this.#incoming.complete && announcesContent(this.#incoming)) this.#answerEarly();
+    if (status >= 400 && hasField(fields, 'connection')) refuseRest(this.#incoming.socket);
     // Whatever Date the origin gave is passed on; none is made up by node:http.
     outgoing.sendDate = false;
     outgoing.writeHead(status, fields as string[]);

@@ -7,7 +7,7 @@ import type { ContentPace } from './clients/content-pace.ts';
 import { type Exchange, HttpExchange } from './exchange.ts';
 import { problemOf } from './problem.ts';
 import type { Activity, Service } from './service.ts';
-import { type OnUnreadable, refuseUnreadable } from './unreadable.ts';
+import { isRefused, type OnUnreadable, refuseRest, refuseUnreadable } from './unreadable.ts';
 import { detachedExchange, isUpgrade } from './upgrade.ts';
 
 /** Bytes of a header section; more is refused with 431. */
@@ -36,6 +36,8 @@ export class Http1Service implements Service {
   readonly #owners = new WeakMap<object, Client>();
   /** Connections that node:http has let go of. */
   readonly #detached = new Set<Duplex>();
+  /** The last request whose `Upgrade` is passed over. */
+  #notSwitched: IncomingMessage | undefined;
   #draining = false;
   #connections = 0;
   #accepted = 0;
@@ -57,7 +59,11 @@ export class Http1Service implements Service {
         requestTimeout: 0,
         // Refused by readRequest, with an answer that says why.
         requireHostHeader: false,
-        shouldUpgradeCallback: isUpgrade,
+        shouldUpgradeCallback: (incoming) => {
+          if (isUpgrade(incoming)) return true;
+          this.#notSwitched = incoming;
+          return false;
+        },
       },
       (incoming, outgoing) => this.#receive(incoming, outgoing),
     );
@@ -110,6 +116,12 @@ export class Http1Service implements Service {
   }
 
   #receive(incoming: IncomingMessage, outgoing: ServerResponse, awaitsContinue = false): void {
+    if (isRefused(incoming.socket)) return;
+    if (this.#notSwitched === incoming) {
+      // node:http drops what it has read beyond the request: the next would be taken for that.
+      outgoing.shouldKeepAlive = false;
+      refuseRest(incoming.socket);
+    }
     this.#serve(new HttpExchange(incoming, outgoing, { awaitsContinue, pace: this.#pace }), {
       connection: incoming.socket,
       outgoing,

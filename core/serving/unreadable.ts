@@ -9,6 +9,15 @@ type Connection = Socket & { readonly _httpMessage?: ServerResponse | null };
 
 const REFUSED = new WeakSet<Socket>();
 
+/** Whether what comes on a connection is not read any more, for something before it was malformed. */
+export const isRefused = (socket: Socket): boolean => REFUSED.has(socket);
+
+/** Has nothing that comes after the request that is answered now be read as one. */
+export function refuseRest(socket: Socket): void {
+  REFUSED.add(socket);
+  lingers(socket);
+}
+
 /** Told of an answer to what was no request. @param bytes of its content */
 export type OnUnreadable = (error: CanopyError, socket: Socket, bytes: number) => void;
 

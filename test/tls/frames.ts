@@ -57,6 +57,8 @@ export class Frames {
   goawayCode = -1;
   /** Codes of the streams that were reset. */
   readonly resetCodes: number[] = [];
+  /** Of header sections that came, in HPACK. */
+  readonly answered: Buffer[] = [];
 
   private constructor(socket: TLSSocket, host: string) {
     this.#socket = socket;
@@ -90,6 +92,16 @@ export class Frames {
   async request(path = '/'): Promise<void> {
     const fields = this.#fields('GET', path);
     await this.#write(frame(HEADERS, END_HEADERS | END_STREAM, this.#next(), fields));
+  }
+
+  /** A request of just these fields. @param content left out: the stream ends with the fields */
+  async send(fields: readonly (readonly [string, string])[], content?: string): Promise<void> {
+    const stream = this.#next();
+    const block = Buffer.concat(fields.map(([name, value]) => literal(name, value)));
+    const flags = content === undefined ? END_HEADERS | END_STREAM : END_HEADERS;
+    const data =
+      content === undefined ? [] : [frame(DATA, END_STREAM, stream, Buffer.from(content))];
+    await this.#write(frame(HEADERS, flags, stream, block), ...data);
   }
 
   async requestAndReset(): Promise<void> {
@@ -183,6 +195,7 @@ export class Frames {
       const [type, flags] = [this.#held[3], this.#held[4]];
       const payload = this.#held.subarray(9, 9 + length);
       this.#held = this.#held.subarray(9 + length);
+      if (type === HEADERS) this.answered.push(payload);
       if (type === RST_STREAM) this.resetCodes.push(payload.readUInt32BE());
       if (type === GOAWAY) this.goawayCode = payload.readUInt32BE(4);
       if (type === PING && flags === 1 && payload[0] === 1) this.#onPing();
