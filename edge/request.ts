@@ -13,6 +13,7 @@ import type { Exchange, Serving } from '#core/serving/exchange.ts';
 import { record } from '#core/serving/record.ts';
 import type { TierNode } from '#core/serving/tier-node.ts';
 import { isLoop, withClient } from '#core/tree/forward.ts';
+import { limitContent } from './content.ts';
 import { EdgeFunctions } from './functions/functions.ts';
 import { RuledRequest } from './ruled.ts';
 import { shapingFor } from './shaping.ts';
@@ -51,6 +52,7 @@ async function handleRequest(
     else {
       const ruled = RuledRequest.of(site, received, client.address, edge);
       guard(edge, exchange, site, received, ruled);
+      if (received.hasContent) limitContent(site, exchange);
       const changed = ruled?.change(received, functions) ?? received;
       const request = changed instanceof Promise ? await changed : changed;
       if ('outcome' in request) answer = request;

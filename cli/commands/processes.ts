@@ -2,6 +2,7 @@ import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { CanopyError } from '#core/errors.ts';
 import { ControlPlaneClient } from '#core/node/control-plane-client.ts';
+import type { ClientLimits } from '#core/serving/clients/limits.ts';
 import type { DiskOptions } from '#core/serving/process.ts';
 import type { NodeOptions, RunningNode } from '#core/node/process.ts';
 import type { BucketOptions } from '#origin/s3/bucket.ts';
@@ -36,6 +37,7 @@ export function addProcesses(program: Command): void {
         ...(await nodeOptions(values)),
         ...(await cacheOptions(values)),
         trustedProxies: values.trustedProxies,
+        clientLimits: limitsOf(values),
         tls: values.tlsListen && {
           ...values.tlsListen,
           unknownName: values.unknownServerName,
@@ -116,6 +118,28 @@ export function addProcesses(program: Command): void {
     },
   );
 }
+
+const limitsOf = ({
+  maxConnections,
+  maxConnectionsPerClient,
+  maxRequestsPerClient,
+  maxTunnels,
+  headersTimeoutMs,
+  keepAliveMs,
+  stalledMs,
+  minContentBytesPerSecond,
+  contentGraceMs,
+}: Values<typeof edgeSettings>): ClientLimits => ({
+  maxConnections,
+  maxConnectionsPerClient,
+  maxRequestsPerClient,
+  maxTunnels,
+  headersTimeoutMs,
+  keepAliveMs,
+  stalledMs,
+  minContentBytesPerSecond,
+  contentGraceMs,
+});
 
 function geographyOf({
   geoDatabases,

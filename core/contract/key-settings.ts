@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { isEverClaim } from '#core/http/client-claims.ts';
 import { CONDITIONAL, HOP_BY_HOP } from '#core/http/fields.ts';
 
 /** A query parameter's name as it stands in the URL, or with a trailing `*` all that begin so. */
@@ -27,7 +28,7 @@ const headerSchema = z
   .string()
   .max(64)
   .regex(/^[a-z0-9!#$%&'*+.^`|~-]+$/, 'a field name in lower case')
-  .refine((name) => !NOT_KEYED.has(name) && !NOT_KEYED_FAMILY.test(name), {
+  .refine((name) => !NOT_KEYED.has(name) && !isEverClaim(name) && !NOT_KEYED_FAMILY.test(name), {
     message: 'a field that nodes pass on as the client sent it (cookies have key.cookies)',
   });
 

@@ -100,6 +100,16 @@ export const upstreamSettingsSchema = z.strictObject({
   maxQueue: z.int().min(0).max(100_000).default(1024),
 });
 
+/** What a site takes of its clients. */
+export const siteLimitsSchema = z.strictObject({
+  /** Bytes of a request's content; more is refused with 413. `null`: as many as come. */
+  maxContentBytes: z
+    .int()
+    .min(0)
+    .nullable()
+    .default(1024 * 1024 * 1024),
+});
+
 /** Requests over TLS, and the way to it. */
 export const tlsSettingsSchema = z.strictObject({
   /** Send clients that come by plain HTTP to the same URL over TLS. */
@@ -150,6 +160,7 @@ export const siteSchema = z.strictObject({
   /** What edges make of images. */
   images: imageSettingsSchema.prefault({}),
   upstream: upstreamSettingsSchema.prefault({}),
+  limits: siteLimitsSchema.prefault({}),
   /** The group of mid-tiers through which all others go to the origin. `null`: each goes by itself. */
   shieldGroup: nameSchema.nullable().default(null),
   /** What a node does once its lease has ended, so that it may have missed a purge: serve on and say so, or revalidate first. */

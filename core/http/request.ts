@@ -48,6 +48,9 @@ const MAX_HOST_LENGTH = 255;
 const AUTHORITY = /^([a-z0-9._~-]+|\[[0-9a-f:.]+\])(?::\d{0,5})?$/i;
 const ABSOLUTE_FORM = /^(https?):\/\/([^/?#]*)(.*)$/i;
 
+/** RFC 9112 §2.3, RFC 9113; node:http reads others, too. */
+const VERSIONS: ReadonlySet<string> = new Set(['1.0', '1.1', '2.0']);
+
 /** What a site may be asked with. */
 export const ALLOWED_METHODS = 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS';
 
@@ -62,6 +65,11 @@ export function readRequest(received: ReceivedRequest): ClientRequest {
   if (method === 'TRACE' || method === 'CONNECT') {
     throw new MethodNotAllowed(method, ALLOWED_METHODS);
   }
+  const { httpVersion = '1.1' } = received;
+  if (!VERSIONS.has(httpVersion)) {
+    throw new CanopyError('invalid-request', 'Only HTTP/1.1 and HTTP/1.0 are spoken by text');
+  }
+  const isOld = httpVersion === '1.0';
   if (received.target.length > MAX_TARGET_LENGTH) {
     throw new CanopyError(
       'uri-too-long',
@@ -85,7 +93,6 @@ export function readRequest(received: ReceivedRequest): ClientRequest {
   if (host === undefined || host.length > MAX_HOST_LENGTH) {
     throw new CanopyError('invalid-request', `Host is not a host: ${JSON.stringify(authority)}`);
   }
-  const isOld = received.httpVersion === '1.0';
   assertTransferCoding(fields, isOld);
   const scheme = absolute?.[1]?.toLowerCase() ?? (received.encrypted ? 'https' : 'http');
   return {

@@ -34,6 +34,9 @@ export function deliver(exchange: Exchange, answer: Answer, signature: Signature
   return exchange.respond(answer.status, fields, answer.content);
 }
 
+/** RFC 9112 §11.2: who sends what is malformed may mean something else by what comes next. */
+const ENDS_CONNECTION: ReadonlySet<string> = new Set(['invalid-request', 'not-implemented']);
+
 /**
  * The answer to a request that failed here: problem details (RFC 9457) with the error's code.
  * @param decided what had been decided by then, if anything
@@ -50,7 +53,11 @@ export function failureAnswer(
   const { status, fields, body } = problemOf(failure);
   return {
     status,
-    fields: toTier ? [...fields, TIER_FIELDS.error, failure.code] : fields,
+    fields: [
+      ...fields,
+      ...(ENDS_CONNECTION.has(failure.code) ? ['Connection', 'close'] : []),
+      ...(toTier ? [TIER_FIELDS.error, failure.code] : []),
+    ],
     content: [body],
     outcome: { ...(decided ?? REFUSED), detail: failure.code, tries: triesOf(error) },
     asOf: 0,

@@ -1,12 +1,14 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type Duplex, Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { endToEndFields, type Fields, withoutFields } from '#core/http/fields.ts';
+import { endToEndFields, type Fields, hasField, withoutFields } from '#core/http/fields.ts';
 import type { ReceivedRequest } from '#core/http/request.ts';
 import type { Samples } from '#core/telemetry/samples.ts';
 import { isTierField } from '#core/tree/tier-fields.ts';
 import type { Tunnel } from '#core/tree/tunnel.ts';
+import { type ContentPace, limitedContent } from './clients/content-pace.ts';
 import { lingers } from './linger.ts';
+import { refuseRest } from './unreadable.ts';
 import { verifiedBy } from './tls/client-certificates.ts';
 import { tlsVersionOf } from './tls/handshakes.ts';
 
@@ -24,6 +26,8 @@ export interface Exchange {
    * (RFC 9110 §10.1.1) is asked when the reading begins.
    */
   readonly content: AsyncIterable<Buffer>;
+  /** Has `content` end with `content-too-large` beyond so many bytes; to be said before it is read. */
+  limitContent(maxBytes: number): void;
   /** Aborted when the client has gone before the answer was complete. */
   readonly signal: AbortSignal;
   /** Passes on a 1xx answer, if the client knows such and the final answer has not begun. */
@@ -70,15 +74,22 @@ export class HttpExchange implements Exchange {
   #aborted: AbortController | undefined;
   #interim = 0;
   #awaitsContinue: boolean;
+  readonly #pace: ContentPace | undefined;
+  #maxContentBytes = Infinity;
 
-  /** @param upgrade what the client would switch to, and the connection that would */
+  /** @param how.upgrade what the client would switch to, and the connection that would */
   constructor(
     incoming: IncomingMessage,
     outgoing: ServerResponse,
-    how: { readonly awaitsContinue?: boolean; readonly upgrade?: { to: string; on: Duplex } } = {},
+    how: {
+      readonly awaitsContinue?: boolean;
+      readonly upgrade?: { to: string; on: Duplex };
+      readonly pace?: ContentPace;
+    } = {},
   ) {
     this.#incoming = incoming;
     this.#outgoing = outgoing;
+    this.#pace = how.pace;
     this.#switchable = how.upgrade?.on;
     this.#awaitsContinue = how.awaitsContinue === true;
     this.received = {
@@ -86,7 +97,8 @@ export class HttpExchange implements Exchange {
       target: incoming.url ?? '',
       fields: incoming.rawHeaders,
       encrypted: 'encrypted' in incoming.socket,
-      httpVersion: incoming.httpVersion,
+      // A request line may say HTTP/2.0, which this is not: node:http reads it all the same.
+      httpVersion: incoming.httpVersionMajor === 1 ? incoming.httpVersion : '0.9',
       upgrade: how.upgrade?.to,
     };
   }
@@ -104,7 +116,14 @@ export class HttpExchange implements Exchange {
   }
 
   get content(): AsyncIterable<Buffer> {
-    return this.#read();
+    const content = this.#read();
+    return this.#pace === undefined
+      ? content
+      : limitedContent(content, this.#pace, this.#maxContentBytes);
+  }
+
+  limitContent(maxBytes: number): void {
+    this.#maxContentBytes = maxBytes;
   }
 
   // Made when asked for: a hit needs none.
@@ -146,6 +165,7 @@ export class HttpExchange implements Exchange {
       return { bytes: 0, end: 'aborted' };
     }
     if (!this.#incoming.complete && announcesContent(this.#incoming)) this.#answerEarly();
+    if (status >= 400 && hasField(fields, 'connection')) refuseRest(this.#incoming.socket);
     // Whatever Date the origin gave is passed on; none is made up by node:http.
     outgoing.sendDate = false;
     outgoing.writeHead(status, fields as string[]);

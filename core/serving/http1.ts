@@ -1,40 +1,43 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { CanopyError } from '#core/errors.ts';
+import { type Clock, systemClock } from '#core/clock.ts';
+import { type Client, Clients } from './clients/clients.ts';
+import type { ContentPace } from './clients/content-pace.ts';
 import { type Exchange, HttpExchange } from './exchange.ts';
 import { problemOf } from './problem.ts';
 import type { Activity, Service } from './service.ts';
-import { type OnUnreadable, refuseUnreadable } from './unreadable.ts';
-import { detachedExchange, isUpgrade, MAX_TUNNELS } from './upgrade.ts';
+import { isRefused, type OnUnreadable, refuseRest, refuseUnreadable } from './unreadable.ts';
+import { detachedExchange, isUpgrade } from './upgrade.ts';
 
 /** Bytes of a header section; more is refused with 431. */
 const MAX_HEADER_BYTES = 32 * 1024;
-/** For a whole header section to arrive, against those who send it a byte at a time. */
-const HEADERS_TIMEOUT_MS = 15_000;
 /** How often node:http looks for those who are late. */
 const LATE_CHECK_MS = 5_000;
-/** An idle connection lives longer than load balancers keep theirs. */
-const KEEP_ALIVE_TIMEOUT_MS = 75_000;
-
-/** A connection on which nothing moves, in the middle of a message too, is cut after so long. */
-const STALLED_MS = 120_000;
 
 export interface Http1Options {
-  /** Connections that may have left HTTP at a time; beyond it upgrades are refused with 503. */
-  readonly maxTunnels?: number;
   readonly handle: (exchange: Exchange) => Promise<void>;
   /** Called with what `handle` should have dealt with itself. */
   readonly onError: (error: unknown) => void;
   readonly onUnreadable?: OnUnreadable;
+  /** Those of the thread, over all its listeners; left out: nobody is counted. */
+  readonly clients?: Clients | undefined;
+  /** By which content of requests is timed; left out: the system's. */
+  readonly clock?: Clock;
 }
 
 /** HTTP/1.1 by node:http, on connections that its server accepts or is given. */
 export class Http1Service implements Service {
   readonly server: Server;
   readonly #options: Http1Options;
+  readonly #clients: Clients;
+  readonly #pace: ContentPace;
+  /** Whose the connections are, where requests are counted. */
+  readonly #owners = new WeakMap<object, Client>();
   /** Connections that node:http has let go of. */
   readonly #detached = new Set<Duplex>();
+  /** The last request whose `Upgrade` is passed over. */
+  #notSwitched: IncomingMessage | undefined;
   #draining = false;
   #connections = 0;
   #accepted = 0;
@@ -42,32 +45,38 @@ export class Http1Service implements Service {
 
   constructor(options: Http1Options) {
     this.#options = options;
+    const { clients = new Clients(), clock = systemClock } = options;
+    const { limits } = clients;
+    this.#clients = clients;
+    this.#pace = { ...limits, clock, onTooSlow: () => clients.gaveUp() };
     const server = createServer(
       {
         maxHeaderSize: MAX_HEADER_BYTES,
-        headersTimeout: HEADERS_TIMEOUT_MS,
-        connectionsCheckingInterval: LATE_CHECK_MS,
-        keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
+        headersTimeout: limits.headersTimeoutMs,
+        connectionsCheckingInterval: Math.min(LATE_CHECK_MS, limits.headersTimeoutMs),
+        keepAliveTimeout: limits.keepAliveMs,
         // Uploads may take as long as they keep moving.
         requestTimeout: 0,
         // Refused by readRequest, with an answer that says why.
         requireHostHeader: false,
-        shouldUpgradeCallback: isUpgrade,
+        shouldUpgradeCallback: (incoming) => {
+          if (isUpgrade(incoming)) return true;
+          this.#notSwitched = incoming;
+          return false;
+        },
       },
-      (incoming, outgoing) => this.#serve(new HttpExchange(incoming, outgoing), outgoing),
+      (incoming, outgoing) => this.#receive(incoming, outgoing),
     );
     this.server = server;
     server.on('connection', (connection) => {
+      const owner = clients.of(connection);
+      if (owner !== undefined) this.#owners.set(connection, owner);
       this.#connections++;
       this.#accepted++;
       connection.once('close', () => this.#connections--);
     });
-    server.on('checkContinue', (incoming, outgoing) =>
-      this.#serve(new HttpExchange(incoming, outgoing, { awaitsContinue: true }), outgoing),
-    );
-    server.on('checkExpectation', (incoming, outgoing) =>
-      this.#serve(new HttpExchange(incoming, outgoing), outgoing),
-    );
+    server.on('checkContinue', (incoming, outgoing) => this.#receive(incoming, outgoing, true));
+    server.on('checkExpectation', (incoming, outgoing) => this.#receive(incoming, outgoing));
     const onDetached = (incoming: IncomingMessage, connection: Duplex, head: Buffer): void =>
       this.#detach(incoming, connection, head);
     server.on('upgrade', onDetached);
@@ -75,7 +84,9 @@ export class Http1Service implements Service {
     server.on('clientError', (error, connection) =>
       refuseUnreadable(error, connection as Socket, options.onUnreadable),
     );
-    server.setTimeout(STALLED_MS);
+    server.setTimeout(limits.stalledMs);
+    // Without it node:http does not look for those who are late: this server itself never listens.
+    server.emit('listening');
   }
 
   /** Serves a connection that somebody else has accepted. */
@@ -93,6 +104,8 @@ export class Http1Service implements Service {
   }
 
   drain(): void {
+    // Ends the looking, too.
+    if (!this.#draining) this.server.close();
     this.#draining = true;
     this.server.closeIdleConnections();
   }
@@ -102,10 +115,36 @@ export class Http1Service implements Service {
     for (const connection of this.#detached) connection.destroy();
   }
 
-  #serve(exchange: Exchange, outgoing: ServerResponse): void {
+  #receive(incoming: IncomingMessage, outgoing: ServerResponse, awaitsContinue = false): void {
+    if (isRefused(incoming.socket)) return;
+    if (this.#notSwitched === incoming) {
+      // node:http drops what it has read beyond the request: the next would be taken for that.
+      outgoing.shouldKeepAlive = false;
+      refuseRest(incoming.socket);
+    }
+    this.#serve(new HttpExchange(incoming, outgoing, { awaitsContinue, pace: this.#pace }), {
+      connection: incoming.socket,
+      outgoing,
+    });
+  }
+
+  #serve(
+    exchange: Exchange,
+    { connection, outgoing }: { connection: object; outgoing: ServerResponse },
+  ): void {
     if (this.#draining) outgoing.shouldKeepAlive = false;
+    const owner = this.#owners.get(connection);
+    const refusal = owner && this.#clients.begin(owner);
+    if (refusal !== undefined) {
+      const { status, fields, body } = problemOf(refusal);
+      void exchange.respond(status, fields, [body]);
+      return;
+    }
     this.#requests++;
-    const ended = (): void => void this.#requests--;
+    const ended = (): void => {
+      this.#requests--;
+      if (owner !== undefined) this.#clients.end(owner);
+    };
     this.#options.handle(exchange).then(ended, (error: unknown) => {
       ended();
       this.#options.onError(error);
@@ -114,20 +153,16 @@ export class Http1Service implements Service {
   }
 
   #detach(incoming: IncomingMessage, connection: Duplex, head: Buffer): void {
-    const { maxTunnels = MAX_TUNNELS } = this.#options;
-    const { exchange, outgoing } = detachedExchange(incoming, connection, head);
-    if (this.#detached.size >= maxTunnels) {
-      const error = new CanopyError(
-        'unavailable',
-        `${maxTunnels} connections are upgraded already`,
-      );
-      const { status, fields, body } = problemOf(error);
+    const { exchange, outgoing } = detachedExchange(incoming, connection, head, this.#pace);
+    const refusal = this.#clients.detach(connection);
+    if (refusal !== undefined) {
+      const { status, fields, body } = problemOf(refusal);
       outgoing.writeHead(status, fields as string[]).end(body);
       return;
     }
     this.#detached.add(connection);
     connection.once('close', () => this.#detached.delete(connection));
-    this.#serve(exchange, outgoing);
+    this.#serve(exchange, { connection: incoming.socket, outgoing });
   }
 }
 

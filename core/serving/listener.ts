@@ -1,7 +1,9 @@
-import type { AddressInfo, Server as NetServer } from 'node:net';
+import { type AddressInfo, createServer, type Server as NetServer, type Socket } from 'node:net';
 import { CanopyError } from '#core/errors.ts';
+import { Clients } from './clients/clients.ts';
 import { Http1Service, type Http1Options } from './http1.ts';
 import type { Activity, Service } from './service.ts';
+import { refuseConnection } from './unreadable.ts';
 
 export interface Place {
   readonly host: string;
@@ -30,16 +32,47 @@ const SWEEP_MS = 100;
  * @throws CanopyError `conflict` where the port is taken
  */
 export async function listen(options: ListenerOptions): Promise<Listener> {
-  const service = new Http1Service(options);
-  const { server } = service;
+  const { clients = new Clients() } = options;
+  const service = new Http1Service({ ...options, clients });
+  const refused = new Set<Socket>();
+  // Halves of connections as node:http has them.
+  const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
+    const refusal = clients.admit(socket);
+    if (refusal === undefined) service.adopt(socket);
+    else turnAway(socket, refusal, refused);
+  });
   await bind(server, options);
   const { port } = server.address() as AddressInfo;
+  const rest: Service = {
+    adopt: () => undefined,
+    activity: () => service.activity(),
+    drain: () => undefined,
+    cut: () => {
+      for (const socket of refused) socket.destroy();
+    },
+  };
   return {
     url: baseUrl('http', options.host, port),
     port,
     activity: () => service.activity(),
-    close: (graceMs) => drain(server, [service], graceMs),
+    close: (graceMs) => drain(server, [service, rest], graceMs),
   };
+}
+
+/** Those that are refused with an answer at a time; the others are only cut. */
+const MAX_ANSWERED_REFUSALS = 256;
+
+/** Tells a client why it is not served, whatever it wants. */
+function turnAway(socket: Socket, why: CanopyError, refused: Set<Socket>): void {
+  socket.on('error', () => undefined);
+  if (refused.size >= MAX_ANSWERED_REFUSALS) {
+    socket.destroy();
+    return;
+  }
+  refused.add(socket);
+  socket.once('close', () => refused.delete(socket));
+  socket.resume();
+  refuseConnection(why, socket);
 }
 
 /** Ends a server whose connections `services` serve. */

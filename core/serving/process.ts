@@ -16,6 +16,7 @@ import { NodePushes } from '#core/node/pushes.ts';
 import { OwnUse } from '#core/node/used-part.ts';
 import { checksFor, ParentChecks } from '#core/tree/checks.ts';
 import type { Budget } from '#core/cache/disk/limits.ts';
+import { type ClientLimits, ofThread } from './clients/limits.ts';
 import { NodeDisk } from './disk/node-disk.ts';
 import { bind } from './listener.ts';
 import { type AccessLogOptions, NodeLog } from '#core/telemetry/access-log/node-log.ts';
@@ -33,6 +34,8 @@ export interface ServingOptions extends NodeOptions {
   readonly memoryBytes: number;
   /** Of proxies before an edge; none by default. */
   readonly trustedProxies?: readonly string[];
+  /** What all threads together let clients have; left out: nobody is counted. */
+  readonly clientLimits?: ClientLimits;
   /** How long answers under way may take to finish when the node is told to stop, ms. */
   readonly drainMs?: number;
   readonly memoryPolicy: PolicyName;
@@ -109,6 +112,7 @@ export async function startServing(
       memoryPolicy,
       spill: { dir: join(dir, 'spill'), bytes: Math.floor(spillBytes / workers) },
       trustedProxies: options.trustedProxies ?? [],
+      clientLimits: options.clientLimits && ofThread(options.clientLimits, workers),
       lease: lease.memory,
       log: options.accessLog && contentOf(options.accessLog),
     },

@@ -10,6 +10,7 @@ import type { LeaseMemory } from '#core/node/lease.ts';
 import type { Placed, Placement } from '#core/node/placement.ts';
 import type { SharedPace } from '#core/node/shared-pace.ts';
 import type { Load, ParentReport, PurgeReport } from '#core/contract/report.ts';
+import type { ClientLimits } from './clients/limits.ts';
 import type { DiskConnection } from './disk/node-disk.ts';
 import type { Lines, LogContent } from '#core/telemetry/access-log/thread-log.ts';
 import type { Samples } from '#core/telemetry/samples.ts';
@@ -29,6 +30,8 @@ export interface ThreadData {
   readonly spill: { readonly dir: string; readonly bytes: number };
   /** See `TierNodeOptions`. */
   readonly trustedProxies?: readonly string[];
+  /** Of this thread; left out: nobody is counted. */
+  readonly clientLimits?: ClientLimits | undefined;
   /** The node's lease, which the main thread renews. */
   readonly lease: LeaseMemory;
   /** Where the node has an access log. */

@@ -12,6 +12,7 @@ import { NodeLease } from '#core/node/lease.ts';
 import { ThreadLog } from '#core/telemetry/access-log/thread-log.ts';
 import { Samples } from '#core/telemetry/samples.ts';
 import { ThreadMeter } from '#core/telemetry/thread-meter.ts';
+import { Clients } from './clients/clients.ts';
 import type { Serving } from './exchange.ts';
 import { listen, type Listener } from './listener.ts';
 import { sampleActivity, sampleNode } from './node-samples.ts';
@@ -82,6 +83,7 @@ export function runThread(
     accessLog,
   });
   node.siblings.sit(slot);
+  const clients = new Clients(place.clientLimits, (address) => node.trustedProxies.has(address));
   const placements = new Placements(node, send);
   const tls = tlsPlace && new ThreadTls(tlsPlace, node, onError);
   const listeners: Listener[] = [];
@@ -92,7 +94,16 @@ export function runThread(
   const onUnreadable: OnUnreadable = (...refused) => recordUnreadable(node, ...refused);
   const startListening = async (message: ToThread & { type: 'listen' }): Promise<void> => {
     const { scheme, host, port: wanted, reusePort } = message;
-    const options = { host, port: wanted, reusePort, handle, onError, onUnreadable };
+    const options = {
+      host,
+      port: wanted,
+      reusePort,
+      handle,
+      onError,
+      onUnreadable,
+      clients,
+      clock,
+    };
     try {
       const listening = scheme === 'https' ? tls?.listen(options) : listen(options);
       if (listening === undefined) throw new Error('The thread has no TLS');
@@ -115,6 +126,7 @@ export function runThread(
     if (accessLog !== undefined) {
       samples.add('canopy_access_log_dropped_total', accessLog.dropped, 'busy');
     }
+    clients.sample(samples);
     meter.sample(samples, id !== undefined);
     samples.add(
       'canopy_thread_memory_bytes',

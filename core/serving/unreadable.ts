@@ -9,6 +9,15 @@ type Connection = Socket & { readonly _httpMessage?: ServerResponse | null };
 
 const REFUSED = new WeakSet<Socket>();
 
+/** Whether what comes on a connection is not read any more, for something before it was malformed. */
+export const isRefused = (socket: Socket): boolean => REFUSED.has(socket);
+
+/** Has nothing that comes after the request that is answered now be read as one. */
+export function refuseRest(socket: Socket): void {
+  REFUSED.add(socket);
+  lingers(socket);
+}
+
 /** Told of an answer to what was no request. @param bytes of its content */
 export type OnUnreadable = (error: CanopyError, socket: Socket, bytes: number) => void;
 
@@ -35,7 +44,7 @@ export function refuseUnreadable(
 function refuseInTurn(error: CanopyError, socket: Connection, onUnreadable?: OnUnreadable): void {
   const current = socket._httpMessage;
   if (current === undefined || current === null) {
-    end(error, socket, onUnreadable);
+    refuseConnection(error, socket, onUnreadable);
   } else if (current.req.complete) {
     current.once('close', () => refuseInTurn(error, socket, onUnreadable));
   } else if (current.headersSent) {
@@ -43,14 +52,15 @@ function refuseInTurn(error: CanopyError, socket: Connection, onUnreadable?: OnU
     socket.destroy();
   } else {
     const unread = current.req;
-    end(error, socket, onUnreadable, () => unread.destroy());
+    refuseConnection(error, socket, onUnreadable, () => unread.destroy());
   }
 }
 
-function end(
+/** Answers on a connection on which nothing else is answered, and closes it. */
+export function refuseConnection(
   error: CanopyError,
   socket: Socket,
-  onUnreadable: OnUnreadable | undefined,
+  onUnreadable?: OnUnreadable,
   then?: () => void,
 ): void {
   if (!socket.writable) {

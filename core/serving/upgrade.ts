@@ -1,11 +1,9 @@
 import { type IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { listMembers } from '#core/http/fields.ts';
+import type { ContentPace } from './clients/content-pace.ts';
 import { HttpExchange } from './exchange.ts';
 import { lingers } from './linger.ts';
-
-/** Connections of one thread that may have left HTTP at a time; beyond it the request is refused. */
-export const MAX_TUNNELS = 10_000;
 
 /** HTTP itself is not switched to: the request is answered by the protocol it came in. */
 const NOT_SWITCHED_TO: ReadonlySet<string> = new Set(['h2c', 'h2', 'http', 'tls']);
@@ -40,6 +38,7 @@ export function detachedExchange(
   incoming: IncomingMessage,
   connection: Duplex,
   head: Buffer,
+  pace: ContentPace,
 ): { readonly exchange: HttpExchange; readonly outgoing: ServerResponse } {
   const { socket } = incoming;
   socket.setTimeout(0);
@@ -59,6 +58,6 @@ export function detachedExchange(
     socket.resume();
   });
   const to = incoming.method === 'CONNECT' ? '' : wantedProtocols(incoming);
-  const how = to === '' ? {} : { upgrade: { to, on: connection } };
+  const how = to === '' ? { pace } : { pace, upgrade: { to, on: connection } };
   return { exchange: new HttpExchange(incoming, outgoing, how), outgoing };
 }

@@ -33,6 +33,7 @@ export const LABELS = {
   status: upTo(600, /^[1-5](?:xx|\d\d)$/),
   protocol: oneOf('HTTP/1.0', 'HTTP/1.1', 'HTTP/2.0'),
   resumed: oneOf('yes', 'no'),
+  limit: oneOf('connections', 'client-connections', 'client-requests', 'tunnels', 'content-rate'),
   why: oneOf('busy', 'failed'),
   action: oneOf('serve', 'refresh-behind', 'revalidate', 'fill', 'pass', 'refuse'),
   reason: upTo(50, WORD),

@@ -55,6 +55,7 @@ export const METRICS = {
     'Requests answered, by the version of HTTP',
   ),
   canopy_decisions_total: cache('counter', ['action', 'reason'], 'What was decided, and why'),
+  canopy_clients_refused_total: cache('counter', ['limit'], 'Clients that have met a limit'),
   canopy_errors_total: cache('counter', ['code'], 'Failures that the node answered itself'),
   canopy_tls_handshakes_total: cache(
     'counter',

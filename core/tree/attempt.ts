@@ -132,7 +132,8 @@ export class Connections {
     const wait = new Wait(this.#clock, attempt.firstByteMs, abort, attempt.watch);
     wait.start();
     const cancelDown = attempt.onDown?.(() => abort.abort(new ParentDown()));
-    const content = attempt.content && Readable.from(wait.during(attempt.content));
+    const fromClient = attempt.content && new FromClient(attempt.content);
+    const content = fromClient && Readable.from(wait.during(fromClient));
     const requestedAt = this.#clock.now();
     let answered: Answered;
     try {
@@ -143,6 +144,7 @@ export class Connections {
     } catch (error) {
       signal?.removeEventListener('abort', onAbort);
       if (signal?.aborted) throw error;
+      if (fromClient?.refusal !== undefined) throw fromClient.refusal;
       if (CANNOT_BE_SAID.has(errorCode(error))) {
         throw new CanopyError('invalid-request', messageOf(error), { cause: error });
       }
@@ -210,6 +212,25 @@ export class Connections {
 
   async close(): Promise<void> {
     await this.#agents.close();
+  }
+}
+
+/** A request's content, which may be refused half-way: that is no failure of the parent's. */
+class FromClient implements AsyncIterable<Buffer> {
+  readonly #content: AsyncIterable<Buffer>;
+  refusal: CanopyError | undefined;
+
+  constructor(content: AsyncIterable<Buffer>) {
+    this.#content = content;
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<Buffer, void, undefined> {
+    try {
+      for await (const piece of this.#content) yield piece;
+    } catch (error) {
+      if (error instanceof CanopyError) this.refusal = error;
+      throw error;
+    }
   }
 }
 

@@ -25,7 +25,8 @@ export function customerFields(
   const own = new URL(parent.url).host;
   if (parent.isElsewhere === true) return ['Host', own, ...withoutFields(fields, isSecret)];
   const { hostHeader, requestFields, signing } = origin;
-  const authority = hostHeader === 'origin' ? own : hostHeader === 'client' ? host : hostHeader;
+  const authority =
+    hostHeader === 'origin' ? own : hostHeader === 'client' ? asKeyed(host) : hostHeader;
   const added = Object.entries(requestFields);
   const replaced = new Set(added.map(([name]) => name.toLowerCase()));
   const kept = added.length === 0 ? fields : withoutFields(fields, (name) => replaced.has(name));
@@ -38,6 +39,10 @@ export function customerFields(
     ...(key === undefined ? [] : signatureFields({ method, authority, target }, key, now)),
   ];
 }
+
+/** As the key has it: what is not part of it would be reflected to others. */
+const asKeyed = (authority: string): string =>
+  authority.toLowerCase().replace(/:\d*$/, '').replace(/\.$/, '');
 
 /** What a client told this site, it did not tell the host that the site redirects to. */
 const isSecret = (name: string): boolean => name === 'authorization' || name === 'cookie';

@@ -6,6 +6,7 @@ import {
   hasField,
   withoutFields,
 } from '#core/http/fields.ts';
+import { isClaim } from '#core/http/client-claims.ts';
 import type { ClientRequest } from '#core/http/request.ts';
 import { isTierField } from './tier-fields.ts';
 
@@ -18,13 +19,6 @@ export interface ForwardedBy {
 
 /** Set for each attempt anew, or of no use past this hop. */
 const NOT_FORWARDED: ReadonlySet<string> = new Set(['host', 'expect', 'cdn-loop', 'via']);
-/** What clients may not tell of themselves: only an edge knows whom it talks to. */
-const CLIENT_ADDRESS: ReadonlySet<string> = new Set([
-  'forwarded',
-  'x-forwarded-for',
-  'x-forwarded-host',
-  'x-forwarded-proto',
-]);
 
 /**
  * A client's request with what the edge knows of the client in place of what it says of itself, so
@@ -37,7 +31,7 @@ export function withClient(
 ): ClientRequest {
   const fields = withoutFields(
     received.fields,
-    (name) => CLIENT_ADDRESS.has(name) || isTierField(name),
+    (name) => isClaim(name, received.method) || isTierField(name),
   );
   fields.push('X-Forwarded-For', address);
   fields.push('X-Forwarded-Host', received.host);

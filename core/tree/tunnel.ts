@@ -62,6 +62,8 @@ export class Tunnel {
         resolve({ bytes, end: brokenBy ?? 'complete' });
       };
       client.on('error', () => breakOff('aborted'));
+      // node:http2 ends a stream that was reset as if it were whole.
+      client.on('aborted', () => breakOff('aborted'));
       parent.on('error', () => breakOff('broken'));
       client.on('data', moved);
       parent.on('data', (chunk: Buffer) => {

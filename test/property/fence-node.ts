@@ -90,6 +90,7 @@ export async function handled(
     verifiedBy: undefined,
     tlsVersion: undefined,
     content: Readable.from([]),
+    limitContent: () => undefined,
     signal: new AbortController().signal,
     inform: () => undefined,
     async respond(status, fields, content) {

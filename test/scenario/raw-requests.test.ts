@@ -1,6 +1,8 @@
 import { expect } from 'vitest';
-import { type RawAnswer, RawClient } from './kit/raw.ts';
+import { RawClient } from './kit/raw.ts';
 import { scenario } from './kit/scenario.ts';
+
+// What a client may not send is in corpus/.
 
 const HOST = 'Host: www.example.org\r\n';
 const fields = (count: number): string =>
@@ -8,146 +10,6 @@ const fields = (count: number): string =>
 
 /** What is sent, and the status of its answer. */
 type Row = readonly [name: string, request: string, status: number];
-
-/** Messages whose end cannot be known, RFC 9112 §6: nothing after them may be read as a request. */
-const MISFRAMED: readonly Row[] = [
-  [
-    'two lengths that differ',
-    `POST / HTTP/1.1\r\n${HOST}Content-Length: 3\r\nContent-Length: 4\r\n\r\nabcd`,
-    400,
-  ],
-  [
-    'a length repeated',
-    `POST / HTTP/1.1\r\n${HOST}Content-Length: 3\r\nContent-Length: 3\r\n\r\nabc`,
-    400,
-  ],
-  ['a list of lengths', `POST / HTTP/1.1\r\n${HOST}Content-Length: 3, 3\r\n\r\nabc`, 400],
-  ['a negative length', `POST / HTTP/1.1\r\n${HOST}Content-Length: -3\r\n\r\nabc`, 400],
-  ['a signed length', `POST / HTTP/1.1\r\n${HOST}Content-Length: +3\r\n\r\nabc`, 400],
-  ['a hexadecimal length', `POST / HTTP/1.1\r\n${HOST}Content-Length: 0x3\r\n\r\nabc`, 400],
-  [
-    'a length that overflows',
-    `POST / HTTP/1.1\r\n${HOST}Content-Length: 99999999999999999999\r\n\r\n`,
-    400,
-  ],
-  [
-    'length and chunks',
-    `POST / HTTP/1.1\r\n${HOST}Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n`,
-    400,
-  ],
-  [
-    'chunks and length',
-    `POST / HTTP/1.1\r\n${HOST}Transfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n0\r\n\r\n`,
-    400,
-  ],
-  [
-    'a last coding that is not chunked',
-    `POST / HTTP/1.1\r\n${HOST}Transfer-Encoding: chunked, gzip\r\n\r\n0\r\n\r\n`,
-    400,
-  ],
-  [
-    'chunked twice',
-    `POST / HTTP/1.1\r\n${HOST}Transfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n`,
-    400,
-  ],
-  [
-    'a coding that is not understood',
-    `POST / HTTP/1.1\r\n${HOST}Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n`,
-    501,
-  ],
-  [
-    'a coding misspelt',
-    `POST / HTTP/1.1\r\n${HOST}Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n`,
-    501,
-  ],
-  [
-    'chunks in HTTP/1.0',
-    `POST / HTTP/1.0\r\n${HOST}Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n`,
-    400,
-  ],
-];
-
-const REFUSED: readonly Row[] = [
-  // Field syntax: RFC 9112 §5, §2.2.
-  ['space before the colon', `GET / HTTP/1.1\r\n${HOST}X-A : b\r\n\r\n`, 400],
-  ['a folded line', `GET / HTTP/1.1\r\n${HOST}X-A: b\r\n c\r\n\r\n`, 400],
-  ['a folded first line', `GET / HTTP/1.1\r\n ${HOST}\r\n\r\n`, 400],
-  ['a bare CR in a value', `GET / HTTP/1.1\r\n${HOST}X-A: b\rc\r\n\r\n`, 400],
-  ['a bare LF in a value', `GET / HTTP/1.1\r\n${HOST}X-A: b\nX-C: d\r\n\r\n`, 400],
-  ['bare LF for line ends', `GET / HTTP/1.1\nHost: www.example.org\n\n`, 400],
-  ['NUL in a value', `GET / HTTP/1.1\r\n${HOST}X-A: b\0c\r\n\r\n`, 400],
-  ['NUL in a name', `GET / HTTP/1.1\r\n${HOST}X\0A: b\r\n\r\n`, 400],
-  ['a name that is no token', `GET / HTTP/1.1\r\n${HOST}X(A): b\r\n\r\n`, 400],
-  ['an empty name', `GET / HTTP/1.1\r\n${HOST}: b\r\n\r\n`, 400],
-  ['a line without a colon', `GET / HTTP/1.1\r\n${HOST}nonsense\r\n\r\n`, 400],
-  // The request line: RFC 9112 §3.
-  ['HTTP/0.9', 'GET /\r\n\r\n', 400],
-  ['a version that is not spoken', `GET / HTTP/3.7\r\n${HOST}\r\n`, 400],
-  ['a name that is not HTTP', `GET / HTPP/1.1\r\n${HOST}\r\n`, 400],
-  ['a method in lower case', `get / HTTP/1.1\r\n${HOST}\r\n`, 400],
-  ['a method unheard of', `FROBNICATE / HTTP/1.1\r\n${HOST}\r\n`, 400],
-  ['a space in the target', `GET /a b HTTP/1.1\r\n${HOST}\r\n`, 400],
-  ['a fragment in the target', `GET /a#b HTTP/1.1\r\n${HOST}\r\n`, 400],
-  ['a target without a slash', `GET a HTTP/1.1\r\n${HOST}\r\n`, 400],
-  ['an asterisk for GET', `GET * HTTP/1.1\r\n${HOST}\r\n`, 400],
-  ['another scheme', `GET ftp://www.example.org/ HTTP/1.1\r\n${HOST}\r\n`, 400],
-  ['TLS to a port without it', '\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03', 400],
-  ['the preface of HTTP/2', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 400],
-  // Host: RFC 9112 §3.2.
-  ['no host', 'GET / HTTP/1.1\r\n\r\n', 400],
-  ['no host in HTTP/1.0', 'GET / HTTP/1.0\r\n\r\n', 400],
-  ['two hosts', `GET / HTTP/1.1\r\n${HOST}Host: other\r\n\r\n`, 400],
-  ['a host that is none', 'GET / HTTP/1.1\r\nHost: a b\r\n\r\n', 400],
-  ['a host of another site', 'GET / HTTP/1.1\r\nHost: other.example\r\n\r\n', 421],
-  ['a host too long', `GET / HTTP/1.1\r\nHost: ${'a.'.repeat(200)}\r\n\r\n`, 400],
-  // Limits.
-  ['a target too long', `GET /${'a'.repeat(8192)} HTTP/1.1\r\n${HOST}\r\n`, 414],
-  ['a target that fills the header section', `GET /${'a'.repeat(40_000)}`, 414],
-  ['a field too large', `GET / HTTP/1.1\r\n${HOST}X-A: ${'a'.repeat(40_000)}\r\n\r\n`, 431],
-  ['too many fields', `GET / HTTP/1.1\r\n${HOST}${fields(256)}\r\n`, 431],
-  [
-    'chunk extensions too large',
-    `POST / HTTP/1.1\r\n${HOST}Transfer-Encoding: chunked\r\n\r\n1;${'a'.repeat(20_000)}\r\na\r\n0\r\n\r\n`,
-    413,
-  ],
-  // What a proxy of this kind does not do: RFC 9110 §9.3.6, §9.3.8, §10.1.1.
-  ['CONNECT', `CONNECT www.example.org:443 HTTP/1.1\r\n${HOST}\r\n`, 405],
-  ['TRACE', `TRACE / HTTP/1.1\r\n${HOST}\r\n`, 405],
-  [
-    'another expectation',
-    `POST / HTTP/1.1\r\n${HOST}Expect: miracles\r\nContent-Length: 1\r\n\r\na`,
-    417,
-  ],
-];
-
-async function isRefused(client: RawClient, status: number): Promise<RawAnswer> {
-  const answer = await client.answer();
-  expect(answer).toMatchObject({ status, headers: { 'content-type': 'application/problem+json' } });
-  expect(JSON.parse(answer.body)).toMatchObject({ status });
-  return answer;
-}
-
-for (const [name, request, status] of MISFRAMED) {
-  scenario(`${name}: ${status}, and the end of the connection`, async ({ origin, edge }) => {
-    const client = new RawClient(edge().url).send(request);
-    client.send(`GET /smuggled HTTP/1.1\r\n${HOST}\r\n`);
-    const { headers } = await isRefused(client, status);
-    expect(headers['connection']).toBe('close');
-    expect(await client.closed()).toBe('');
-    origin.saw();
-  });
-}
-
-for (const [name, request, status] of REFUSED) {
-  scenario(`${name}: ${status}, and the origin sees nothing`, async ({ origin, edge }) => {
-    const client = new RawClient(edge().url).send(request);
-    const { headers } = await isRefused(client, status);
-    if (status === 405) expect(headers['allow']).toContain('GET');
-    if (headers['connection'] === 'close') expect(await client.closed()).toBe('');
-    client.socket.destroy();
-    origin.saw();
-  });
-}
 
 /** What is sent, the status of its answer, and the one request that the origin sees of it. */
 const PASSED: readonly (readonly [...Row, sees: string])[] = [

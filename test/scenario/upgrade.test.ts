@@ -3,6 +3,8 @@ import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { once } from 'node:events';
 import { expect, test } from 'vitest';
+import { Clients } from '#core/serving/clients/clients.ts';
+import { DEFAULT_LIMITS } from '#core/serving/clients/limits.ts';
 import { listen } from '#core/serving/listener.ts';
 import { RawClient } from './kit/raw.ts';
 import { withRawOrigin } from './kit/raw-scenario.ts';
@@ -264,7 +266,7 @@ test('beyond the limit of tunnels an upgrade is refused: 503', async () => {
   const listener = await listen({
     host: '127.0.0.1',
     port: 0,
-    maxTunnels: 1,
+    clients: new Clients({ ...DEFAULT_LIMITS, maxTunnels: 1 }),
     handle: () => {
       came.resolve();
       return held.promise;

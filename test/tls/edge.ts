@@ -1,9 +1,10 @@
 import { X509Certificate } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { createServer, type RequestListener } from 'node:http';
+import { createServer, type IncomingMessage, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Duplex } from 'node:stream';
 import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls';
 import { pino } from 'pino';
 import { onTestFinished } from 'vitest';
@@ -14,6 +15,8 @@ import type { CertificateMaterial, Challenge } from '#core/contract/certificate.
 import type { Config, JournalEntry } from '#core/contract/event.ts';
 import { type SiteInput, siteSchema } from '#core/contract/site.ts';
 import { applyEvent } from '#core/node/config.ts';
+import { Clients } from '#core/serving/clients/clients.ts';
+import { type ClientLimits, DEFAULT_LIMITS } from '#core/serving/clients/limits.ts';
 import { listen, type Listener } from '#core/serving/listener.ts';
 import { TierNode } from '#core/serving/tier-node.ts';
 import { CertificateKeeper } from '#core/serving/tls/keeper.ts';
@@ -28,12 +31,16 @@ type Refused = Parameters<OnUnreadable>;
 interface EdgeOptions {
   /** What the site's origin answers; by default `hello` that may be kept. */
   readonly origin?: RequestListener;
+  /** What it does with a connection that asks for another protocol. */
+  readonly upgrade?: (incoming: IncomingMessage, socket: Duplex) => void;
   readonly unknownName?: UnknownNamePolicy;
   readonly site?: Partial<SiteInput>;
   readonly accessLog?: ThreadLog;
   readonly trustedProxies?: readonly string[];
   /** Of an edge that was there before. */
   readonly dir?: string;
+  /** What its clients may have, over the defaults. */
+  readonly limits?: Partial<ClientLimits>;
 }
 
 export const HOST = 'www.example.org';
@@ -101,6 +108,7 @@ export class TlsEdge {
       options.origin ??
         ((_, outgoing) => outgoing.setHeader('Cache-Control', 'max-age=60').end('hello')),
     );
+    if (options.upgrade !== undefined) origin.on('upgrade', options.upgrade);
     await new Promise<void>((resolve) => void origin.listen(0, '127.0.0.1', resolve));
     const { port } = origin.address() as AddressInfo;
     const dir = options.dir ?? (await mkdtemp(join(tmpdir(), 'canopy-tls-')));
@@ -113,6 +121,7 @@ export class TlsEdge {
       handle: serveClients(edge.node, (error) => void edge.errors.push(error)).handle,
       onError: (error: unknown) => void edge.errors.push(error),
       onUnreadable: (...refused: Refused) => recordUnreadable(edge.node, ...refused),
+      clients: new Clients({ ...DEFAULT_LIMITS, ...options.limits }),
     };
     edge.#listeners = await Promise.all([listen(place), edge.#tls.listen(place)]);
     onTestFinished(async () => {

@@ -55,6 +55,10 @@ export class Frames {
   #held = Buffer.alloc(0);
   /** Of the GOAWAY that came, -1: none. */
   goawayCode = -1;
+  /** Codes of the streams that were reset. */
+  readonly resetCodes: number[] = [];
+  /** Of header sections that came, in HPACK. */
+  readonly answered: Buffer[] = [];
 
   private constructor(socket: TLSSocket, host: string) {
     this.#socket = socket;
@@ -85,8 +89,19 @@ export class Frames {
     this.#socket.destroy();
   }
 
-  async request(): Promise<void> {
-    await this.#write(frame(HEADERS, END_HEADERS | END_STREAM, this.#next(), this.#fields()));
+  async request(path = '/'): Promise<void> {
+    const fields = this.#fields('GET', path);
+    await this.#write(frame(HEADERS, END_HEADERS | END_STREAM, this.#next(), fields));
+  }
+
+  /** A request of just these fields. @param content left out: the stream ends with the fields */
+  async send(fields: readonly (readonly [string, string])[], content?: string): Promise<void> {
+    const stream = this.#next();
+    const block = Buffer.concat(fields.map(([name, value]) => literal(name, value)));
+    const flags = content === undefined ? END_HEADERS | END_STREAM : END_HEADERS;
+    const data =
+      content === undefined ? [] : [frame(DATA, END_STREAM, stream, Buffer.from(content))];
+    await this.#write(frame(HEADERS, flags, stream, block), ...data);
   }
 
   async requestAndReset(): Promise<void> {
@@ -157,11 +172,11 @@ export class Frames {
     return (this.#stream += 2);
   }
 
-  #fields(method = 'GET'): Buffer {
+  #fields(method = 'GET', path = '/'): Buffer {
     return Buffer.concat([
       literal(':method', method),
       literal(':scheme', 'https'),
-      literal(':path', '/'),
+      literal(':path', path),
       literal(':authority', this.#host),
     ]);
   }
@@ -180,6 +195,8 @@ export class Frames {
       const [type, flags] = [this.#held[3], this.#held[4]];
       const payload = this.#held.subarray(9, 9 + length);
       this.#held = this.#held.subarray(9 + length);
+      if (type === HEADERS) this.answered.push(payload);
+      if (type === RST_STREAM) this.resetCodes.push(payload.readUInt32BE());
       if (type === GOAWAY) this.goawayCode = payload.readUInt32BE(4);
       if (type === PING && flags === 1 && payload[0] === 1) this.#onPing();
     }

@@ -120,3 +120,31 @@ test('what the responder says is stapled for clients that want it', async () => 
   staples.forget('www');
   await eventually(async () => expect(await stapled()).toHaveLength(0));
 });
+
+test('a responder that does not stop is not listened to', async () => {
+  const server = createServer((_, outgoing) => {
+    const more = (): void => {
+      if (!outgoing.destroyed)
+        outgoing.write(Buffer.alloc(16_384), (error) => void (error ?? more()));
+    };
+    more();
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  onTestFinished(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  const root = await TestAuthority.create();
+  const ocspUrl = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
+  const { cert, key } = await root.issue({ names: [HOST], ocspUrl });
+  const warned = Promise.withResolvers<string>();
+  const staples = new Staples({
+    clock: systemClock,
+    log: { warn: (text: string) => void warned.resolve(text) } as unknown as pino.Logger,
+    tell: () => undefined,
+  });
+  onTestFinished(() => staples.close());
+  staples.present({ name: 'www', fingerprint: '0'.repeat(64), chain: cert + root.ca, key });
+  expect(await warned.promise).toContain('more than 65536 bytes');
+});

@@ -1,10 +1,13 @@
 import { type OutgoingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { CanopyError } from '#core/errors.ts';
 import { endToEndFields, type Fields } from '#core/http/fields.ts';
 import type { ReceivedRequest } from '#core/http/request.ts';
 import { isTierField } from '#core/tree/tier-fields.ts';
 import type { Tunnel } from '#core/tree/tunnel.ts';
+import { type ContentPace, limitedContent } from '../clients/content-pace.ts';
+import { problemOf } from '../problem.ts';
 import {
   ClientGone,
   type Exchange,
@@ -13,6 +16,7 @@ import {
   type Sent,
   UNPACED_CHUNKS,
 } from '../exchange.ts';
+import { isAccepted } from './websocket.ts';
 
 /** What is the same for all requests of a connection. */
 export interface ConnectionFacts {
@@ -21,6 +25,7 @@ export interface ConnectionFacts {
   readonly tlsVersion: string | undefined;
   /** Called with the bytes of requests' content that are read. */
   readonly onContent: (bytes: number) => void;
+  readonly pace: ContentPace;
 }
 
 /** An exchange on a stream of HTTP/2. */
@@ -31,6 +36,7 @@ export class Http2Exchange implements Exchange {
   #aborted: AbortController | undefined;
   #interim = 0;
   #awaitsContinue: boolean;
+  #maxContentBytes = Infinity;
 
   constructor(stream: ServerHttp2Stream, received: ReceivedRequest, facts: ConnectionFacts) {
     this.#stream = stream;
@@ -52,7 +58,11 @@ export class Http2Exchange implements Exchange {
   }
 
   get content(): AsyncIterable<Buffer> {
-    return this.#read();
+    return limitedContent(this.#read(), this.#facts.pace, this.#maxContentBytes);
+  }
+
+  limitContent(maxBytes: number): void {
+    this.#maxContentBytes = maxBytes;
   }
 
   get signal(): AbortSignal {
@@ -106,9 +116,26 @@ export class Http2Exchange implements Exchange {
     return send(stream, content);
   }
 
-  async switchProtocols(_fields: Fields, tunnel: Tunnel): Promise<Sent> {
-    tunnel.discard();
-    return { bytes: 0, end: 'aborted' };
+  async switchProtocols(fields: Fields, tunnel: Tunnel): Promise<Sent> {
+    const stream = this.#stream;
+    if (stream.destroyed) {
+      tunnel.discard();
+      return { bytes: 0, end: 'aborted' };
+    }
+    if (!isAccepted(this.received.fields, fields)) {
+      tunnel.discard();
+      const failed = problemOf(
+        new CanopyError('upstream-invalid', 'The handshake is not answered'),
+      );
+      return this.respond(failed.status, failed.fields, [failed.body]);
+    }
+    // The tunnel has a limit of its own.
+    stream.setTimeout(0);
+    stream.on('data', (chunk: Buffer) => this.#facts.onContent(chunk.length));
+    // RFC 8441 §5.1: the key and its answer are between us and the parent.
+    const headers = headersOf(200, fields, (name) => name === 'sec-websocket-accept');
+    stream.respond(headers, { sendDate: false } as object);
+    return tunnel.join(stream);
   }
 
   async *#read(): AsyncGenerator<Buffer, void, undefined> {

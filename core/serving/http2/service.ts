@@ -7,9 +7,13 @@ import {
 } from 'node:http2';
 import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
-import { systemClock } from '#core/clock.ts';
+import { type Clock, systemClock } from '#core/clock.ts';
+import type { CanopyError } from '#core/errors.ts';
 import { TokenBucket } from '#core/token-bucket.ts';
+import { type Client, Clients } from '../clients/clients.ts';
+import type { ContentPace } from '../clients/content-pace.ts';
 import type { Http1Options } from '../http1.ts';
+import { problemOf } from '../problem.ts';
 import type { Activity, Service } from '../service.ts';
 import { verifiedBy } from '../tls/client-certificates.ts';
 import { tlsVersionOf } from '../tls/handshakes.ts';
@@ -30,11 +34,9 @@ const MAX_SESSION_MEGABYTES = 10;
 const RESETS = { burst: 256, perSecond: 33 };
 /** Mistakes of a client before it is sent away. */
 const MAX_MISTAKES = 100;
-/** An idle connection lives as long as one of HTTP/1.1. */
-const IDLE_MS = 75_000;
-/** A client that takes nothing of an answer for so long does not get the rest. */
-const STALLED_MS = 120_000;
 const LOOK_MS = 1_000;
+/** For a client to heed that an idle connection ends; or to end a header section that it has begun on it. */
+const GOODBYE_MS = 5_000;
 /** What a client may send besides requests and their content: settings, pings, windows, priorities. */
 const CONTROL_BYTES = { perSecond: 64 * 1024, burst: 512 * 1024 };
 /** Of what was received, what one request accounts for. */
@@ -43,11 +45,13 @@ const REQUEST_BYTES = 4 * 1024;
 /** Of what is sent: clients open their windows as they take it. */
 const WINDOW_PART = 1 / 128;
 
-type Http2Options = Pick<Http1Options, 'handle' | 'onError'>;
+type Http2Options = Pick<Http1Options, 'handle' | 'onError' | 'clients' | 'clock'>;
 
 interface Connection {
   readonly session: ServerHttp2Session;
   readonly facts: ConnectionFacts;
+  /** Whose it is, where requests are counted. */
+  readonly owner: Client | undefined;
   /** What of the bytes received is not accounted for. */
   readonly control: TokenBucket;
   receivedBytes: number;
@@ -57,6 +61,8 @@ interface Connection {
   contentBytes: number;
   /** Requests whose stream is not closed. */
   open: number;
+  /** When the last of them was; `Clock.monotonicMs`. */
+  idleSinceMs: number;
 }
 
 /** HTTP/2 by node:http2, on connections whose TLS is done. */
@@ -67,11 +73,20 @@ export class Http2Service implements Service {
   readonly #looking: NodeJS.Timeout;
   /** What the next session is on: the session's own `socket` only stands for it. */
   #adopted: TLSSocket | undefined;
+  readonly #clients: Clients;
+  readonly #clock: Clock;
+  readonly #pace: ContentPace;
   #accepted = 0;
   #requests = 0;
+  #tunnels = 0;
 
   constructor(options: Http2Options) {
     this.#options = options;
+    const { clients = new Clients(), clock = systemClock } = options;
+    const { limits } = clients;
+    this.#clients = clients;
+    this.#clock = clock;
+    this.#pace = { ...limits, clock, onTooSlow: () => clients.gaveUp() };
     this.#server = createServer({
       maxHeaderListPairs: MAX_FIELD_LINES,
       maxSessionMemory: MAX_SESSION_MEGABYTES,
@@ -86,11 +101,13 @@ export class Http2Service implements Service {
         maxHeaderListSize: MAX_HEADER_BYTES,
         initialWindowSize: WINDOW_BYTES,
         enablePush: false,
+        enableConnectProtocol: true,
       },
     });
     this.#server.on('session', (session) => this.#begin(session));
     this.#server.on('sessionError', () => undefined);
-    this.#looking = setInterval(() => this.#look(), LOOK_MS).unref();
+    const lookMs = Math.min(LOOK_MS, limits.keepAliveMs);
+    this.#looking = setInterval(() => this.#look(), lookMs).unref();
   }
 
   adopt(connection: Duplex): void {
@@ -103,7 +120,7 @@ export class Http2Service implements Service {
     return {
       connections: this.#connections.size,
       accepted: this.#accepted,
-      tunnels: 0,
+      tunnels: this.#tunnels,
       requests: this.#requests,
     };
   }
@@ -127,21 +144,21 @@ export class Http2Service implements Service {
         verifiedBy: verifiedBy(socket),
         tlsVersion: tlsVersionOf(socket),
         onContent: (bytes) => void (connection.contentBytes += bytes),
+        pace: this.#pace,
       },
-      control: new TokenBucket(systemClock, CONTROL_BYTES),
+      owner: this.#clients.of(socket),
+      control: new TokenBucket(this.#clock, CONTROL_BYTES),
       receivedBytes: 0,
       sentBytes: 0,
       requests: 0,
       contentBytes: 0,
       open: 0,
+      idleSinceMs: this.#clock.monotonicMs(),
     };
     this.#accepted++;
     this.#connections.add(connection);
     session.on('error', () => undefined);
     session.once('close', () => this.#connections.delete(connection));
-    session.setTimeout(IDLE_MS, () => {
-      if (connection.open === 0) session.close();
-    });
     session.on('stream', (stream, _headers, flags, raw) => {
       this.#serve(connection, stream, flags, raw);
     });
@@ -155,12 +172,29 @@ export class Http2Service implements Service {
   ): void {
     connection.requests++;
     connection.open++;
-    this.#requests++;
+    const { stalledMs } = this.#clients.limits;
     stream.on('error', () => undefined);
-    stream.setTimeout(STALLED_MS, () => stream.destroy(new Error('The client takes nothing')));
-    stream.once('close', () => connection.open--);
-    const ended = (): void => void this.#requests--;
-    const exchange = new Http2Exchange(stream, receivedOf(raw, flags), connection.facts);
+    stream.setTimeout(stalledMs, () => stream.destroy(new Error('The client takes nothing')));
+    stream.once('close', () => {
+      connection.open--;
+      connection.idleSinceMs = this.#clock.monotonicMs();
+    });
+    const received = receivedOf(raw, flags);
+    const exchange = new Http2Exchange(stream, received, connection.facts);
+    const { owner } = connection;
+    const refusal =
+      (received.upgrade === undefined ? undefined : this.#detach(stream)) ??
+      (owner && this.#clients.begin(owner));
+    if (refusal !== undefined) {
+      const { status, fields, body } = problemOf(refusal);
+      void exchange.respond(status, fields, [body]);
+      return;
+    }
+    this.#requests++;
+    const ended = (): void => {
+      this.#requests--;
+      if (owner !== undefined) this.#clients.end(owner);
+    };
     this.#options.handle(exchange).then(ended, (error: unknown) => {
       ended();
       this.#options.onError(error);
@@ -169,10 +203,20 @@ export class Http2Service implements Service {
     });
   }
 
-  /** Sends away who sends much that asks for nothing: floods of settings, pings and the like. */
+  /** @returns why it may not leave HTTP, if it may not */
+  #detach(stream: ServerHttp2Stream): CanopyError | undefined {
+    const refusal = this.#clients.detach(stream);
+    if (refusal !== undefined) return refusal;
+    this.#tunnels++;
+    stream.once('close', () => this.#tunnels--);
+    return undefined;
+  }
+
+  /** Sends away who sends nothing, or much that asks for nothing: floods of settings, pings and the like. */
   #look(): void {
     for (const connection of this.#connections) {
       const { session, control } = connection;
+      if (connection.open === 0) this.#endIfIdle(connection);
       if (session.destroyed) continue;
       const { bytesRead, bytesWritten } = session.socket;
       const accounted =
@@ -188,5 +232,13 @@ export class Http2Service implements Service {
       session.goaway(constants.NGHTTP2_ENHANCE_YOUR_CALM);
       session.destroy();
     }
+  }
+
+  /** Only requests keep a connection: pings do not. */
+  #endIfIdle({ session, idleSinceMs }: Connection): void {
+    const idleMs = this.#clock.monotonicMs() - idleSinceMs;
+    const { keepAliveMs } = this.#clients.limits;
+    if (idleMs >= keepAliveMs + Math.min(GOODBYE_MS, keepAliveMs)) session.destroy();
+    else if (idleMs >= keepAliveMs && !session.closed) session.close();
   }
 }

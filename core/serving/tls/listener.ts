@@ -7,6 +7,7 @@ import {
   type TLSSocket,
 } from 'node:tls';
 import type { Clock } from '#core/clock.ts';
+import { Clients } from '../clients/clients.ts';
 import { Http1Service, type Http1Options } from '../http1.ts';
 import { Http2Service } from '../http2/service.ts';
 import { baseUrl, bind, drain, type Listener, type Place } from '../listener.ts';
@@ -31,7 +32,7 @@ export interface ClientAuthorities {
 
 export interface TlsListenerOptions extends Place, Http1Options {
   readonly contexts: TlsContexts;
-  readonly clock: Pick<Clock, 'now'>;
+  readonly clock: Clock;
   readonly handshakes: Handshakes;
 }
 
@@ -45,14 +46,20 @@ export interface TlsListener extends Listener {
  * @throws CanopyError `conflict` where the port is taken
  */
 export async function listenTls(options: TlsListenerOptions): Promise<TlsListener> {
-  const http1 = new Http1Service(options);
-  const http2 = new Http2Service(options);
+  const { clients = new Clients() } = options;
+  const http1 = new Http1Service({ ...options, clients });
+  const http2 = new Http2Service({ ...options, clients });
   const accepted = new Set<Socket>();
   const adopt = (socket: TLSSocket): void =>
     (socket.alpnProtocol === 'h2' ? http2 : http1).adopt(socket);
   const fronts = new Fronts(options, adopt);
   // Not the server of TLS itself: which one that is depends, for some sites, on what the client says first.
   const server = createServer({ noDelay: true }, (socket) => {
+    // An alert would cost the handshake that the refusal is to save.
+    if (clients.admit(socket) !== undefined) {
+      socket.destroy();
+      return;
+    }
     accepted.add(socket);
     socket.once('close', () => accepted.delete(socket));
     fronts.receive(socket);

@@ -1,4 +1,3 @@
-import { buffer } from 'node:stream/consumers';
 import type { Logger } from 'pino';
 import { request } from 'undici';
 import type { Cancel, Clock } from '#core/clock.ts';
@@ -94,5 +93,17 @@ async function ask({ url, request: content }: { url: string; request: Buffer }):
     await body.dump();
     throw new Error(`${url} answers ${statusCode}`);
   }
-  return buffer(body);
+  return upTo(body, MAX_BYTES, url);
+}
+
+/** Whatever length it announces. @throws Error beyond `maxBytes` */
+async function upTo(body: AsyncIterable<Buffer>, maxBytes: number, url: string): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of body) {
+    bytes += chunk.length;
+    if (bytes > maxBytes) throw new Error(`${url} answers more than ${maxBytes} bytes`);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks);
 }
