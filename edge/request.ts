@@ -12,6 +12,7 @@ import { answerEcho } from '#core/serving/echo.ts';
 import type { Exchange, Handle } from '#core/serving/exchange.ts';
 import type { TierNode } from '#core/serving/tier-node.ts';
 import { isLoop, withClient } from '#core/tree/forward.ts';
+import { answerOf } from './own-answer.ts';
 import { RuledRequest } from './ruled.ts';
 import { challengeAnswer, redirectToTls, requireClientCertificate } from './tls.ts';
 
@@ -28,6 +29,7 @@ async function handleRequest(edge: TierNode, exchange: Exchange): Promise<void> 
   if (echo !== undefined) return void (await echo);
   let site: ServedSite | undefined;
   let decision: Decision | undefined;
+  let ruled: RuledRequest | undefined;
   let answer: Answer;
   try {
     const client = edge.trustedProxies.client(exchange.peerAddress, exchange.received.fields);
@@ -38,21 +40,26 @@ async function handleRequest(edge: TierNode, exchange: Exchange): Promise<void> 
       ownAnswer(received) ?? challengeAnswer(edge, received) ?? redirectToTls(edge, site, received);
     if (own !== undefined) answer = own;
     else {
-      const ruled = RuledRequest.of(site, received, client.address, edge);
+      ruled = RuledRequest.of(site, received, client.address, edge);
       guard(edge, exchange, site, received, ruled);
-      const request = ruled?.changed(received) ?? received;
-      const country = (): string => edge.countryOf(client.address);
-      const lookup = clientLookup(edge, exchange, request, site, country);
-      const found = edge.engine.lookUp(lookup);
-      decision = edge.engine.decide(lookup, found);
-      if (site.tls.earlyHints) hint(edge, exchange, request, decision);
-      // serve, refresh behind, revalidate, fill or wait; what a fill brings is stored as it ends
-      const carried = carryOut({ engine: edge.engine, lookup, found, decision, exchange });
-      const stored = carried instanceof Promise ? await carried : carried;
-      answer = shape(edge, site, request, ruled, stored);
+      const said = ruled?.ownAnswer();
+      if (said !== undefined) answer = shape(edge, site, received, ruled, answerOf(said, received));
+      else {
+        const request = ruled?.changed(received) ?? received;
+        const country = (): string => edge.countryOf(client.address);
+        const lookup = clientLookup(edge, exchange, request, site, country);
+        const found = edge.engine.lookUp(lookup);
+        decision = edge.engine.decide(lookup, found);
+        if (site.tls.earlyHints) hint(edge, exchange, request, decision);
+        // serve, refresh behind, revalidate, fill or wait; what a fill brings is stored as it ends
+        const carried = carryOut({ engine: edge.engine, lookup, found, decision, exchange });
+        const stored = carried instanceof Promise ? await carried : carried;
+        answer = shape(edge, site, request, ruled, stored);
+      }
     }
   } catch (error) {
-    answer = failureAnswer(error, decidedOutcome(decision), false);
+    const failed = failureAnswer(error, decidedOutcome(decision), false);
+    answer = ruled?.shape(failed) ?? failed;
   }
   const firstByteMs = edge.clock.monotonicMs() - arrivedAtMs;
   const sent = await deliver(exchange, answer, {

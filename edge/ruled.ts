@@ -4,8 +4,9 @@ import { CanopyError } from '#core/errors.ts';
 import { fieldValue } from '#core/http/fields.ts';
 import { statedMediaType } from '#core/http/media-type.ts';
 import type { ClientRequest } from '#core/http/request.ts';
-import type { RequestActions } from '#core/rules/actions.ts';
+import type { AnswerActions, RequestActions } from '#core/rules/actions.ts';
 import { type Places, RequestFacts } from '#core/rules/facts.ts';
+import type { OwnAnswer } from '#core/rules/own-answer.ts';
 
 /** A request that the rules of its site have a say in. */
 export class RuledRequest {
@@ -37,23 +38,42 @@ export class RuledRequest {
     }
   }
 
-  /** The request as the key and the origin are to see it. */
+  /** What is answered in the site's place, if anything is; of several of a kind the last one says it. */
+  ownAnswer(): OwnAnswer | undefined {
+    const { respond, redirect } = this.actions;
+    const responded = respond.at(-1)?.(this.facts);
+    if (responded !== undefined) return responded;
+    return redirect.reduce<OwnAnswer | undefined>(
+      (earlier, leads) => leads(this.facts) ?? earlier,
+      undefined,
+    );
+  }
+
+  /**
+   * The request as the key and the origin are to see it.
+   * @throws CanopyError where it cannot be rewritten, see `Rewrite`
+   */
   changed(request: ClientRequest): ClientRequest {
-    const { requestHeaders } = this.actions;
-    if (requestHeaders.length === 0) return request;
-    const change = (fields: ClientRequest['fields'], by: (typeof requestHeaders)[number]) =>
-      by(fields, this.facts);
-    return { ...request, fields: requestHeaders.reduce(change, request.fields) };
+    const { requestHeaders, rewrite } = this.actions;
+    if (requestHeaders.length === 0 && rewrite.length === 0) return request;
+    return {
+      ...request,
+      target: rewrite.reduce((target, to) => to(target, this.facts), request.target),
+      fields: requestHeaders.reduce((fields, by) => by(fields, this.facts), request.fields),
+    };
   }
 
   shape(answer: Answer): Answer {
-    const { status, fields } = answer;
-    const contentType = statedMediaType(fieldValue(fields, 'content-type'));
-    const { responseHeaders } = this.#site.ruleset.forAnswer(this.facts, { status, contentType });
+    const { responseHeaders } = this.#actionsOn(answer);
     if (responseHeaders.length === 0) return answer;
     return {
       ...answer,
-      fields: responseHeaders.reduce((changed, by) => by(changed, this.facts), fields),
+      fields: responseHeaders.reduce((changed, by) => by(changed, this.facts), answer.fields),
     };
+  }
+
+  #actionsOn({ status, fields }: Answer): AnswerActions {
+    const contentType = statedMediaType(fieldValue(fields, 'content-type'));
+    return this.#site.ruleset.forAnswer(this.facts, { status, contentType });
   }
 }

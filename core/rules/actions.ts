@@ -1,5 +1,8 @@
 import type { AnswerAction, RequestAction, Rule } from '#core/contract/rules/rule.ts';
 import { fieldsChanger } from './header-changes.ts';
+import { redirector } from './redirect.ts';
+import { responder } from './respond.ts';
+import { rewriter } from './rewrite.ts';
 
 type Makers<A extends RequestAction | AnswerAction> = {
   readonly [K in A]: (value: NonNullable<Rule[K]>) => unknown;
@@ -12,6 +15,9 @@ type Made<M> = {
 export const REQUEST_ACTIONS = {
   deny: (isDenied: boolean) => isDenied,
   requestHeaders: fieldsChanger,
+  respond: responder,
+  redirect: redirector,
+  rewrite: rewriter,
 } satisfies Makers<RequestAction>;
 
 export const ANSWER_ACTIONS = {

@@ -2,6 +2,9 @@ import { z } from 'zod';
 import { cacheOverridesSchema } from '../cache-settings.ts';
 import { headerChangesSchema } from './headers.ts';
 import { ANSWER_CONDITIONS, matchSchema, OBJECT_CONDITIONS } from './match.ts';
+import { redirectSchema } from './redirect.ts';
+import { respondSchema } from './respond.ts';
+import { rewriteSchema } from './rewrite.ts';
 
 /** What edges do before they look into their cache. */
 export const requestActionsShape = {
@@ -9,6 +12,10 @@ export const requestActionsShape = {
   deny: z.boolean().exactOptional(),
   /** Of the request as the cache's key, and the origin, see it. */
   requestHeaders: headerChangesSchema.exactOptional(),
+  /** Answer in place of the site. */
+  respond: respondSchema.exactOptional(),
+  redirect: redirectSchema.exactOptional(),
+  rewrite: rewriteSchema.exactOptional(),
 };
 
 /** What edges do to an answer, wherever it comes from, before the client has it. */
