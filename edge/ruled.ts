@@ -40,9 +40,9 @@ export class RuledRequest {
 
   /** What is answered in the site's place, if anything is; of several of a kind the last one says it. */
   ownAnswer(): OwnAnswer | undefined {
-    const { respond, redirect } = this.actions;
-    const responded = respond.at(-1)?.(this.facts);
-    if (responded !== undefined) return responded;
+    const { cors, respond, redirect } = this.actions;
+    const said = cors.at(-1)?.preflight(this.facts) ?? respond.at(-1)?.(this.facts);
+    if (said !== undefined) return said;
     return redirect.reduce<OwnAnswer | undefined>(
       (earlier, leads) => leads(this.facts) ?? earlier,
       undefined,
@@ -63,12 +63,19 @@ export class RuledRequest {
     };
   }
 
+  /** Header rules come last: they have the last word. */
   shape(answer: Answer): Answer {
-    const { responseHeaders } = this.#actionsOn(answer);
-    if (responseHeaders.length === 0) return answer;
+    const cors = this.actions.cors.at(-1);
+    const { securityHeaders, responseHeaders } = this.#actionsOn(answer);
+    const changes = [
+      ...securityHeaders,
+      ...(cors === undefined ? [] : [cors.shape]),
+      ...responseHeaders,
+    ];
+    if (changes.length === 0) return answer;
     return {
       ...answer,
-      fields: responseHeaders.reduce((changed, by) => by(changed, this.facts), answer.fields),
+      fields: changes.reduce((changed, by) => by(changed, this.facts), answer.fields),
     };
   }
 

@@ -1,8 +1,10 @@
 import type { AnswerAction, RequestAction, Rule } from '#core/contract/rules/rule.ts';
+import { corsOf } from './cors.ts';
 import { fieldsChanger } from './header-changes.ts';
 import { redirector } from './redirect.ts';
 import { responder } from './respond.ts';
 import { rewriter } from './rewrite.ts';
+import { securityHeadersOf } from './security-headers.ts';
 
 type Makers<A extends RequestAction | AnswerAction> = {
   readonly [K in A]: (value: NonNullable<Rule[K]>) => unknown;
@@ -15,6 +17,7 @@ type Made<M> = {
 export const REQUEST_ACTIONS = {
   deny: (isDenied: boolean) => isDenied,
   requestHeaders: fieldsChanger,
+  cors: corsOf,
   respond: responder,
   redirect: redirector,
   rewrite: rewriter,
@@ -22,6 +25,7 @@ export const REQUEST_ACTIONS = {
 
 export const ANSWER_ACTIONS = {
   responseHeaders: fieldsChanger,
+  securityHeaders: securityHeadersOf,
 } satisfies Makers<AnswerAction>;
 
 /** What the rules that matched say, action by action, in the order of the rules. */

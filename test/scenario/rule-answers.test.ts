@@ -105,3 +105,49 @@ scenario(
     await edge().get('/a').sees({ body: 'a', edge: 'fresh' });
   },
 );
+
+scenario(
+  'each page is told what holds for it, of stored answers and errors alike',
+  {
+    site: {
+      rules: [
+        { cors: { origins: ['https://a.example', 'https://b.example'] } },
+        { match: { path: '/secret' }, deny: true },
+      ],
+    },
+  },
+  async ({ origin, edge }) => {
+    const fields = { 'Access-Control-Allow-Origin': 'https://c.example' };
+    origin.answers('/a', { cacheControl: 'max-age=60', fields });
+    for (const [page, leave] of [
+      ['https://a.example', 'https://a.example'],
+      ['https://b.example', 'https://b.example'],
+      ['https://c.example', undefined],
+    ] as const) {
+      const headers = { 'access-control-allow-origin': leave, vary: 'Origin' };
+      await edge().get('/a', { Origin: page }).sees({ status: 200, headers });
+      await edge().get('/secret', { Origin: page }).sees({ status: 403, headers });
+    }
+    origin.saw('GET /a');
+    const preflight = {
+      method: 'OPTIONS',
+      headers: { Origin: 'https://a.example', 'Access-Control-Request-Method': 'GET' },
+    };
+    await edge()
+      .send('/a', preflight)
+      .sees({
+        status: 204,
+        edge: 'cors-preflight',
+        headers: {
+          'access-control-allow-origin': 'https://a.example',
+          'access-control-allow-methods': 'GET, HEAD, POST',
+          'access-control-max-age': '600',
+          vary: 'Origin',
+          'content-length': undefined,
+        },
+      });
+    origin.saw();
+    origin.answersTo('OPTIONS /a', { status: 200 });
+    await edge().send('/a', { method: 'OPTIONS' }).sees({ status: 200 });
+  },
+);

@@ -1,10 +1,12 @@
 import { z } from 'zod';
 import { cacheOverridesSchema } from '../cache-settings.ts';
+import { corsSchema } from './cors.ts';
 import { headerChangesSchema } from './headers.ts';
 import { ANSWER_CONDITIONS, matchSchema, OBJECT_CONDITIONS } from './match.ts';
 import { redirectSchema } from './redirect.ts';
 import { respondSchema } from './respond.ts';
 import { rewriteSchema } from './rewrite.ts';
+import { securityHeadersSchema } from './security-headers.ts';
 
 /** What edges do before they look into their cache. */
 export const requestActionsShape = {
@@ -12,6 +14,8 @@ export const requestActionsShape = {
   deny: z.boolean().exactOptional(),
   /** Of the request as the cache's key, and the origin, see it. */
   requestHeaders: headerChangesSchema.exactOptional(),
+  /** Answer browsers that ask before a page's request, and say in every answer what pages may do with it. */
+  cors: corsSchema.exactOptional(),
   /** Answer in place of the site. */
   respond: respondSchema.exactOptional(),
   redirect: redirectSchema.exactOptional(),
@@ -21,6 +25,7 @@ export const requestActionsShape = {
 /** What edges do to an answer, wherever it comes from, before the client has it. */
 export const answerActionsShape = {
   responseHeaders: headerChangesSchema.exactOptional(),
+  securityHeaders: securityHeadersSchema.exactOptional(),
 };
 
 /** What every tier heeds when it stores and judges an object. */
