@@ -13,6 +13,7 @@ import type { Exchange, Handle } from '#core/serving/exchange.ts';
 import type { TierNode } from '#core/serving/tier-node.ts';
 import { isLoop, withClient } from '#core/tree/forward.ts';
 import { answerOf } from './own-answer.ts';
+import { orElse } from './fallback.ts';
 import { RuledRequest } from './ruled.ts';
 import { challengeAnswer, redirectToTls, requireClientCertificate } from './tls.ts';
 
@@ -47,14 +48,20 @@ async function handleRequest(edge: TierNode, exchange: Exchange): Promise<void> 
       else {
         const request = ruled?.changed(received) ?? received;
         const country = (): string => edge.countryOf(client.address);
-        const lookup = clientLookup(edge, exchange, request, site, country);
+        const served = ruled?.site ?? site;
+        const lookup = clientLookup(edge, exchange, request, served, country);
         const found = edge.engine.lookUp(lookup);
         decision = edge.engine.decide(lookup, found);
-        if (site.tls.earlyHints) hint(edge, exchange, request, decision);
+        if (served.tls.earlyHints) hint(edge, exchange, request, decision);
         // serve, refresh behind, revalidate, fill or wait; what a fill brings is stored as it ends
-        const carried = carryOut({ engine: edge.engine, lookup, found, decision, exchange });
+        let carried = carryOut({ engine: edge.engine, lookup, found, decision, exchange });
+        if (ruled?.fallsBack === true) {
+          const main = RuledRequest.toMain(request);
+          const toMain = clientLookup(edge, exchange, main, site, country);
+          carried = orElse(edge, exchange, carried, toMain);
+        }
         const stored = carried instanceof Promise ? await carried : carried;
-        answer = shape(edge, site, request, ruled, stored);
+        answer = shape(edge, served, request, ruled, stored);
       }
     }
   } catch (error) {

@@ -1,23 +1,28 @@
 import type { Answer } from '#core/cache/answer.ts';
-import type { ServedSite } from '#core/cache/served-site.ts';
+import { type ServedSite, siteAt } from '#core/cache/served-site.ts';
 import { CanopyError } from '#core/errors.ts';
-import { fieldValue } from '#core/http/fields.ts';
+import { fieldValue, withoutFields } from '#core/http/fields.ts';
 import { statedMediaType } from '#core/http/media-type.ts';
 import type { ClientRequest } from '#core/http/request.ts';
 import type { AnswerActions, RequestActions } from '#core/rules/actions.ts';
 import { type Places, RequestFacts } from '#core/rules/facts.ts';
+import { givingCookies } from '#core/rules/given-cookies.ts';
 import type { OwnAnswer } from '#core/rules/own-answer.ts';
+import { TIER_FIELDS } from '#core/tree/tier-fields.ts';
+
+const ORIGIN = TIER_FIELDS.origin.toLowerCase();
 
 /** A request that the rules of its site have a say in. */
 export class RuledRequest {
   readonly facts: RequestFacts;
   readonly actions: RequestActions;
-  readonly #site: ServedSite;
+  /** The site with the origin that the rules choose. */
+  readonly site: ServedSite;
 
   private constructor(site: ServedSite, facts: RequestFacts) {
-    this.#site = site;
     this.facts = facts;
     this.actions = site.ruleset.forRequest(facts);
+    this.site = siteAt(site, this.actions.origin.at(-1)?.name) ?? site;
   }
 
   /** `undefined` where the site has no rules but for what is stored. */
@@ -55,12 +60,30 @@ export class RuledRequest {
    */
   changed(request: ClientRequest): ClientRequest {
     const { requestHeaders, rewrite } = this.actions;
-    if (requestHeaders.length === 0 && rewrite.length === 0) return request;
+    const { originName } = this.site;
+    if (requestHeaders.length === 0 && rewrite.length === 0 && originName === undefined) {
+      return request;
+    }
+    const chosen = originName === undefined ? [] : [TIER_FIELDS.origin, originName];
     return {
       ...request,
       target: rewrite.reduce((target, to) => to(target, this.facts), request.target),
-      fields: requestHeaders.reduce((fields, by) => by(fields, this.facts), request.fields),
+      fields: [
+        ...requestHeaders.reduce((fields, by) => by(fields, this.facts), request.fields),
+        ...chosen,
+      ],
     };
+  }
+
+  /** Whether the main origin stands in for the chosen one where that fails. */
+  get fallsBack(): boolean {
+    return this.site.originName !== undefined && this.actions.origin.at(-1)?.fallback === true;
+  }
+
+  /** A changed request as it goes to the main origin. */
+  static toMain(request: ClientRequest): ClientRequest {
+    const fields = withoutFields(request.fields, (name) => name === ORIGIN);
+    return { ...request, fields };
   }
 
   /** Header rules come last: they have the last word. */
@@ -71,6 +94,7 @@ export class RuledRequest {
       ...securityHeaders,
       ...(cors === undefined ? [] : [cors.shape]),
       ...responseHeaders,
+      ...(this.facts.givenCookies === undefined ? [] : [givingCookies]),
     ];
     if (changes.length === 0) return answer;
     return {
@@ -81,6 +105,6 @@ export class RuledRequest {
 
   #actionsOn({ status, fields }: Answer): AnswerActions {
     const contentType = statedMediaType(fieldValue(fields, 'content-type'));
-    return this.#site.ruleset.forAnswer(this.facts, { status, contentType });
+    return this.site.ruleset.forAnswer(this.facts, { status, contentType });
   }
 }

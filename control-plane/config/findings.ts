@@ -1,10 +1,11 @@
 import { z } from 'zod';
 import { groupOf, type Node } from '#core/contract/node.ts';
-import type { Site } from '#core/contract/site.ts';
+import { pullOrigins, type Site } from '#core/contract/site.ts';
 import { InvalidInput } from '#core/contract/validate.ts';
 import { CanopyError } from '#core/errors.ts';
 import { SiteDirectory } from '#core/sites.ts';
 import type { Addresses } from './addresses.ts';
+import { ruleFindings } from './rule-findings.ts';
 
 /**
  * What is wrong with sites that each fit the schema.
@@ -15,6 +16,9 @@ import type { Addresses } from './addresses.ts';
  * - `origin-unresolved`: nobody knows an address of the origin
  * - `no-origin`: the network has no origin that could hold the content
  * - `unknown-group`: no mid-tier is in the group
+ * - `unknown-origin`: a rule names an origin that the site does not have
+ * - `rule-never-matches`: no request can fit all that a rule states
+ * - `rule-without-effect`: another rule is for every request, so that nothing comes of this one's action
  */
 export const KINDS = {
   'host-claimed': 'error',
@@ -24,6 +28,9 @@ export const KINDS = {
   'origin-unresolved': 'warning',
   'no-origin': 'warning',
   'unknown-group': 'warning',
+  'unknown-origin': 'error',
+  'rule-never-matches': 'warning',
+  'rule-without-effect': 'warning',
 } as const;
 
 type Kind = keyof typeof KINDS;
@@ -64,6 +71,9 @@ export function findingsOf(
     ...looked.flatMap((site) => takenHosts(site, owners)),
     ...looked.flatMap((site) => serverFindings(site, ours, addresses)),
     ...looked.flatMap((site) => missingNodes(site, nodes)),
+    ...looked.flatMap((site) =>
+      ruleFindings(site).map(({ kind, message }) => finding(kind, site, message)),
+    ),
   ];
 }
 
@@ -75,9 +85,10 @@ export function requireNoErrors(findings: readonly Finding[]): void {
   if (errors.length === 0) return;
   throw new InvalidInput(
     'configuration',
-    errors.map(({ site, message }) => ({
-      path: `sites.${site}.origin`,
-      expected: 'an origin outside of this network',
+    errors.map(({ kind, site, message }) => ({
+      ...(kind === 'unknown-origin'
+        ? { path: `sites.${site}.rules`, expected: 'an origin of the site' }
+        : { path: `sites.${site}.origin`, expected: 'an origin outside of this network' }),
       received: message,
     })),
   );
@@ -149,9 +160,9 @@ function serverFindings(
   ours: ReadonlyMap<string, string>,
   addresses: Addresses,
 ): Finding[] {
-  if (site.origin.kind === 'push') return [];
   const own = new SiteDirectory([{ ...site, hosts: site.hosts.filter((host) => host !== '*') }]);
-  return site.origin.servers.flatMap(({ url }) => {
+  const servers = pullOrigins(site).flatMap((origin) => origin.servers);
+  return servers.flatMap(({ url }) => {
     const { hostname } = new URL(url);
     const node = placesOf(url, addresses)
       .map((place) => ours.get(place))

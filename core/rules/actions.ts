@@ -1,3 +1,4 @@
+import type { OriginChoice } from '#core/contract/rules/origin-choice.ts';
 import type { AnswerAction, RequestAction, Rule } from '#core/contract/rules/rule.ts';
 import { corsOf } from './cors.ts';
 import { fieldsChanger } from './header-changes.ts';
@@ -21,6 +22,7 @@ export const REQUEST_ACTIONS = {
   respond: responder,
   redirect: redirector,
   rewrite: rewriter,
+  origin: (choice: OriginChoice) => choice,
 } satisfies Makers<RequestAction>;
 
 export const ANSWER_ACTIONS = {

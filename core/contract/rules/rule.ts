@@ -3,6 +3,7 @@ import { cacheOverridesSchema } from '../cache-settings.ts';
 import { corsSchema } from './cors.ts';
 import { headerChangesSchema } from './headers.ts';
 import { ANSWER_CONDITIONS, matchSchema, OBJECT_CONDITIONS } from './match.ts';
+import { originChoiceSchema } from './origin-choice.ts';
 import { redirectSchema } from './redirect.ts';
 import { respondSchema } from './respond.ts';
 import { rewriteSchema } from './rewrite.ts';
@@ -20,6 +21,7 @@ export const requestActionsShape = {
   respond: respondSchema.exactOptional(),
   redirect: redirectSchema.exactOptional(),
   rewrite: rewriteSchema.exactOptional(),
+  origin: originChoiceSchema.exactOptional(),
 };
 
 /** What edges do to an answer, wherever it comes from, before the client has it. */
