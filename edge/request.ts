@@ -13,6 +13,7 @@ import type { Exchange, Handle } from '#core/serving/exchange.ts';
 import type { TierNode } from '#core/serving/tier-node.ts';
 import { isLoop, withClient } from '#core/tree/forward.ts';
 import { answerOf } from './own-answer.ts';
+import { withErrorPage } from './error-page.ts';
 import { orElse } from './fallback.ts';
 import { RuledRequest } from './ruled.ts';
 import { challengeAnswer, redirectToTls, requireClientCertificate } from './tls.ts';
@@ -30,13 +31,14 @@ async function handleRequest(edge: TierNode, exchange: Exchange): Promise<void> 
   if (echo !== undefined) return void (await echo);
   let site: ServedSite | undefined;
   let decision: Decision | undefined;
+  let received: ClientRequest | undefined;
   let ruled: RuledRequest | undefined;
   let answer: Answer;
   try {
     const client = edge.trustedProxies.client(exchange.peerAddress, exchange.received.fields);
     const asked = withClient(readRequest(exchange.received), client); // accept
     site = siteOf(edge, asked);
-    const received = underOwnHost(site, asked);
+    received = underOwnHost(site, asked);
     const own =
       ownAnswer(received) ?? challengeAnswer(edge, received) ?? redirectToTls(edge, site, received);
     if (own !== undefined) answer = own;
@@ -60,13 +62,22 @@ async function handleRequest(edge: TierNode, exchange: Exchange): Promise<void> 
           const toMain = clientLookup(edge, exchange, main, site, country);
           carried = orElse(edge, exchange, carried, toMain);
         }
-        const stored = carried instanceof Promise ? await carried : carried;
+        let stored = carried instanceof Promise ? await carried : carried;
+        if (ruled !== undefined && stored.status >= 400) {
+          stored = await withErrorPage(edge, exchange, site, received, ruled, stored, undefined);
+        }
         answer = shape(edge, served, request, ruled, stored);
       }
     }
   } catch (error) {
     const failed = failureAnswer(error, decidedOutcome(decision), false);
-    answer = ruled?.shape(failed) ?? failed;
+    answer = failed;
+    if (site !== undefined && received !== undefined && ruled !== undefined) {
+      const code = error instanceof CanopyError ? error.code : 'internal-error';
+      answer = ruled.shape(
+        await withErrorPage(edge, exchange, site, received, ruled, failed, code),
+      );
+    }
   }
   const firstByteMs = edge.clock.monotonicMs() - arrivedAtMs;
   const sent = await deliver(exchange, answer, {

@@ -6,6 +6,7 @@ import { statedMediaType } from '#core/http/media-type.ts';
 import type { ClientRequest } from '#core/http/request.ts';
 import type { AnswerActions, RequestActions } from '#core/rules/actions.ts';
 import { type Places, RequestFacts } from '#core/rules/facts.ts';
+import type { ErrorFacts, ErrorPage } from '#core/rules/error-page.ts';
 import { givingCookies } from '#core/rules/given-cookies.ts';
 import type { OwnAnswer } from '#core/rules/own-answer.ts';
 import { TIER_FIELDS } from '#core/tree/tier-fields.ts';
@@ -101,6 +102,12 @@ export class RuledRequest {
       ...answer,
       fields: changes.reduce((changed, by) => by(changed, this.facts), answer.fields),
     };
+  }
+
+  /** The page that is shown in place of an error, if one is; of several the last that suits. */
+  errorPage(answer: Answer, error: ErrorFacts): ErrorPage | undefined {
+    const { errorPage } = this.#actionsOn(answer);
+    return errorPage.findLast((page) => page.suits(error, this.facts));
   }
 
   #actionsOn({ status, fields }: Answer): AnswerActions {

@@ -1,6 +1,7 @@
 import type { OriginChoice } from '#core/contract/rules/origin-choice.ts';
 import type { AnswerAction, RequestAction, Rule } from '#core/contract/rules/rule.ts';
 import { corsOf } from './cors.ts';
+import { errorPageOf } from './error-page.ts';
 import { fieldsChanger } from './header-changes.ts';
 import { redirector } from './redirect.ts';
 import { responder } from './respond.ts';
@@ -28,6 +29,7 @@ export const REQUEST_ACTIONS = {
 export const ANSWER_ACTIONS = {
   responseHeaders: fieldsChanger,
   securityHeaders: securityHeadersOf,
+  errorPage: errorPageOf,
 } satisfies Makers<AnswerAction>;
 
 /** What the rules that matched say, action by action, in the order of the rules. */

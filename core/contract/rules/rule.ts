@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { cacheOverridesSchema } from '../cache-settings.ts';
 import { corsSchema } from './cors.ts';
+import { errorPageSchema } from './error-page.ts';
 import { headerChangesSchema } from './headers.ts';
 import { ANSWER_CONDITIONS, matchSchema, OBJECT_CONDITIONS } from './match.ts';
 import { originChoiceSchema } from './origin-choice.ts';
@@ -28,6 +29,7 @@ export const requestActionsShape = {
 export const answerActionsShape = {
   responseHeaders: headerChangesSchema.exactOptional(),
   securityHeaders: securityHeadersSchema.exactOptional(),
+  errorPage: errorPageSchema.exactOptional(),
 };
 
 /** What every tier heeds when it stores and judges an object. */
