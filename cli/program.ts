@@ -15,6 +15,7 @@ import { addPushes } from './commands/pushes.ts';
 import { addPut } from './commands/put.ts';
 import { addRelease } from './commands/release.ts';
 import { addRoute } from './commands/route.ts';
+import { addRules } from './commands/rules.ts';
 import { addSimulate } from './commands/simulate.ts';
 import { addSites } from './commands/sites.ts';
 import { addTierKey } from './commands/tier-key.ts';
@@ -57,6 +58,7 @@ export function createProgram(): Command {
     addAudit,
     addTierKey,
     addRoute,
+    addRules,
     addSimulate,
     addAnnounce,
     addBackup,

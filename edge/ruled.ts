@@ -13,6 +13,8 @@ import { TIER_FIELDS } from '#core/tree/tier-fields.ts';
 
 const ORIGIN = TIER_FIELDS.origin.toLowerCase();
 
+type Headed = Pick<Answer, 'status' | 'fields'>;
+
 /** A request that the rules of its site have a say in. */
 export class RuledRequest {
   readonly facts: RequestFacts;
@@ -88,7 +90,7 @@ export class RuledRequest {
   }
 
   /** Header rules come last: they have the last word. */
-  shape(answer: Answer): Answer {
+  shape<A extends Headed>(answer: A): A {
     const cors = this.actions.cors.at(-1);
     const { securityHeaders, responseHeaders } = this.#actionsOn(answer);
     const changes = [
@@ -105,12 +107,12 @@ export class RuledRequest {
   }
 
   /** The page that is shown in place of an error, if one is; of several the last that suits. */
-  errorPage(answer: Answer, error: ErrorFacts): ErrorPage | undefined {
+  errorPage(answer: Headed, error: ErrorFacts): ErrorPage | undefined {
     const { errorPage } = this.#actionsOn(answer);
     return errorPage.findLast((page) => page.suits(error, this.facts));
   }
 
-  #actionsOn({ status, fields }: Answer): AnswerActions {
+  #actionsOn({ status, fields }: Headed): AnswerActions {
     const contentType = statedMediaType(fieldValue(fields, 'content-type'));
     return this.site.ruleset.forAnswer(this.facts, { status, contentType });
   }

@@ -1,5 +1,7 @@
+import { readFile } from 'node:fs/promises';
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { parse } from 'yaml';
 import { ruleSchema } from '#core/contract/rules/rule.ts';
 import { validate } from '#core/contract/validate.ts';
 import { CanopyError } from '#core/errors.ts';
@@ -341,4 +343,23 @@ test('whatever a client says, a rewrite makes a target that is read as it is, or
       expect(read.target).toBe(result);
     }),
   );
+});
+
+test('the recipes of the documentation are rules', async () => {
+  const page = await readFile(new URL('../../docs/rules.md', import.meta.url), 'utf8');
+  const blocks = [...page.matchAll(/```yaml\n([\s\S]*?)```/g)].map(([, block]) => block ?? '');
+  expect(blocks.length).toBeGreaterThan(1);
+  for (const block of blocks) {
+    const { rules } = parse(block) as { rules: unknown[] };
+    for (const one of rules) expect(() => rule(one)).not.toThrow();
+  }
+});
+
+test.each([
+  ['/a/b/', '/a/b'],
+  ['/b/', '/b'],
+  ['/', undefined],
+  ['/a', undefined],
+])('the recipe for slashes leads from %s to %s', (path, expected) => {
+  expect(location({ from: '/**/*/', to: '/${1}/${2}' }, path)).toBe(expected);
 });
