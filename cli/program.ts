@@ -6,6 +6,7 @@ import tab from '@bomb.sh/tab/commander';
 import { addBackup } from './commands/backup.ts';
 import { addCertificates } from './commands/certificates.ts';
 import { addConfig } from './commands/config.ts';
+import { addFunction } from './commands/function.ts';
 import { addNodes } from './commands/nodes.ts';
 import { addProcesses } from './commands/processes.ts';
 import { addPurge } from './commands/purge.ts';
@@ -51,6 +52,7 @@ export function createProgram(): Command {
     addPushes,
     addRelease,
     addSites,
+    addFunction,
     addCertificates,
     addConfig,
     addNodes,

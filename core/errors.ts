@@ -50,6 +50,7 @@ export const ERRORS = {
   'header-too-large': kind(431, 'client', false, 'The header section is larger than allowed'),
   'internal-error': kind(500, 'canopy', false, 'Canopy failed'),
   'not-implemented': kind(501, 'client', false, 'The transfer coding is not understood'),
+  'function-failed': kind(500, 'upstream', false, "The site's function failed"),
   'upstream-invalid': kind(502, 'upstream', true, 'A parent sent an invalid answer'),
   'upstream-unreachable': kind(502, 'upstream', true, 'No parent could be reached'),
   'upstream-busy': kind(503, 'upstream', true, 'Parents have as much to do as they may be given'),

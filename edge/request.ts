@@ -9,23 +9,32 @@ import { clientLookup } from '#core/serving/client-lookup.ts';
 import { deliver, failureAnswer, ownAnswer } from '#core/serving/deliver.ts';
 import { withoutTags } from '#core/http/tags.ts';
 import { answerEcho } from '#core/serving/echo.ts';
-import type { Exchange, Handle } from '#core/serving/exchange.ts';
+import type { Exchange, Serving } from '#core/serving/exchange.ts';
 import type { TierNode } from '#core/serving/tier-node.ts';
 import { isLoop, withClient } from '#core/tree/forward.ts';
 import { answerOf } from './own-answer.ts';
 import { withErrorPage } from './error-page.ts';
 import { orElse } from './fallback.ts';
+import { EdgeFunctions } from './functions/functions.ts';
 import { RuledRequest } from './ruled.ts';
 import { challengeAnswer, redirectToTls, requireClientCertificate } from './tls.ts';
 
 /** What answers the requests of clients in one thread of an edge. */
-export const serveClients =
-  (edge: TierNode): Handle =>
-  (exchange) =>
-    handleRequest(edge, exchange);
+export function serveClients(node: TierNode, onError: (error: unknown) => void): Serving {
+  const functions = new EdgeFunctions(node, onError);
+  return {
+    handle: (exchange) => handleRequest(node, functions, exchange),
+    sample: (samples) => functions.sample(samples),
+    close: () => functions.close(),
+  };
+}
 
 /** A client's request, from its arrival to its record. */
-async function handleRequest(edge: TierNode, exchange: Exchange): Promise<void> {
+async function handleRequest(
+  edge: TierNode,
+  functions: EdgeFunctions,
+  exchange: Exchange,
+): Promise<void> {
   const arrivedAtMs = edge.clock.monotonicMs();
   const echo = answerEcho(edge, exchange);
   if (echo !== undefined) return void (await echo);
@@ -46,9 +55,13 @@ async function handleRequest(edge: TierNode, exchange: Exchange): Promise<void> 
       ruled = RuledRequest.of(site, received, client.address, edge);
       guard(edge, exchange, site, received, ruled);
       const said = ruled?.ownAnswer();
-      if (said !== undefined) answer = shape(edge, site, received, ruled, answerOf(said, received));
+      const changed = said ?? ruled?.change(received, functions) ?? received;
+      const request = changed instanceof Promise ? await changed : changed;
+      if ('detail' in request) {
+        const ours = shape(edge, site, received, answerOf(request, received));
+        answer = ruled?.shape(ours) ?? ours;
+      } else if ('outcome' in request) answer = request;
       else {
-        const request = ruled?.changed(received) ?? received;
         const country = (): string => edge.countryOf(client.address);
         const served = ruled?.site ?? site;
         const lookup = clientLookup(edge, exchange, request, served, country);
@@ -66,7 +79,9 @@ async function handleRequest(edge: TierNode, exchange: Exchange): Promise<void> 
         if (ruled !== undefined && stored.status >= 400) {
           stored = await withErrorPage(edge, exchange, site, received, ruled, stored, undefined);
         }
-        answer = shape(edge, served, request, ruled, stored);
+        const ours = shape(edge, served, request, stored);
+        const finished = ruled?.finish(ours, request, functions) ?? ours;
+        answer = finished instanceof Promise ? await finished : finished;
       }
     }
   } catch (error) {
@@ -130,10 +145,8 @@ function shape(
   { earlyHints }: TierNode,
   { cache, secureFields, tls }: ServedSite,
   { scheme, host, target }: ClientRequest,
-  ruled: RuledRequest | undefined,
-  stored: Answer,
+  answer: Answer,
 ): Answer {
-  const answer = ruled?.shape(stored) ?? stored;
   if (tls.earlyHints) earlyHints.learn(host, target, answer.status, answer.fields);
   const secured = scheme === 'https' ? secureFields : NOTHING;
   if (cache.exposeTags && secured.length === 0) return answer;

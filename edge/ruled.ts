@@ -10,6 +10,7 @@ import type { ErrorFacts, ErrorPage } from '#core/rules/error-page.ts';
 import { givingCookies } from '#core/rules/given-cookies.ts';
 import type { OwnAnswer } from '#core/rules/own-answer.ts';
 import { TIER_FIELDS } from '#core/tree/tier-fields.ts';
+import type { EdgeFunctions } from './functions/functions.ts';
 
 const ORIGIN = TIER_FIELDS.origin.toLowerCase();
 
@@ -78,6 +79,19 @@ export class RuledRequest {
     };
   }
 
+  /**
+   * The request as the key and the origin are to see it, or the answer that its function gives.
+   * @throws CanopyError `function-failed`, and as `changed` does
+   */
+  change(
+    request: ClientRequest,
+    functions: EdgeFunctions,
+  ): ClientRequest | Promise<ClientRequest | Answer> {
+    const ruled = this.changed(request);
+    if (this.actions.function.length === 0) return ruled;
+    return functions.onRequest(this.site, this, ruled);
+  }
+
   /** Whether the main origin stands in for the chosen one where that fails. */
   get fallsBack(): boolean {
     return this.site.originName !== undefined && this.actions.origin.at(-1)?.fallback === true;
@@ -104,6 +118,20 @@ export class RuledRequest {
       ...answer,
       fields: changes.reduce((changed, by) => by(changed, this.facts), answer.fields),
     };
+  }
+
+  /**
+   * The answer as the client is to have it: shaped, and as its function wants it.
+   * @throws CanopyError `function-failed`
+   */
+  finish(
+    answer: Answer,
+    request: ClientRequest,
+    functions: EdgeFunctions,
+  ): Answer | Promise<Answer> {
+    const shaped = this.shape(answer);
+    if (this.actions.function.length === 0) return shaped;
+    return functions.onAnswer(this.site, this, request, shaped);
   }
 
   /** The page that is shown in place of an error, if one is; of several the last that suits. */

@@ -10,7 +10,7 @@ import { parseDeltaSeconds } from '#core/http/directives.ts';
 import { fieldValue } from '#core/http/fields.ts';
 import { type ClientRequest, readRequest } from '#core/http/request.ts';
 import { deliver, failureAnswer, ownAnswer } from '#core/serving/deliver.ts';
-import type { Exchange, Handle } from '#core/serving/exchange.ts';
+import type { Exchange, Serving } from '#core/serving/exchange.ts';
 import { answerHealth } from '#core/serving/health.ts';
 import type { TierNode } from '#core/serving/tier-node.ts';
 import { decidedOutcome } from '#core/telemetry/cache-status.ts';
@@ -22,10 +22,9 @@ import { isTierKey } from '#core/tree/tier-key.ts';
 const FENCE_WAIT_MS = 250;
 
 /** What answers the requests of edges in one thread of a mid-tier. */
-export const serveEdges =
-  (midTier: TierNode): Handle =>
-  (exchange) =>
-    handleRequest(midTier, exchange);
+export const serveEdges = (midTier: TierNode): Serving => ({
+  handle: (exchange) => handleRequest(midTier, exchange),
+});
 
 /** An edge's request, from its arrival to its record. */
 async function handleRequest(midTier: TierNode, exchange: Exchange): Promise<void> {

@@ -6,6 +6,7 @@ import type { Push } from '../api-types.ts';
 import { connect, type ConnectionOptions, withConnection } from '../connection.ts';
 import { EXIT } from '../exit-codes.ts';
 import { linesOf } from '../lines.ts';
+import { appendField, type Field } from '../field.ts';
 import { print, table } from '../output.ts';
 import { progressBar } from '../progress.ts';
 import { formatSize, parseSize } from '../size.ts';
@@ -22,15 +23,13 @@ interface PushOptions extends ConnectionOptions {
   readonly rate?: number;
   readonly concurrency?: number;
   readonly encodings?: readonly string[];
-  readonly header: readonly Header[];
+  readonly header: readonly Field[];
   readonly country: readonly string[];
   readonly expires?: number;
   readonly reason?: string;
   readonly wait: boolean;
   readonly timeout: number;
 }
-
-type Header = readonly [name: string, value: string];
 
 export function addPush(program: Command): void {
   withConnection(
@@ -52,7 +51,7 @@ export function addPush(program: Command): void {
       .option('--rate <size>', 'bytes per second that each node may fetch, such as 10m', rate)
       .option('--concurrency <n>', 'objects that each node fetches at a time', concurrency)
       .option('--encodings <codings>', 'push a variant for each, such as br,gzip,identity', names)
-      .option('--header <field>', 'what clients ask with, as "Name: value"', appendHeader, [])
+      .option('--header <field>', 'what clients ask with, as "Name: value"', appendField, [])
       .option('--country <codes>', 'push a variant for each country, such as DE,AT', names, [])
       .option('--expires <seconds>', 'what is not pushed by then is not', seconds)
       .option('--reason <text>', 'for the history')
@@ -162,14 +161,6 @@ export function pushReport(pushed: Push): string {
 
 function append(value: string, before: readonly string[]): readonly string[] {
   return [...before, value];
-}
-
-function appendHeader(value: string, before: readonly Header[]): readonly Header[] {
-  const [, name, content] = /^([^:\s]+):\s*(.*?)\s*$/.exec(value) ?? [];
-  if (name === undefined || content === undefined) {
-    throw new InvalidArgumentError('Expected a field such as "Accept-Language: de".');
-  }
-  return [...before, [name.toLowerCase(), content]];
 }
 
 function names(value: string): readonly string[] {

@@ -19,6 +19,8 @@ import { ruleFindings } from './rule-findings.ts';
  * - `unknown-origin`: a rule names an origin that the site does not have
  * - `rule-never-matches`: no request can fit all that a rule states
  * - `rule-without-effect`: another rule is for every request, so that nothing comes of this one's action
+ * - `unknown-function`: a rule calls a function that the site does not have
+ * - `broken-function`: a function cannot be loaded
  */
 export const KINDS = {
   'host-claimed': 'error',
@@ -31,6 +33,8 @@ export const KINDS = {
   'unknown-origin': 'error',
   'rule-never-matches': 'warning',
   'rule-without-effect': 'warning',
+  'unknown-function': 'error',
+  'broken-function': 'error',
 } as const;
 
 type Kind = keyof typeof KINDS;
@@ -74,6 +78,7 @@ export function findingsOf(
     ...looked.flatMap((site) =>
       ruleFindings(site).map(({ kind, message }) => finding(kind, site, message)),
     ),
+    ...looked.flatMap(unknownFunctions),
   ];
 }
 
@@ -86,15 +91,22 @@ export function requireNoErrors(findings: readonly Finding[]): void {
   throw new InvalidInput(
     'configuration',
     errors.map(({ kind, site, message }) => ({
-      ...(kind === 'unknown-origin'
-        ? { path: `sites.${site}.rules`, expected: 'an origin of the site' }
-        : { path: `sites.${site}.origin`, expected: 'an origin outside of this network' }),
+      path: `sites.${site}.${AT[kind]?.field ?? ''}`,
+      expected: AT[kind]?.expected ?? 'something else',
       received: message,
     })),
   );
 }
 
-const finding = (kind: Kind, { name }: Site, message: string): Finding => ({
+/** Where an error is, and what there should be instead. */
+const AT: { readonly [K in Kind]?: { readonly field: string; readonly expected: string } } = {
+  'origin-is-ours': { field: 'origin', expected: 'an origin outside of this network' },
+  'unknown-origin': { field: 'rules', expected: 'an origin of the site' },
+  'unknown-function': { field: 'rules', expected: "one of the site's functions" },
+  'broken-function': { field: 'functions', expected: 'a module that exports a hook' },
+};
+
+export const finding = (kind: Kind, { name }: Site, message: string): Finding => ({
   kind,
   severity: KINDS[kind],
   site: name,
@@ -140,6 +152,12 @@ function wildcardsAbove(host: string): string[] {
   const labels = host.replace(/^\*\.?/, '').split('.');
   return labels.slice(1).map((_, i) => `*.${labels.slice(i + 1).join('.')}`);
 }
+
+const unknownFunctions = (site: Site): Finding[] =>
+  site.rules.flatMap(({ function: called }, i) => {
+    if (called === undefined || Object.hasOwn(site.functions, called)) return [];
+    return [finding('unknown-function', site, `Rule ${i} calls the function "${called}"`)];
+  });
 
 function missingNodes(site: Site, nodes: readonly Node[]): Finding[] {
   const { origin, shieldGroup } = site;

@@ -9,6 +9,7 @@ import type { Journal } from '../journal/journal.ts';
 import { type Addresses, addressesOf, type Resolve } from './addresses.ts';
 import { requireCanary, requireNoCanary } from './canary.ts';
 import { type Finding, findingsOf, requireNoErrors } from './findings.ts';
+import { functionFindings } from './functions.ts';
 import { type ConfigHistory, draftOf } from './history.ts';
 import {
   type ConfigVersion,
@@ -84,7 +85,11 @@ export class ConfigVersions {
       const wanted = plan(config.sites);
       if (canary !== undefined) requireCanary(config, wanted, canary);
       const deltas = deltasBetween(config.sites, wanted);
-      const findings = findingsOf(wanted, namesOf(deltas), { nodes: config.nodes, addresses });
+      const changed = namesOf(deltas);
+      const findings = [
+        ...findingsOf(wanted, changed, { nodes: config.nodes, addresses }),
+        ...(await functionFindings(wanted, changed)),
+      ];
       done.outcome = { base, deltas, findings, version: undefined };
       if (dryRun || deltas.length === 0) return { entries: [] };
       requireNoErrors(findings);

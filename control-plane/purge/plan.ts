@@ -9,9 +9,11 @@ import {
   purgeModeSchema,
   type PurgeTarget,
 } from '#core/contract/purge.ts';
+import type { Site } from '#core/contract/site.ts';
 import { type InputIssue, InvalidInput } from '#core/contract/validate.ts';
 import { CanopyError } from '#core/errors.ts';
 import { SiteDirectory } from '#core/sites.ts';
+import { inTargets, withTwins } from './published.ts';
 import { readHost, readPrefix, readUrl } from './spellings.ts';
 
 const common = {
@@ -76,7 +78,7 @@ export function sizeOf(request: PurgeRequest): number {
 }
 
 /**
- * What is to be purged, one target per site, in the order in which the sites are first named.
+ * What is to be purged, by site, in the order in which the sites are first named.
  * @param reach sites that may be meant where none is named; `null`: all
  * @throws InvalidInput naming each URL, prefix or host that no site has; CanopyError `not-found` for an unknown site
  */
@@ -125,7 +127,7 @@ function perSite(
   texts: readonly string[],
   read: Read,
 ): PurgeTarget[] {
-  const bySite = new Map<string, Set<string>>();
+  const bySite = new Map<Site, Set<string>>();
   const issues: InputIssue[] = [];
   const [form, noun] = EXPECTED[kind];
   for (const [index, text] of texts.entries()) {
@@ -136,13 +138,18 @@ function perSite(
       issues.push({ path: `${kind}.${index}`, expected, received: JSON.stringify(text) });
       continue;
     }
-    bySite.set(site.name, (bySite.get(site.name) ?? new Set()).add(found.name));
+    bySite.set(site, (bySite.get(site) ?? new Set()).add(found.name));
   }
   if (issues.length > 0) throw new InvalidInput('purge', issues.slice(0, MOST_ISSUES));
-  return [...bySite].map(([site, found]) => targetOf(kind, site, [...found]));
+  return [...bySite].flatMap(([site, found]) => targetsOf(kind, site, [...found]));
 }
 
-function targetOf(kind: keyof typeof EXPECTED, site: string, found: string[]): PurgeTarget {
-  if (kind === 'urls') return { kind, site, urls: found };
-  return kind === 'hosts' ? { kind, site, hosts: found } : { kind, site, prefixes: found };
+function targetsOf(
+  kind: keyof typeof EXPECTED,
+  { name: site, origin }: Site,
+  found: string[],
+): PurgeTarget[] {
+  if (kind === 'hosts') return [{ kind, site, hosts: found }];
+  if (kind === 'prefixes') return [{ kind, site, prefixes: found }];
+  return inTargets(site, origin.kind === 'push' ? withTwins(found) : found);
 }

@@ -29,12 +29,29 @@ export function publishedTargets(
   if (origin.kind !== 'push') return [];
   // Nodes know what our own origin holds by path alone; the host is for people who read it.
   const host = hosts.find((pattern) => !pattern.startsWith('*')) ?? 'localhost';
-  const urls = withDirectories(paths).map((path) => `http://${host}${path}`);
+  return inTargets(
+    name,
+    withDirectories(paths).map((path) => `http://${host}${path}`),
+  );
+}
+
+/** URLs of a site in as many targets as it takes. */
+export function inTargets(site: string, urls: readonly string[]): PurgeTarget[] {
   const targets: PurgeTarget[] = [];
   for (let from = 0; from < urls.length; from += MAX_PURGED_URLS) {
-    targets.push({ kind: 'urls', site: name, urls: urls.slice(from, from + MAX_PURGED_URLS) });
+    targets.push({ kind: 'urls', site, urls: urls.slice(from, from + MAX_PURGED_URLS) });
   }
   return targets;
+}
+
+/** URLs, and those by which our own origin knows the same objects: an index page and its directory. */
+export const withTwins = (urls: readonly string[]): readonly string[] => [
+  ...new Set(urls.flatMap((url) => [url, ...twinOf(url.split('?', 1)[0] ?? '')])),
+];
+
+function twinOf(url: string): readonly string[] {
+  if (url.endsWith(`/${INDEX}`)) return [url.slice(0, -INDEX.length)];
+  return url.endsWith('/') ? [url + INDEX] : [];
 }
 
 /** The paths, and those that are answered with one of them. */

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { functionSchema } from './functions.ts';
 import { keySettingsSchema } from './key-settings.ts';
 import { cacheSettingsSchema } from './cache-settings.ts';
 import { baseUrlSchema, hostPatternSchema, nameSchema, secondsSchema } from './names.ts';
@@ -123,6 +124,8 @@ export const tlsSettingsSchema = z.strictObject({
   earlyHints: z.boolean().default(false),
 });
 
+const MAX_FUNCTIONS = 16;
+
 /** A customer's property. */
 export const siteSchema = z.strictObject({
   name: nameSchema,
@@ -137,8 +140,15 @@ export const siteSchema = z.strictObject({
   /** What tells its objects apart. */
   key: keySettingsSchema.prefault({}),
   cache: cacheSettingsSchema.prefault({}),
-  /** All that match an answer apply, a later one over an earlier. */
+  /** What is done about some of its requests, answers and objects. */
   rules: rulesSchema,
+  /** Programs of the customer's, by the names that rules call them by. */
+  functions: z
+    .record(nameSchema, functionSchema)
+    .refine((functions) => Object.keys(functions).length <= MAX_FUNCTIONS, {
+      message: `at most ${MAX_FUNCTIONS} functions`,
+    })
+    .default({}),
   upstream: upstreamSettingsSchema.prefault({}),
   /** The group of mid-tiers through which all others go to the origin. `null`: each goes by itself. */
   shieldGroup: nameSchema.nullable().default(null),

@@ -1,6 +1,6 @@
 import { CanopyError, MethodNotAllowed } from '#core/errors.ts';
 import { endToEndFields, type Fields, fieldLines, fieldValue, hasField } from './fields.ts';
-import { normalizePath } from './target.ts';
+import { normalizeTarget } from './target.ts';
 
 /** A request as its sender put it, before anything was checked. */
 export interface ReceivedRequest {
@@ -128,18 +128,13 @@ function readExpectation(fields: Fields): boolean {
 
 function readTarget(absolute: RegExpExecArray | null, { target }: ReceivedRequest): string {
   const local = absolute === null ? target : (absolute[3] ?? '');
-  const queryAt = local.indexOf('?');
-  const path = queryAt === -1 ? local : local.slice(0, queryAt);
-  const query = queryAt === -1 ? '' : local.slice(queryAt);
-  const normalized = normalizePath(absolute !== null && path === '' ? '/' : path);
-  if (normalized === undefined || !QUERY.test(query)) {
+  const hasPath = absolute === null || local.startsWith('/');
+  const normalized = normalizeTarget(hasPath ? local : `/${local}`);
+  if (normalized === undefined) {
     throw new CanopyError('invalid-request', `The request target is malformed: ${target}`);
   }
-  return normalized + query;
+  return normalized;
 }
-
-// Wider than RFC 3986 §3.4, as browsers send; but nothing that could end or split a request line.
-const QUERY = /^[\x21\x22\x24-\x7e\x80-\xff]*$/;
 
 /** RFC 9112 §6.3: content is announced by either framing field. */
 function hasContent(fields: Fields): boolean {

@@ -29,6 +29,18 @@ export function normalizePath(path: string): string | undefined {
   return valid ? removeDotSegments(spelled) : undefined;
 }
 
+// Wider than RFC 3986 §3.4, as browsers send; but nothing that could end or split a request line.
+const QUERY = /^[\x21\x22\x24-\x7e\x80-\xff]*$/;
+
+/** A path and query as `normalizePath` spells the path; `undefined` if it is no request target. */
+export function normalizeTarget(target: string): string | undefined {
+  const queryAt = target.indexOf('?');
+  if (queryAt === -1) return normalizePath(target);
+  const path = normalizePath(target.slice(0, queryAt));
+  const query = target.slice(queryAt);
+  return path === undefined || !QUERY.test(query) ? undefined : path + query;
+}
+
 const percentEncode = (octet: string): string =>
   `%${octet.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`;
 

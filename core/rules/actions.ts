@@ -24,6 +24,7 @@ export const REQUEST_ACTIONS = {
   redirect: redirector,
   rewrite: rewriter,
   origin: (choice: OriginChoice) => choice,
+  function: (name: string) => name,
 } satisfies Makers<RequestAction>;
 
 export const ANSWER_ACTIONS = {

@@ -3,6 +3,7 @@ import { type Duplex, Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { endToEndFields, type Fields, withoutFields } from '#core/http/fields.ts';
 import type { ReceivedRequest } from '#core/http/request.ts';
+import type { Samples } from '#core/telemetry/samples.ts';
 import { isTierField } from '#core/tree/tier-fields.ts';
 import type { Tunnel } from '#core/tree/tunnel.ts';
 import { lingers } from './linger.ts';
@@ -36,6 +37,15 @@ export interface Exchange {
 
 /** Answers one request. */
 export type Handle = (exchange: Exchange) => Promise<void>;
+
+/** What a tier is in one thread of a node. */
+export interface Serving {
+  readonly handle: Handle;
+  /** Adds what the tier counts besides the node. */
+  sample?(samples: Samples): void;
+  /** Ends what the tier keeps besides the node. */
+  close?(): Promise<void>;
+}
 
 export interface Sent {
   /** Bytes of content handed to the connection. */

@@ -10,7 +10,7 @@ import { applyEvent } from '#core/node/config.ts';
 import { NodeLease } from '#core/node/lease.ts';
 import { Samples } from '#core/telemetry/samples.ts';
 import { ThreadMeter } from '#core/telemetry/thread-meter.ts';
-import type { Handle } from './exchange.ts';
+import type { Serving } from './exchange.ts';
 import { listen, type Listener } from './listener.ts';
 import { sampleActivity, sampleNode } from './node-samples.ts';
 import { Placements } from './placements.ts';
@@ -24,9 +24,11 @@ const MEASURE_INTERVAL_MS = 10_000;
 
 /**
  * Runs in a worker thread: serves with a cache of its own, as the main thread tells it.
- * @param serving makes what answers requests
+ * @param serve makes what answers requests
  */
-export function runThread(serving: (node: TierNode) => Handle): void {
+export function runThread(
+  serve: (node: TierNode, onError: (error: unknown) => void) => Serving,
+): void {
   const port = parentPort;
   if (port === null) throw new Error('A serving thread is started as a worker only');
   const {
@@ -67,7 +69,8 @@ export function runThread(serving: (node: TierNode) => Handle): void {
   const listeners: Listener[] = [];
   const activity = (): Activity => sumOf(listeners.map((one) => one.activity()));
 
-  const handle = serving(node);
+  const serving = serve(node, onError);
+  const { handle } = serving;
   const startListening = async (message: ToThread & { type: 'listen' }): Promise<void> => {
     const { scheme, host, port: wanted, reusePort } = message;
     const options = { host, port: wanted, reusePort, handle, onError };
@@ -87,6 +90,7 @@ export function runThread(serving: (node: TierNode) => Handle): void {
   const measure = (id: number | undefined): void => {
     const samples = new Samples();
     sampleNode(node, samples);
+    serving.sample?.(samples);
     if (listeners.length > 0) sampleActivity(activity(), samples);
     meter.sample(samples, id !== undefined);
     samples.add(
@@ -103,6 +107,7 @@ export function runThread(serving: (node: TierNode) => Handle): void {
   const stop = async (graceMs: number): Promise<void> => {
     await Promise.all(listeners.map((listener) => listener.close(graceMs)));
     tls?.close();
+    await serving.close?.();
     await node.close();
     await disk?.close();
     port.close();

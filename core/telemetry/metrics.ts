@@ -49,6 +49,7 @@ export const METRICS = {
     ['parent', 'result'],
     'Requests sent to parents',
   ),
+  canopy_function_calls_total: cache('counter', ['site', 'result'], "Calls of sites' functions"),
   canopy_fills: cache('gauge', [], 'Fetches under way that are shared by all who want the object'),
   canopy_fill_waiters: cache('gauge', [], 'Requests that wait for a fetch'),
   canopy_fill_bytes: cache('gauge', [], 'Memory that fetches under way hold'),

@@ -25,10 +25,30 @@ test.each([
 });
 
 test('URLs are sorted by site, each once', () => {
-  expect(plan(`${HOST}/a`, 'http://blog.example.org/', `${HOST}/b`, `${HOST}/a`)).toEqual([
+  expect(plan(`${HOST}/a`, 'http://blog.example.org/a', `${HOST}/b`, `${HOST}/a`)).toEqual([
     { kind: 'urls', site: 'shop', urls: [`${HOST}/a`, `${HOST}/b`] },
-    { kind: 'urls', site: 'blog', urls: ['http://blog.example.org/'] },
+    { kind: 'urls', site: 'blog', urls: ['http://blog.example.org/a'] },
   ]);
+});
+
+test('at our own origin an index page and its directory are purged together', () => {
+  const [page, directory] = [`${HOST}/a/index.html`, `${HOST}/a/`];
+  const [target] = plan(page);
+  expect(target).toEqual({ kind: 'urls', site: 'shop', urls: [page, directory] });
+  expect(plan(directory)).toEqual([{ kind: 'urls', site: 'shop', urls: [directory, page] }]);
+  expect(plan(directory, page)).toEqual([{ kind: 'urls', site: 'shop', urls: [directory, page] }]);
+  const pull = { kind: 'pull', servers: [{ url: 'http://origin.example' }] } as const;
+  const pulling = siteSchema.parse({ name: 'shop', hosts: ['www.example.org'], origin: pull });
+  const request = withMode(purgeRequestSchema.parse({ urls: [directory] }));
+  expect(planPurge(request, { sites: [pulling] }, null)).toEqual([
+    { kind: 'urls', site: 'shop', urls: [directory] },
+  ]);
+});
+
+test('so many URLs that their twins do not fit go in several targets', () => {
+  const urls = Array.from({ length: 6000 }, (_, i) => `${HOST}/${i}/`);
+  const targets = plan(...urls);
+  expect(targets.map((one) => one.kind === 'urls' && one.urls.length)).toEqual([10_000, 2000]);
 });
 
 test.each([

@@ -74,7 +74,9 @@ async function startNode(
     }
   }
   const listeners = await Promise.all(
-    nodes.map((node) => listen({ host: '127.0.0.1', port: 0, onError, handle: serving(node) })),
+    nodes.map((node) =>
+      listen({ host: '127.0.0.1', port: 0, onError, handle: serving(node, onError).handle }),
+    ),
   );
   return {
     nodes,

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import type { Addresses } from '#control-plane/config/addresses.ts';
 import { findingsOf, requireNoErrors } from '#control-plane/config/findings.ts';
+import { functionFindings } from '#control-plane/config/functions.ts';
 import { nodeSchema } from '#core/contract/node.ts';
 import { type SiteInput, siteSchema } from '#core/contract/site.ts';
 
@@ -168,4 +169,23 @@ test('other origins are looked at like the main one', () => {
   const looked = site('shop', ['a.example'], { ...ORIGINS, origins });
   const findings = findingsOf([looked], new Set(['shop']), { nodes, addresses });
   expect(findings.map(({ kind }) => kind)).toEqual(['origin-is-ours']);
+});
+
+test('findingsOf: a rule that calls a function which the site has not', () => {
+  const functions = { main: { source: 'x' } };
+  const rules = [{ function: 'main' }, { function: 'other' }];
+  const sites = [site('shop', ['a.example'], { functions, rules })];
+  expect(found(sites).map(({ kind }) => kind)).toEqual(['unknown-function']);
+  expect(() => requireNoErrors(found(sites))).toThrow(
+    "sites.shop.rules: expected one of the site's functions, received Rule 1 calls",
+  );
+});
+
+test('functionFindings: a function that cannot be loaded, and where', async () => {
+  const functions = { good: { source: 'export const onRequest = () => {}' }, bad: { source: '}' } };
+  const sites = [site('shop', ['a.example'], { functions })];
+  const [broken] = await functionFindings(sites, new Set(['shop']));
+  expect(broken).toMatchObject({ kind: 'broken-function', severity: 'error' });
+  expect(broken?.message).toMatch(/^bad: SyntaxError: .* at function\.js:1/);
+  expect(await functionFindings(sites, new Set())).toEqual([]);
 });

@@ -100,6 +100,6 @@ export async function handled(
     },
     switchProtocols: () => Promise.reject(new Error('Nothing switches')),
   };
-  SERVING[tier](serving)(exchange).catch(answer.reject);
+  SERVING[tier](serving, answer.reject).handle(exchange).catch(answer.reject);
   return answer.promise;
 }

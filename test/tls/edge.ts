@@ -100,7 +100,7 @@ export class TlsEdge {
     const place = {
       host: '127.0.0.1',
       port: 0,
-      handle: serveClients(edge.node),
+      handle: serveClients(edge.node, (error) => void edge.errors.push(error)).handle,
       onError: (error: unknown) => void edge.errors.push(error),
     };
     edge.#listeners = await Promise.all([listen(place), edge.#tls.listen(place)]);

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { cacheOverridesSchema } from '../cache-settings.ts';
 import { corsSchema } from './cors.ts';
 import { errorPageSchema } from './error-page.ts';
+import { nameSchema } from '../names.ts';
 import { headerChangesSchema } from './headers.ts';
 import { ANSWER_CONDITIONS, matchSchema, OBJECT_CONDITIONS } from './match.ts';
 import { originChoiceSchema } from './origin-choice.ts';
@@ -23,6 +24,8 @@ export const requestActionsShape = {
   redirect: redirectSchema.exactOptional(),
   rewrite: rewriteSchema.exactOptional(),
   origin: originChoiceSchema.exactOptional(),
+  /** One of the site's `functions` is asked about the request, and about its answer. */
+  function: nameSchema.exactOptional(),
 };
 
 /** What edges do to an answer, wherever it comes from, before the client has it. */

@@ -8,6 +8,7 @@ import type { PurgeReport } from '#core/contract/report.ts';
 import type { Tier } from '#core/contract/node.ts';
 import { serveClients } from '#edge/request.ts';
 import { serveEdges } from '#mid-tier/request.ts';
+import type { Serving } from '#core/serving/exchange.ts';
 import { listen, type Listener } from '#core/serving/listener.ts';
 import { openDisk, type OpenDisk } from '#test/disk/support.ts';
 import { type CountryOf, TierNode } from '#core/serving/tier-node.ts';
@@ -44,6 +45,7 @@ export class ScenarioNode {
   readonly tier: Tier & keyof typeof SERVING;
   readonly errors: unknown[] = [];
   readonly #node: TierNode;
+  readonly #serving: Serving;
   readonly #lease: { hasEnded: boolean };
   readonly #missed: [Config, JournalEvent | undefined][] = [];
   readonly #spillDir = join(tmpdir(), `canopy-scenario-${randomUUID()}`);
@@ -90,6 +92,7 @@ export class ScenarioNode {
       ...(disk !== undefined && { disk: disk.store, tendsDisk: disk.tends }),
       spill: { dir: this.#spillDir, bytes: 1024 ** 3 },
     });
+    this.#serving = SERVING[tier](this.#node, (error) => this.errors.push(error));
   }
 
   get url(): string {
@@ -149,7 +152,7 @@ export class ScenarioNode {
     this.#listener = await listen({
       host: '127.0.0.1',
       port: this.#port,
-      handle: SERVING[this.tier](this.#node),
+      handle: this.#serving.handle,
       onError: (error) => this.errors.push(error),
     });
     this.#port = this.#listener.port;
@@ -163,6 +166,7 @@ export class ScenarioNode {
 
   async end(): Promise<void> {
     await this.down();
+    await this.#serving.close?.();
     await this.#node.close();
     await this.#disk?.close();
     await rm(this.#spillDir, { recursive: true, force: true });
