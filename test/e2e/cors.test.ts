@@ -37,7 +37,7 @@ beforeAll(async () => {
     METHODS_SEEN.push(`${incoming.method} ${incoming.url}`);
     outgoing.setHeader('Cache-Control', incoming.method === 'GET' ? 'max-age=600' : 'no-store');
     outgoing.setHeader('X-Total', '7');
-    outgoing.end(`hello ${incoming.headers['x-token'] ?? 'nobody'}`);
+    outgoing.end(`hello ${incoming.headers['x-token']?.toString() ?? 'nobody'}`);
   });
   pages = createServer((_, outgoing) => {
     outgoing.writeHead(200, { 'Content-Type': 'text/html' }).end('<!doctype html><p>page');
@@ -70,7 +70,7 @@ async function putRules(rules: SiteInput['rules']): Promise<void> {
   const [site] = items;
   const body = JSON.stringify({ ...site, rules });
   const answer = await fetch(`${url}/v1/sites/${site?.name}`, { method: 'PUT', headers, body });
-  expect(answer.status, await answer.text()).toBeLessThan(300);
+  expect(answer.status).toBeLessThan(300);
 }
 
 interface Asking {
