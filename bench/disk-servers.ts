@@ -59,8 +59,15 @@ async function cpuMsOf(pid: number): Promise<number> {
   return ((user + system) / TICKS_PER_SECOND) * 1000;
 }
 
-/** An edge of one serving thread, with so little memory that what is asked for comes from disk. */
-export async function startCanopy(dir: string, originUrl: string): Promise<DiskServer> {
+/**
+ * An edge of one serving thread, with so little memory that what is asked for comes from disk.
+ * @param more of its options
+ */
+export async function startCanopy(
+  dir: string,
+  originUrl: string,
+  more: readonly string[] = [],
+): Promise<DiskServer> {
   const controlPlane = await startControlPlane({
     dir: join(dir, 'control-plane'),
     host: '127.0.0.1',
@@ -86,7 +93,7 @@ export async function startCanopy(dir: string, originUrl: string): Promise<DiskS
     process.execPath,
     [CLI, 'edge', '--name', 'edge', '--control-plane', controlPlane.url, '--dir', join(dir, 'edge')]
       .concat(options)
-      .concat(stores),
+      .concat(stores, more),
     { env: { ...process.env, CANOPY_CREDENTIAL: credential }, stdio: ['ignore', 'pipe', 'ignore'] },
   );
   const said = await says(child, /serving on (\S+).*admin on (\S+)/s);

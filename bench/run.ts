@@ -3,6 +3,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
+import { accessLog } from './access-log.ts';
 import type { Benchmark } from './benchmark.ts';
 import { diskHttp } from './disk-http.ts';
 import { diskStore } from './disk.ts';
@@ -23,6 +24,7 @@ const BENCHMARKS: readonly Benchmark[] = [
   startup,
   purgeFanout,
   purgeIndex,
+  accessLog,
 ];
 
 const { values, positionals } = parseArgs({

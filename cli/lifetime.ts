@@ -56,8 +56,12 @@ export function onStop({ first, again }: { first: () => void; again: () => void 
 /**
  * Runs a server until SIGTERM, SIGINT or the end of the parent process, then closes it and exits.
  * A second signal exits at once.
+ * @param say tells people where it serves
  */
-export async function runUntilStopped(start: () => Promise<Server>): Promise<void> {
+export async function runUntilStopped(
+  start: () => Promise<Server>,
+  say: (text: string) => void = console.log,
+): Promise<void> {
   // While it starts there is nothing under way that could be finished.
   let close = nothingToClose;
   const stop = (): void => {
@@ -77,8 +81,8 @@ export async function runUntilStopped(start: () => Promise<Server>): Promise<voi
   const server = await start();
   close = () => server.close();
   const { url, adminUrl } = server;
-  console.log(`serving on ${url}\nadmin on ${adminUrl}`);
+  say(`serving on ${url}\nadmin on ${adminUrl}`);
   const { dns = [] } = server;
-  for (const { host, port } of dns) console.log(`DNS on ${host} port ${port}`);
+  for (const { host, port } of dns) say(`DNS on ${host} port ${port}`);
   process.send?.({ ready: true, url, adminUrl, dns: dns[0] } satisfies ReadyMessage);
 }

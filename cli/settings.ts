@@ -5,6 +5,7 @@ import { enrolmentTokenSchema } from '#core/contract/enrolment.ts';
 import { baseUrlSchema, nameSchema } from '#core/contract/names.ts';
 import { UNKNOWN_NAME_POLICIES } from '#core/serving/tls/messages.ts';
 import type { Setting, Settings } from './config.ts';
+import { accessLogSettings } from './log-settings.ts';
 import { sizeSchema } from './size.ts';
 
 /** `127.0.0.1:8080` or `[::1]:8080` as host and port; port 0 is any free one. */
@@ -165,6 +166,7 @@ const cache = {
     description: 'how long transfers under way may take when it is told to stop',
     default: 10_000,
   },
+  ...accessLogSettings,
 } as const satisfies Settings;
 
 const trustedProxies = {

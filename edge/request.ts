@@ -10,6 +10,7 @@ import { deliver, failureAnswer, ownAnswer } from '#core/serving/deliver.ts';
 import { withoutTags } from '#core/http/tags.ts';
 import { answerEcho } from '#core/serving/echo.ts';
 import type { Exchange, Serving } from '#core/serving/exchange.ts';
+import { record } from '#core/serving/record.ts';
 import type { TierNode } from '#core/serving/tier-node.ts';
 import { isLoop, withClient } from '#core/tree/forward.ts';
 import { answerOf } from './own-answer.ts';
@@ -100,7 +101,7 @@ async function handleRequest(
     toTier: false,
     now: edge.clock.now(),
   });
-  edge.counters.record(site?.name, answer.outcome, answer.status, sent.bytes, firstByteMs);
+  record(edge, { exchange, site, answer, sent, arrivedAtMs, firstByteMs });
 }
 
 function siteOf({ sites }: TierNode, { host }: ClientRequest): ServedSite {

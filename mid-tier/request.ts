@@ -12,6 +12,7 @@ import { type ClientRequest, readRequest } from '#core/http/request.ts';
 import { deliver, failureAnswer, ownAnswer } from '#core/serving/deliver.ts';
 import type { Exchange, Serving } from '#core/serving/exchange.ts';
 import { answerHealth } from '#core/serving/health.ts';
+import { record } from '#core/serving/record.ts';
 import type { TierNode } from '#core/serving/tier-node.ts';
 import { decidedOutcome } from '#core/telemetry/cache-status.ts';
 import { forwardedFields, isLoop } from '#core/tree/forward.ts';
@@ -56,7 +57,7 @@ async function handleRequest(midTier: TierNode, exchange: Exchange): Promise<voi
     toTier: true,
     now: midTier.clock.now(),
   });
-  midTier.counters.record(site?.name, answer.outcome, answer.status, sent.bytes, firstByteMs);
+  record(midTier, { exchange, site, answer, sent, arrivedAtMs, firstByteMs });
 }
 
 /** Between tiers the connection says nothing of the client's: the edge tells what scheme it used. */

@@ -36,6 +36,7 @@ const TOOLS: readonly Tool[] = [
   { command: 'h2load', aptPackage: 'nghttp2-client', why: 'loads HTTP/2, by code of other people' },
   { command: 'testssl', aptPackage: 'testssl.sh', why: 'looks for weaknesses of TLS' },
   { command: 'pebble', aptPackage: 'pebble', why: 'an authority issues certificates' },
+  { command: 'promtool', aptPackage: 'prometheus', why: 'reads metrics as Prometheus does' },
   { command: 'ffmpeg', aptPackage: 'ffmpeg', why: 'makes the video' },
 ];
 

@@ -3,13 +3,14 @@ import type { Command } from 'commander';
 import { CanopyError } from '#core/errors.ts';
 import { ControlPlaneClient } from '#core/node/control-plane-client.ts';
 import type { DiskOptions } from '#core/serving/process.ts';
-import type { NodeOptions } from '#core/node/process.ts';
+import type { NodeOptions, RunningNode } from '#core/node/process.ts';
 import type { BucketOptions } from '#origin/s3/bucket.ts';
 import { describeConfig, resolveConfig, type Settings, type Values } from '../config.ts';
 import { makeDir, readDocument, textOf } from '../document.ts';
 import { enrol, type Enrolled, readEnrolment } from '../enrolment.ts';
 import { runUntilStopped, type Server } from '../lifetime.ts';
 import { lockDir } from '../lock.ts';
+import { accessLogOf, STDOUT } from '../log-settings.ts';
 import { table } from '../output.ts';
 import { warnOfPlainHttp } from '../plain-http.ts';
 import {
@@ -20,19 +21,27 @@ import {
   routerSettings,
 } from '../settings.ts';
 
+/** logrotate moves the file away, then sends SIGHUP. */
+function reopenOnHangUp<S extends RunningNode>(node: S): S {
+  if (node.reopenLog !== undefined) process.on('SIGHUP', () => void node.reopenLog?.());
+  return node;
+}
+
 /** Each command that runs one process. What it runs is loaded only when it is asked for. */
 export function addProcesses(program: Command): void {
   addProcess(program, 'edge', 'run an edge: what clients talk to', edgeSettings, async (values) => {
     const { startEdge } = await import('#edge/process.ts');
-    return startEdge({
-      ...(await nodeOptions(values)),
-      ...cacheOptions(values),
-      trustedProxies: values.trustedProxies,
-      tls: values.tlsListen && {
-        ...values.tlsListen,
-        unknownName: values.unknownServerName,
-      },
-    });
+    return reopenOnHangUp(
+      await startEdge({
+        ...(await nodeOptions(values)),
+        ...(await cacheOptions(values)),
+        trustedProxies: values.trustedProxies,
+        tls: values.tlsListen && {
+          ...values.tlsListen,
+          unknownName: values.unknownServerName,
+        },
+      }),
+    );
   });
   addProcess(
     program,
@@ -41,10 +50,12 @@ export function addProcesses(program: Command): void {
     midTierSettings,
     async (values) => {
       const { startMidTier } = await import('#mid-tier/process.ts');
-      return startMidTier({
-        ...(await nodeOptions(values)),
-        ...cacheOptions(values, values.reserveBytes),
-      });
+      return reopenOnHangUp(
+        await startMidTier({
+          ...(await nodeOptions(values)),
+          ...(await cacheOptions(values, values.reserveBytes)),
+        }),
+      );
     },
   );
   addProcess(
@@ -141,8 +152,10 @@ function addProcess<S extends Settings>(
         file: { name: file, content: await readDocument(file) },
       }),
     });
-    console.log(table(['setting', 'value', 'from'], describeConfig(settings, config)));
-    await runUntilStopped(() => start(config.values));
+    const isTaken = config.raw['accessLog'] === STDOUT;
+    const say = (text: string): void => (isTaken ? console.error(text) : console.log(text));
+    say(table(['setting', 'value', 'from'], describeConfig(settings, config)));
+    await runUntilStopped(() => start(config.values), say);
   });
 }
 
@@ -202,10 +215,11 @@ function bucketOf(values: OriginValues): BucketOptions | undefined {
   };
 }
 
-function cacheOptions(values: CacheValues, reserveBytes?: number) {
+async function cacheOptions(values: CacheValues, reserveBytes?: number) {
   const { workers, memoryBytes, memoryPolicy, spillBytes, drainMs } = values;
   const disk = diskOptions(values, reserveBytes);
-  return { workers, memoryBytes, memoryPolicy, spillBytes, drainMs, disk };
+  const accessLog = await accessLogOf(values);
+  return { workers, memoryBytes, memoryPolicy, spillBytes, drainMs, disk, accessLog };
 }
 
 function diskOptions(

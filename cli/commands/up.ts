@@ -36,6 +36,7 @@ interface UpOptions {
   readonly controlPlanes: number;
   readonly routers: number;
   readonly geoDatabase?: readonly string[];
+  readonly accessLog?: true;
 }
 
 export function addUp(program: Command): void {
@@ -92,6 +93,7 @@ export function addUp(program: Command): void {
       '--geo-database <file...>',
       "databases in MaxMind's format, for the routers and for explaining routes",
     )
+    .option('--access-log', 'have edges write each request down, in nodes/NAME/access.log of --dir')
     .option('--dir <dir>', 'state, logs and secrets', '.canopy')
     .option('--ready-file <file>', 'where to write addresses and token once everything serves')
     .action(up);
@@ -137,6 +139,7 @@ async function up(options: UpOptions): Promise<void> {
         site,
         workers: options.workers,
         memoryBytes: options.memory,
+        accessLog: options.accessLog === true,
         diskBytes: options.disk === false ? undefined : options.disk,
         geoDatabases: (options.geoDatabase ?? []).map((path) => resolve(path)),
         ...(options.redis !== undefined && { redisUrl: options.redis }),

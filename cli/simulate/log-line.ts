@@ -20,18 +20,30 @@ export function readLogLine(line: string): LogLine {
   return common === null ? csvLine(line) : commonLine(common);
 }
 
+type Parsed = Readonly<Record<string, unknown>>;
+
 function jsonLine(line: string): LogLine {
   try {
-    const { key, size } = JSON.parse(line) as { key?: unknown; size?: unknown };
+    const parsed = JSON.parse(line) as Parsed;
+    if (typeof parsed['target'] === 'string') return ownLine(parsed, parsed['target']);
+    const { key, size } = parsed;
     return typeof key === 'string' ? requestOf(key, Number(size)) : 'unreadable';
   } catch {
     return 'unreadable';
   }
 }
 
+/** A line of a node's own access log, see docs/logging.md. */
+function ownLine({ method, status, host, bytesSent }: Parsed, target: string): LogLine {
+  const isAnswer = isReplayed(String(method), String(status));
+  return isAnswer ? requestOf(`${String(host)}${target}`, Number(bytesSent)) : 'skipped';
+}
+
+const isReplayed = (method: string | undefined, status: string | undefined): boolean =>
+  method === 'GET' && /^(?:2..|304)$/.test(status ?? '');
+
 function commonLine([, method, target = '', status, sent = '-']: readonly string[]): LogLine {
-  const isAnswer = /^(?:2..|304)$/.test(status ?? '');
-  if (method !== 'GET' || !isAnswer) return 'skipped';
+  if (!isReplayed(method, status)) return 'skipped';
   return requestOf(target, sent === '-' ? 0 : Number(sent));
 }
 

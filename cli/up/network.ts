@@ -22,6 +22,8 @@ export interface NetworkOptions {
   readonly memoryBytes: number;
   /** Per edge and mid-tier; left out: none. */
   readonly diskBytes?: number | undefined;
+  /** Edges write each request down in their directory. */
+  readonly accessLog: boolean;
   readonly site: Site;
   /** Keeps the state in place of `dir`. */
   readonly redisUrl?: string;
@@ -128,7 +130,16 @@ export async function startNetwork(
     await registry.markSampleUploaded();
   }
   const midTiers = await Promise.all(plan.midTiers.map((node) => startNode(node, cache)));
-  const edges = await Promise.all(plan.edges.map((node) => startNode(node, cache)));
+  const edges = await Promise.all(
+    plan.edges.map((node) =>
+      startNode(node, {
+        ...cache,
+        ...(options.accessLog && {
+          'access-log': join(options.dir, 'nodes', node.name, 'access.log'),
+        }),
+      }),
+    ),
+  );
   if (plan.routers.length > 0) await ensureZone(api);
   const routers = await Promise.all(
     plan.routers.map(async (node): Promise<RunningRouter> => {

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { functionSchema } from './functions.ts';
 import { keySettingsSchema } from './key-settings.ts';
 import { cacheSettingsSchema } from './cache-settings.ts';
+import { logSettingsSchema } from './log.ts';
 import { baseUrlSchema, hostPatternSchema, nameSchema, secondsSchema } from './names.ts';
 import { originConnectionShape } from './origin-connection.ts';
 import { siteRoutingSchema } from './routing.ts';
@@ -155,6 +156,8 @@ export const siteSchema = z.strictObject({
   /** What a node does once its lease has ended, so that it may have missed a purge: serve on and say so, or revalidate first. */
   onLeaseEnd: z.enum(['serve', 'revalidate']).default('serve'),
   tls: tlsSettingsSchema.prefault({}),
+  /** What the access logs of nodes have of it. */
+  log: logSettingsSchema.prefault({}),
   /** How its clients find an edge. */
   routing: siteRoutingSchema.prefault({}),
 });

@@ -24,6 +24,8 @@ export interface RunningNode {
   readonly tlsUrl?: string;
   /** Base URL of `/metrics` and `/healthz`. */
   readonly adminUrl: string;
+  /** Opens its access log anew, where it has one. */
+  readonly reopenLog?: (() => Promise<void>) | undefined;
   /** Stops accepting, finishes what is under way up to a limit, then ends. */
   close(): Promise<void>;
 }

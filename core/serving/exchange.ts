@@ -8,6 +8,7 @@ import { isTierField } from '#core/tree/tier-fields.ts';
 import type { Tunnel } from '#core/tree/tunnel.ts';
 import { lingers } from './linger.ts';
 import { verifiedBy } from './tls/client-certificates.ts';
+import { tlsVersionOf } from './tls/handshakes.ts';
 
 /** One request and the way to answer it, whatever protocol it came by. */
 export interface Exchange {
@@ -16,6 +17,8 @@ export interface Exchange {
   readonly peerAddress: string;
   /** The authorities (PEM) that the client's certificate was verified by, if it has proved itself. */
   readonly verifiedBy: string | undefined;
+  /** `TLSv1.3`; `undefined`: the connection is not over TLS. */
+  readonly tlsVersion: string | undefined;
   /**
    * The request's content, to be read at most once. A client that waits to be asked for it
    * (RFC 9110 §10.1.1) is asked when the reading begins.
@@ -94,6 +97,10 @@ export class HttpExchange implements Exchange {
 
   get verifiedBy(): string | undefined {
     return verifiedBy(this.#incoming.socket);
+  }
+
+  get tlsVersion(): string | undefined {
+    return tlsVersionOf(this.#incoming.socket);
   }
 
   get content(): AsyncIterable<Buffer> {

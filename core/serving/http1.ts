@@ -5,7 +5,7 @@ import { CanopyError } from '#core/errors.ts';
 import { type Exchange, HttpExchange } from './exchange.ts';
 import { problemOf } from './problem.ts';
 import type { Activity, Service } from './service.ts';
-import { refuseUnreadable } from './unreadable.ts';
+import { type OnUnreadable, refuseUnreadable } from './unreadable.ts';
 import { detachedExchange, isUpgrade, MAX_TUNNELS } from './upgrade.ts';
 
 /** Bytes of a header section; more is refused with 431. */
@@ -26,6 +26,7 @@ export interface Http1Options {
   readonly handle: (exchange: Exchange) => Promise<void>;
   /** Called with what `handle` should have dealt with itself. */
   readonly onError: (error: unknown) => void;
+  readonly onUnreadable?: OnUnreadable;
 }
 
 /** HTTP/1.1 by node:http, on connections that its server accepts or is given. */
@@ -71,7 +72,9 @@ export class Http1Service implements Service {
       this.#detach(incoming, connection, head);
     server.on('upgrade', onDetached);
     server.on('connect', onDetached);
-    server.on('clientError', (error, connection) => refuseUnreadable(error, connection as Socket));
+    server.on('clientError', (error, connection) =>
+      refuseUnreadable(error, connection as Socket, options.onUnreadable),
+    );
     server.setTimeout(STALLED_MS);
   }
 

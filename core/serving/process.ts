@@ -17,6 +17,8 @@ import { checksFor, ParentChecks } from '#core/tree/checks.ts';
 import type { Budget } from '#core/cache/disk/limits.ts';
 import { NodeDisk } from './disk/node-disk.ts';
 import { bind } from './listener.ts';
+import { type AccessLogOptions, NodeLog } from '#core/telemetry/access-log/node-log.ts';
+import type { LogContent } from '#core/telemetry/access-log/thread-log.ts';
 import { siteRows } from '#core/telemetry/counters.ts';
 import { type NodeAdmin, openNodeAdmin } from './node-admin.ts';
 import { Threads } from './threads.ts';
@@ -39,6 +41,8 @@ export interface ServingOptions extends NodeOptions {
   readonly tls?: TlsOptions | undefined;
   /** What it keeps on disk; left out: nothing. */
   readonly disk?: DiskOptions | undefined;
+  /** Where it writes requests down; left out: nowhere. */
+  readonly accessLog?: AccessLogOptions | undefined;
 }
 
 export interface TlsOptions {
@@ -68,10 +72,13 @@ export async function startServing(
   options: ServingOptions,
 ): Promise<RunningNode> {
   const { name, host, port, workers, memoryBytes, memoryPolicy, spillBytes, dir } = options;
-  const log = pino({ name, base: null });
+  // Lines of the access log have standard output to themselves.
+  const descriptor = options.accessLog?.to.kind === 'stdout' ? 2 : 1;
+  const log = pino({ name, base: null }, pino.destination(descriptor));
   await mkdir(dir, { recursive: true });
   await assertFree(host, port);
   if (options.tls !== undefined) await assertFree(options.tls.host, options.tls.port);
+  const accessLog = options.accessLog && (await NodeLog.open(options.accessLog, systemClock, log));
   const lease = new NodeLease(systemClock);
   const disk =
     options.disk &&
@@ -102,9 +109,11 @@ export async function startServing(
       spill: { dir: join(dir, 'spill'), bytes: Math.floor(spillBytes / workers) },
       trustedProxies: options.trustedProxies ?? [],
       lease: lease.memory,
+      log: options.accessLog && contentOf(options.accessLog),
     },
     disk,
     tls,
+    accessLog,
     log,
   });
   const use = new OwnUse(systemClock, () => threads.load());
@@ -157,12 +166,14 @@ export async function startServing(
     if (admin !== undefined) admin.phase = 'stopping';
     await pushes.stop();
     await threads.close(options.drainMs ?? DRAIN_MS);
+    await accessLog?.close();
     await checks.close();
     await tls?.close();
     await link.stop();
     await disk?.close();
     await admin?.close();
   };
+  const reopenLog = accessLog && ((): Promise<void> => accessLog.reopen());
   try {
     admin = await openNodeAdmin({
       address: options.admin,
@@ -178,6 +189,7 @@ export async function startServing(
         }
         await disk?.sample(samples, (site) => sites.labelOf(site));
         await threads.sample(samples);
+        accessLog?.sample(samples);
       },
       facts: () => (options.disk === undefined ? {} : { disk: disk?.health ?? { state: 'ended' } }),
       findings: () => ({
@@ -195,12 +207,20 @@ export async function startServing(
     admin.phase = 'serving';
     pushes.start();
     log.info({ url, tlsUrl, admin: admin.url, workers, fence: link.fence }, `${tier} serves`);
-    return { url, ...(tlsUrl !== undefined && { tlsUrl }), adminUrl: admin.url, close };
+    return { url, ...(tlsUrl !== undefined && { tlsUrl }), adminUrl: admin.url, reopenLog, close };
   } catch (error) {
     await close();
     throw error;
   }
 }
+
+/** What threads have to know of it: not where it goes, nor the secret for that. */
+const contentOf = ({ format, sample, addresses, mask }: AccessLogOptions): LogContent => ({
+  format,
+  sample,
+  addresses,
+  mask,
+});
 
 /** Several threads share a port by an option that would let another node share it too. */
 async function assertFree(host: string, port: number): Promise<void> {

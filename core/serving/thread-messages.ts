@@ -11,6 +11,7 @@ import type { Placed, Placement } from '#core/node/placement.ts';
 import type { SharedPace } from '#core/node/shared-pace.ts';
 import type { Load, ParentReport, PurgeReport } from '#core/contract/report.ts';
 import type { DiskConnection } from './disk/node-disk.ts';
+import type { Lines, LogContent } from '#core/telemetry/access-log/thread-log.ts';
 import type { Samples } from '#core/telemetry/samples.ts';
 import type { AtHome } from './place.ts';
 import type { TlsPlace } from './tls/messages.ts';
@@ -30,6 +31,8 @@ export interface ThreadData {
   readonly trustedProxies?: readonly string[];
   /** The node's lease, which the main thread renews. */
   readonly lease: LeaseMemory;
+  /** Where the node has an access log. */
+  readonly log?: LogContent | undefined;
 }
 
 /** Its place among the node's threads, which the thread that replaces it takes over. */
@@ -86,6 +89,8 @@ export type ToThread =
       readonly atHome: boolean;
       readonly pace: SharedPace | undefined;
     }
+  /** Lines of the access log have been written, or given up: their memory is free. */
+  | { readonly type: 'logged'; readonly memory: ArrayBuffer }
   /** What was asked under this id is not wanted any more. */
   | { readonly type: 'give-up'; readonly id: number }
   | { readonly type: 'close'; readonly graceMs: number };
@@ -114,5 +119,7 @@ export type FromThread =
       readonly id: number | undefined;
       readonly samples: Samples['byMetric'];
     }
+  /** Lines of the access log; answered with `logged`. */
+  | { readonly type: 'log'; readonly lines: Lines }
   | { readonly type: 'estimated'; readonly id: number; readonly estimate: Estimate }
   | { readonly type: 'error'; readonly message: string };

@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import { parentPort, workerData } from 'node:worker_threads';
 import type { Changed } from '#core/cache/engine.ts';
 import { MemoryShare } from '#core/cache/memory-share.ts';
@@ -8,19 +9,26 @@ import { CanopyError, messageOf } from '#core/errors.ts';
 import { countryOf } from '#core/geography/country-of.ts';
 import { applyEvent } from '#core/node/config.ts';
 import { NodeLease } from '#core/node/lease.ts';
+import { ThreadLog } from '#core/telemetry/access-log/thread-log.ts';
 import { Samples } from '#core/telemetry/samples.ts';
 import { ThreadMeter } from '#core/telemetry/thread-meter.ts';
 import type { Serving } from './exchange.ts';
 import { listen, type Listener } from './listener.ts';
 import { sampleActivity, sampleNode } from './node-samples.ts';
 import { Placements } from './placements.ts';
+import { recordUnreadable } from './record.ts';
 import { type Activity, sumOf } from './service.ts';
 import type { FromThread, ThreadPlace, ToThread } from './thread-messages.ts';
 import { TierNode } from './tier-node.ts';
 import { ThreadTls } from './tls/thread-tls.ts';
+import type { OnUnreadable } from './unreadable.ts';
 
 const LOAD_INTERVAL_MS = 1000;
 const MEASURE_INTERVAL_MS = 10_000;
+/** No request is kept from the access log for longer. */
+const LOG_INTERVAL_MS = 200;
+/** Of the event loop, in which a request whose connection has gone comes to its end. */
+const MOST_TURNS = 100;
 
 /**
  * Runs in a worker thread: serves with a cache of its own, as the main thread tells it.
@@ -37,6 +45,7 @@ export function runThread(
     memory,
     disk: connection,
     tls: tlsPlace,
+    log: logContent,
     ...place
   } = workerData as ThreadPlace;
   const clock = systemClock;
@@ -53,6 +62,14 @@ export function runThread(
     });
   const disk = connection && new DiskStore(connection.place, connection.port);
   const shared = disk === undefined ? {} : { disk, tendsDisk: slot === 0 };
+  const accessLog =
+    logContent &&
+    new ThreadLog({
+      content: logContent,
+      node: place.name,
+      post: (lines) =>
+        port.postMessage({ type: 'log', lines } satisfies FromThread, [lines.memory]),
+    });
   const memoryShare = memory && new MemoryShare(memory, slot);
   const node = new TierNode({
     ...place,
@@ -62,6 +79,7 @@ export function runThread(
     lease,
     countryOf,
     tellThreads,
+    accessLog,
   });
   node.siblings.sit(slot);
   const placements = new Placements(node, send);
@@ -71,9 +89,10 @@ export function runThread(
 
   const serving = serve(node, onError);
   const { handle } = serving;
+  const onUnreadable: OnUnreadable = (...refused) => recordUnreadable(node, ...refused);
   const startListening = async (message: ToThread & { type: 'listen' }): Promise<void> => {
     const { scheme, host, port: wanted, reusePort } = message;
-    const options = { host, port: wanted, reusePort, handle, onError };
+    const options = { host, port: wanted, reusePort, handle, onError, onUnreadable };
     try {
       const listening = scheme === 'https' ? tls?.listen(options) : listen(options);
       if (listening === undefined) throw new Error('The thread has no TLS');
@@ -92,6 +111,10 @@ export function runThread(
     sampleNode(node, samples);
     serving.sample?.(samples);
     if (listeners.length > 0) sampleActivity(activity(), samples);
+    tls?.handshakes.sample(samples);
+    if (accessLog !== undefined) {
+      samples.add('canopy_access_log_dropped_total', accessLog.dropped, 'busy');
+    }
     meter.sample(samples, id !== undefined);
     samples.add(
       'canopy_thread_memory_bytes',
@@ -110,6 +133,10 @@ export function runThread(
     await serving.close?.();
     await node.close();
     await disk?.close();
+    // Of clients that were cut off, the requests end only now.
+    for (let turns = 0; activity().requests > 0 && turns < MOST_TURNS; turns++)
+      await setImmediate();
+    accessLog?.flush();
     port.close();
   };
 
@@ -158,6 +185,9 @@ export function runThread(
       case 'place':
         void placements.place(message);
         break;
+      case 'logged':
+        accessLog?.returned(message.memory);
+        break;
       case 'give-up':
         placements.giveUp(message.id);
         break;
@@ -178,9 +208,11 @@ export function runThread(
     tellLoad();
     node.memory.rebalance();
   }, LOAD_INTERVAL_MS).unref();
+  if (accessLog !== undefined) setInterval(() => accessLog.flush(), LOG_INTERVAL_MS).unref();
   // Should it be ended without a last word.
   setInterval(() => measure(undefined), MEASURE_INTERVAL_MS).unref();
   process.once('exit', () => {
+    accessLog?.flush();
     tellLoad();
     measure(undefined);
   });

@@ -12,6 +12,8 @@ import { addEstimates, type Estimate, type Question } from '#core/contract/quest
 import { CanopyError } from '#core/errors.ts';
 import type { Placed, Placement } from '#core/node/placement.ts';
 import type { SharedPace } from '#core/node/shared-pace.ts';
+import type { NodeLog } from '#core/telemetry/access-log/node-log.ts';
+import type { Lines } from '#core/telemetry/access-log/thread-log.ts';
 import { Samples } from '#core/telemetry/samples.ts';
 import type { NodeDisk } from './disk/node-disk.ts';
 import type { AtHome } from './place.ts';
@@ -25,6 +27,7 @@ export interface ThreadsOptions {
   readonly data: ThreadData;
   readonly disk?: Pick<NodeDisk, 'connect'> | undefined;
   readonly tls?: Pick<NodeTls, 'connect'> | undefined;
+  readonly accessLog?: Pick<NodeLog, 'write'> | undefined;
   readonly log: {
     error(fields: object, message: string): void;
   };
@@ -246,9 +249,16 @@ export class Threads {
     } else if (message.type === 'estimated') {
       thread.asked.get(message.id)?.(message.estimate);
       thread.asked.delete(message.id);
+    } else if (message.type === 'log') {
+      void this.#write(thread, message.lines);
     } else if (message.type === 'error') {
       this.#options.log.error({ detail: message.message }, 'A request has failed');
     }
+  }
+
+  async #write({ worker }: Thread, { memory, bytes, count }: Lines): Promise<void> {
+    await this.#options.accessLog?.write(new Uint8Array(memory, 0, bytes), count);
+    worker.postMessage({ type: 'logged', memory } satisfies ToThread, [memory]);
   }
 
   /** Passes on to all other threads what one has seen changed, and lets it know when they have heeded it. */

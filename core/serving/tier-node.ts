@@ -27,6 +27,7 @@ import type { Site } from '#core/contract/site.ts';
 import { fieldValue } from '#core/http/fields.ts';
 import { isNotice, siteChangeOf } from '#core/node/config.ts';
 import { SiteDirectory } from '#core/sites.ts';
+import type { ThreadLog } from '#core/telemetry/access-log/thread-log.ts';
 import { Counters } from '#core/telemetry/counters.ts';
 import { FillCounters } from '#core/telemetry/fill-counters.ts';
 import { type ForwardedBy, forwardedFields, networkPseudonym } from '#core/tree/forward.ts';
@@ -61,6 +62,8 @@ export interface TierNodeOptions {
   readonly tendsDisk?: boolean;
   /** Disk for what slow clients have not read yet; none without it. */
   readonly spill?: { readonly dir: string; readonly bytes: number };
+  /** Where requests are written down; left out: nowhere. */
+  readonly accessLog?: ThreadLog | undefined;
 }
 
 export type CountryOf = (address: string) => string | undefined;
@@ -75,6 +78,7 @@ export class TierNode {
   readonly clock: Clock;
   readonly engine: CacheEngine;
   readonly counters = new Counters();
+  readonly accessLog: ThreadLog | undefined;
   readonly trustedProxies: TrustedProxies;
   readonly memory: MemoryStore;
   readonly disk: DiskStore | undefined;
@@ -109,8 +113,10 @@ export class TierNode {
     disk,
     tendsDisk = true,
     tellThreads,
+    accessLog,
   }: TierNodeOptions) {
     this.name = name;
+    this.accessLog = accessLog;
     this.tier = tier;
     this.clock = clock;
     this.#tree = new Tree({ clock, asking: { name, tier }, config: () => this.config });
@@ -204,6 +210,8 @@ export class TierNode {
       engine.forgetUncacheable();
       this.#by = { node: this.name, network: networkPseudonym(config.network.tierKey) };
       this.#tree.retain(config);
+      const self = config.nodes.find((node) => node.name === this.name);
+      this.accessLog?.locate(self?.location.name ?? '');
       const { challenges = [] } = config.network;
       this.#challenges = new Map(challenges.map((one) => [one.token, one.keyAuthorization]));
     }

@@ -9,11 +9,18 @@ type Connection = Socket & { readonly _httpMessage?: ServerResponse | null };
 
 const REFUSED = new WeakSet<Socket>();
 
+/** Told of an answer to what was no request. @param bytes of its content */
+export type OnUnreadable = (error: CanopyError, socket: Socket, bytes: number) => void;
+
 /**
  * Answers what node:http could not read as a request ('clientError'), and closes the connection.
  * Answers to requests before it on the connection come first.
  */
-export function refuseUnreadable(error: NodeJS.ErrnoException, socket: Socket): void {
+export function refuseUnreadable(
+  error: NodeJS.ErrnoException,
+  socket: Socket,
+  onUnreadable?: OnUnreadable,
+): void {
   // The parser complains again of every piece that still comes.
   if (REFUSED.has(socket)) return;
   if (!socket.writable || error.code === 'ECONNRESET' || error.code === 'EPIPE') {
@@ -21,25 +28,31 @@ export function refuseUnreadable(error: NodeJS.ErrnoException, socket: Socket): 
     return;
   }
   REFUSED.add(socket);
-  refuseInTurn(new CanopyError(codeOf(error), messageOf(error), { cause: error }), socket);
+  const refusal = new CanopyError(codeOf(error), messageOf(error), { cause: error });
+  refuseInTurn(refusal, socket, onUnreadable);
 }
 
-function refuseInTurn(error: CanopyError, socket: Connection): void {
+function refuseInTurn(error: CanopyError, socket: Connection, onUnreadable?: OnUnreadable): void {
   const current = socket._httpMessage;
   if (current === undefined || current === null) {
-    end(error, socket);
+    end(error, socket, onUnreadable);
   } else if (current.req.complete) {
-    current.once('close', () => refuseInTurn(error, socket));
+    current.once('close', () => refuseInTurn(error, socket, onUnreadable));
   } else if (current.headersSent) {
     // The answer under way belongs to the very message that has turned out broken.
     socket.destroy();
   } else {
     const unread = current.req;
-    end(error, socket, () => unread.destroy());
+    end(error, socket, onUnreadable, () => unread.destroy());
   }
 }
 
-function end(error: CanopyError, socket: Socket, then?: () => void): void {
+function end(
+  error: CanopyError,
+  socket: Socket,
+  onUnreadable: OnUnreadable | undefined,
+  then?: () => void,
+): void {
   if (!socket.writable) {
     socket.destroy();
     return;
@@ -50,6 +63,7 @@ function end(error: CanopyError, socket: Socket, then?: () => void): void {
   lingers(socket);
   socket.write(`${head}Connection: close\r\n\r\n${body.toString('latin1')}`, 'latin1', then);
   socket.destroySoon();
+  onUnreadable?.(error, socket, body.length);
 }
 
 function codeOf({ code, ...error }: NodeJS.ErrnoException & { rawPacket?: Buffer }): ErrorCode {

@@ -43,6 +43,12 @@ const FORWARD_REASON: Partial<Record<Reason, string>> = {
   'hit-for-miss': 'bypass',
 };
 
+/** `fwd` of RFC 9211 §2.2: why a parent was asked; `undefined` of what came from the cache or the node itself. */
+export const forwardReason = (outcome: Outcome): string | undefined =>
+  isHit(outcome) || outcome.action === 'refuse'
+    ? undefined
+    : (FORWARD_REASON[outcome.reason] ?? 'miss');
+
 /** This tier's member of `Cache-Status`, RFC 9211. */
 export function cacheStatus(node: string, outcome: Outcome): string {
   const parts = [/^[a-z]/.test(node) ? node : `"${node}"`];

@@ -23,6 +23,10 @@ const CLASSES = 5;
 const WIDTH = CLASSES + 1;
 const BYTES = CLASSES;
 
+/** By version of HTTP, after all results. */
+const HTTP_VERSIONS = ['1.0', '1.1', '2.0'] as const;
+const VERSIONS_AT = CACHE_RESULTS.length * WIDTH;
+
 /** Totals of one thread since it started. Counting allocates nothing once each kind was counted. */
 export class Counters {
   requests = 0;
@@ -30,14 +34,17 @@ export class Counters {
   hitBytes = 0;
   /** Bytes of content sent to clients. */
   bytesSent = 0;
-  readonly sites = siteRows(CACHE_RESULTS.length * WIDTH);
+  readonly sites = siteRows(VERSIONS_AT + HTTP_VERSIONS.length);
   readonly #decisions: Partial<Record<Action, Partial<Record<Reason, number>>>> = {};
   readonly #errors: Partial<Record<ErrorCode, number>> = {};
   readonly #firstBytes = byResult(() => new Latencies());
+  readonly #durations = byResult(() => new Latencies());
 
   /**
    * @param bytes of content sent
    * @param firstByteMs from the request's arrival to the answer's header section
+   * @param durationMs from the request's arrival to the answer's end
+   * @param httpVersion `1.0`, `1.1` or `2.0`
    */
   record(
     site: string | undefined,
@@ -45,6 +52,8 @@ export class Counters {
     status: number,
     bytes: number,
     firstByteMs: number,
+    durationMs: number,
+    httpVersion: string,
   ): void {
     const { action, reason, detail } = outcome;
     this.requests++;
@@ -58,6 +67,8 @@ export class Counters {
     const at = CACHE_RESULTS.indexOf(result) * WIDTH;
     increase(row, at + Math.floor(status / 100) - 1, 1);
     increase(row, at + BYTES, bytes);
+    const version = HTTP_VERSIONS.indexOf(httpVersion as (typeof HTTP_VERSIONS)[number]);
+    if (version !== -1) increase(row, VERSIONS_AT + version, 1);
     const reasons = (this.#decisions[action] ??= {});
     reasons[reason] = (reasons[reason] ?? 0) + 1;
     if (detail !== undefined && detail in ERRORS) {
@@ -65,6 +76,7 @@ export class Counters {
       this.#errors[code] = (this.#errors[code] ?? 0) + 1;
     }
     this.#firstBytes[result].observe(firstByteMs);
+    this.#durations[result].observe(durationMs);
   }
 
   /** How often something was decided for a reason. */
@@ -82,6 +94,11 @@ export class Counters {
         const bytes = row[i * WIDTH + BYTES] ?? 0;
         if (bytes > 0) samples.add('canopy_sent_bytes_total', bytes, site, result);
       }
+      for (const [i, version] of HTTP_VERSIONS.entries()) {
+        const count = row[VERSIONS_AT + i] ?? 0;
+        if (count > 0)
+          samples.add('canopy_protocol_requests_total', count, site, `HTTP/${version}`);
+      }
     }
     for (const [action, reasons] of Object.entries(this.#decisions)) {
       for (const [reason, count] of Object.entries(reasons)) {
@@ -93,6 +110,7 @@ export class Counters {
     }
     for (const result of CACHE_RESULTS) {
       this.#firstBytes[result].sample(samples, 'canopy_first_byte_seconds', result);
+      this.#durations[result].sample(samples, 'canopy_request_seconds', result);
     }
   }
 }

@@ -1,16 +1,18 @@
+import type { LabelName } from './labels.ts';
+
 /** Which processes have a metric. `node`: all but control planes; `cache`: edges and mid-tiers. */
 export type MetricGroup = 'process' | 'node' | 'cache' | 'origin' | 'router' | 'control-plane';
 
 export interface Metric {
   readonly group: MetricGroup;
   readonly type: 'counter' | 'gauge' | 'histogram';
-  readonly labels: readonly string[];
+  readonly labels: readonly LabelName[];
   readonly help: string;
 }
 
 const of =
   (group: MetricGroup) =>
-  (type: Metric['type'], labels: readonly string[], help: string): Metric => ({
+  (type: Metric['type'], labels: readonly LabelName[], help: string): Metric => ({
     group,
     type,
     labels,
@@ -42,8 +44,32 @@ export const METRICS = {
   canopy_requests_total: cache('counter', ['site', 'cache', 'status'], 'Requests answered'),
   canopy_sent_bytes_total: cache('counter', ['site', 'cache'], 'Content sent to clients'),
   canopy_first_byte_seconds: cache('histogram', ['cache'], 'From the request to its answer'),
+  canopy_request_seconds: cache(
+    'histogram',
+    ['cache'],
+    'From the request to the end of its answer',
+  ),
+  canopy_protocol_requests_total: cache(
+    'counter',
+    ['site', 'protocol'],
+    'Requests answered, by the version of HTTP',
+  ),
   canopy_decisions_total: cache('counter', ['action', 'reason'], 'What was decided, and why'),
   canopy_errors_total: cache('counter', ['code'], 'Failures that the node answered itself'),
+  canopy_tls_handshakes_total: cache(
+    'counter',
+    ['version', 'resumed'],
+    'Handshakes of TLS that came about',
+  ),
+  canopy_tls_handshake_failures_total: cache('counter', [], 'Handshakes of TLS that did not'),
+  canopy_access_log_records_total: cache('counter', [], 'Requests written to the access log'),
+  canopy_access_log_bytes_total: cache('counter', [], 'Bytes of their lines'),
+  canopy_access_log_dropped_total: cache(
+    'counter',
+    ['why'],
+    'Requests that the access log should have, and lost',
+  ),
+  canopy_access_log_retries_total: cache('counter', [], 'Batches of it that were posted again'),
   canopy_upstream_requests_total: cache(
     'counter',
     ['parent', 'result'],

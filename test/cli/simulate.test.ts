@@ -24,6 +24,13 @@ describe('a line of an access log', () => {
     ['JSON cut off', '{"time":1,"key":"/a","si', 'unreadable'],
     ['JSON without size', '{"key":"/a"}', 'unreadable'],
     ['JSON of another shape', '{"key":["/a"],"size":5}', 'unreadable'],
+    [
+      'of a node',
+      '{"method":"GET","host":"x.test","target":"/a?b","status":206,"bytesSent":5}',
+      { key: 'x.test/a?b', bytes: 5 },
+    ],
+    ['of a node, an error', '{"method":"GET","target":"/a","status":502}', 'skipped'],
+    ['of a node, a POST', '{"method":"POST","target":"/a","status":200}', 'skipped'],
     ['common', common('GET /a?b=1 HTTP/1.1', 200, 5), { key: '/a?b=1', bytes: 5 }],
     [
       'combined',

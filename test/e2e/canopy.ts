@@ -138,6 +138,15 @@ export class LongRunning {
     await Promise.race([heard, ended]);
   }
 
+  signal(signal: NodeJS.Signals): void {
+    this.#process.kill(signal);
+  }
+
+  /** Reads its standard output no more, so that the pipe fills up. */
+  leaveUnread(): void {
+    this.#process.stdout?.pause();
+  }
+
   /** Sends a signal. @returns the exit code once it has ended */
   async end(signal: NodeJS.Signals): Promise<number | null> {
     this.#process.kill(signal);

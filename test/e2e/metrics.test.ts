@@ -1,8 +1,10 @@
+import { spawnSync } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type MetricGroup, metricsOf } from '#core/telemetry/metrics.ts';
+import { unboundedLabels } from '#test/telemetry/bounded.ts';
 import { parseExposition, total } from '#test/telemetry/prometheus.ts';
 import { curl, kill, RunningUp } from './canopy.ts';
 
@@ -24,7 +26,9 @@ afterAll(async () => {
 async function scraped(place: { readonly adminUrl: string } | null | undefined) {
   const answer = await curl(`${place?.adminUrl}/metrics`);
   expect(answer.status).toBe(200);
-  return parseExposition(answer.body, 'prometheus');
+  const families = parseExposition(answer.body, 'prometheus');
+  expect(unboundedLabels(families)).toEqual([]);
+  return families;
 }
 
 /** What it has once the samples of a metric add up to so much. */
@@ -61,6 +65,18 @@ test('every process has the metrics of its kind, all of them and no others', asy
     const families = await scraped(place);
     const own = [...families.keys()].filter((name) => name.startsWith('canopy_'));
     expect(own.toSorted()).toEqual(metricsOf(groups).toSorted());
+  }
+});
+
+test('Prometheus has nothing to say against them', async () => {
+  const { edges, midTiers, origin, controlPlane } = up.ready;
+  for (const place of [edges[0], midTiers[0], origin, controlPlane]) {
+    const { body } = await curl(`${place?.adminUrl}/metrics`);
+    const checked = spawnSync('promtool', ['check', 'metrics'], { input: body, encoding: 'utf8' });
+    // 3: it can be read, but there is something to say. prom-client has names that promtool dislikes.
+    expect([0, 3]).toContain(checked.status);
+    const ours = checked.stderr.split('\n').filter((line) => !line.startsWith('nodejs_'));
+    expect(ours).toEqual(['']);
   }
 });
 

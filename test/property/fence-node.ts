@@ -88,6 +88,7 @@ export async function handled(
     received: { method: 'GET', target, fields: sent, encrypted: false },
     peerAddress: '127.0.0.1',
     verifiedBy: undefined,
+    tlsVersion: undefined,
     content: Readable.from([]),
     signal: new AbortController().signal,
     inform: () => undefined,

@@ -58,13 +58,13 @@ describe('what is counted', () => {
   test('is exposed by site, result and status', async () => {
     const counters = new Counters();
     counters.sites.name(['shop']);
-    counters.record('shop', HIT, 200, 100, 0.05);
-    counters.record('shop', HIT, 304, 0, 0.05);
-    counters.record('shop', outcome('fill', 'uri-miss'), 200, 100, 700);
+    counters.record('shop', HIT, 200, 100, 0.05, 0.05, '1.1');
+    counters.record('shop', HIT, 304, 0, 0.05, 0.05, '1.1');
+    counters.record('shop', outcome('fill', 'uri-miss'), 200, 100, 700, 700, '1.1');
     const lost = outcome('fill', 'uri-miss', { detail: 'upstream-unreachable' });
-    counters.record('shop', lost, 502, 10, 40_000);
+    counters.record('shop', lost, 502, 10, 40_000, 40_000, '1.1');
     const refused = outcome('refuse', 'request', { detail: 'unknown-host' });
-    counters.record(undefined, refused, 421, 20, 0.1);
+    counters.record(undefined, refused, 421, 20, 0.1, 0.1, '1.1');
     const families = await parsed((samples) => counters.sample(samples));
     const requests = (labels: Readonly<Record<string, string>>): number =>
       total(families, 'canopy_requests_total', { tier: 'edge', ...labels });
@@ -89,7 +89,7 @@ describe('what is counted', () => {
     const sites = Array.from({ length: MAX_SITES + 5 }, (_, i) => `site-${i}`);
     counters.sites.name(sites);
     upstream.name(Array.from({ length: 500 }, (_, i) => `http://10.0.0.${i}`));
-    for (const site of sites) counters.record(site, HIT, 200, 1, 1);
+    for (const site of sites) counters.record(site, HIT, 200, 1, 1, 1, '1.1');
     for (let i = 0; i < 500; i++) upstream.tried(`http://10.0.0.${i}`, 200);
     upstream.tried('http://unheard-of', 'timeout');
     const families = await parsed((samples) => {
@@ -107,9 +107,9 @@ describe('what is counted', () => {
   test('a site keeps its name, and those that come later get what is left', () => {
     const counters = new Counters();
     counters.sites.name(['b']);
-    counters.record('b', HIT, 200, 1, 1);
+    counters.record('b', HIT, 200, 1, 1, 1, '1.1');
     counters.sites.name(['a', 'b']);
-    counters.record('b', HIT, 200, 1, 1);
+    counters.record('b', HIT, 200, 1, 1, 1, '1.1');
     const samples = new Samples();
     counters.sample(samples);
     expect(samples.byMetric.get('canopy_requests_total')).toEqual(new Map([['b\nhit\n2xx', 2]]));

@@ -8,6 +8,8 @@ import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls';
 import { pino } from 'pino';
 import { onTestFinished } from 'vitest';
 import { systemClock } from '#core/clock.ts';
+import { recordUnreadable } from '#core/serving/record.ts';
+import type { ThreadLog } from '#core/telemetry/access-log/thread-log.ts';
 import type { CertificateMaterial, Challenge } from '#core/contract/certificate.ts';
 import type { Config, JournalEntry } from '#core/contract/event.ts';
 import { type SiteInput, siteSchema } from '#core/contract/site.ts';
@@ -17,14 +19,19 @@ import { TierNode } from '#core/serving/tier-node.ts';
 import { CertificateKeeper } from '#core/serving/tls/keeper.ts';
 import type { UnknownNamePolicy } from '#core/serving/tls/messages.ts';
 import { ThreadTls } from '#core/serving/tls/thread-tls.ts';
+import type { OnUnreadable } from '#core/serving/unreadable.ts';
 import { serveClients } from '#edge/request.ts';
 import type { Issued } from './authority.ts';
+
+type Refused = Parameters<OnUnreadable>;
 
 interface EdgeOptions {
   /** What the site's origin answers; by default `hello` that may be kept. */
   readonly origin?: RequestListener;
   readonly unknownName?: UnknownNamePolicy;
   readonly site?: Partial<SiteInput>;
+  readonly accessLog?: ThreadLog;
+  readonly trustedProxies?: readonly string[];
   /** Of an edge that was there before. */
   readonly dir?: string;
 }
@@ -51,7 +58,7 @@ export class TlsEdge {
   private constructor(
     dir: string,
     originUrl: string,
-    { unknownName = 'default', site = {} }: EdgeOptions,
+    { unknownName = 'default', site = {}, accessLog, trustedProxies = [] }: EdgeOptions,
   ) {
     this.dir = dir;
     this.#originUrl = originUrl;
@@ -71,6 +78,8 @@ export class TlsEdge {
       clock: systemClock,
       memoryBytes: 64 * 1024 * 1024,
       lease: { ended: () => false },
+      accessLog,
+      trustedProxies,
     });
     const onError = (error: unknown): void => void this.errors.push(error);
     this.keeper.tell('ticket-secret', { type: 'ticket-secret', secret: 'a secret of the fleet' });
@@ -102,6 +111,7 @@ export class TlsEdge {
       port: 0,
       handle: serveClients(edge.node, (error) => void edge.errors.push(error)).handle,
       onError: (error: unknown) => void edge.errors.push(error),
+      onUnreadable: (...refused: Refused) => recordUnreadable(edge.node, ...refused),
     };
     edge.#listeners = await Promise.all([listen(place), edge.#tls.listen(place)]);
     onTestFinished(async () => {
@@ -122,6 +132,9 @@ export class TlsEdge {
     await this.node.close();
   }
 
+  get handshakes() {
+    return this.#tls.handshakes;
+  }
   get port(): number {
     return this.node.tlsPort ?? 0;
   }

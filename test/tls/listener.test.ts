@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { connect as connectHttp2 } from 'node:http2';
 import { readFile, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { TLSSocket } from 'node:tls';
@@ -182,6 +183,21 @@ describe('client certificates', () => {
     expect(await ask(asked)).toContain('hello');
     const open = await edge.connect({ ...named('open.example.org'), ...alice });
     expect(await ask(open, '/', 'open.example.org')).toContain('hello');
+  });
+
+  test('are asked for and heeded over HTTP/2, too', async () => {
+    const { edge, alice } = await withClients();
+    const statusFor = async (options: object): Promise<unknown> => {
+      const socket = await edge.connect({ ...named(HOST), ...options, ALPNProtocols: ['h2'] });
+      const client = connectHttp2(`https://${HOST}`, { createConnection: () => socket });
+      const [fields] = (await once(client.request({ ':authority': HOST }), 'response')) as [
+        Record<string, unknown>,
+      ];
+      client.destroy();
+      return fields[':status'];
+    };
+    expect(await statusFor({})).toBe(403);
+    expect(await statusFor(alice)).toBe(200);
   });
 
   test('of other authorities are refused, and so is the site by the name of another', async () => {

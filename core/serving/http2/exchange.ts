@@ -18,6 +18,7 @@ import {
 export interface ConnectionFacts {
   readonly peerAddress: string;
   readonly verifiedBy: string | undefined;
+  readonly tlsVersion: string | undefined;
   /** Called with the bytes of requests' content that are read. */
   readonly onContent: (bytes: number) => void;
 }
@@ -44,6 +45,10 @@ export class Http2Exchange implements Exchange {
 
   get verifiedBy(): string | undefined {
     return this.#facts.verifiedBy;
+  }
+
+  get tlsVersion(): string | undefined {
+    return this.#facts.tlsVersion;
   }
 
   get content(): AsyncIterable<Buffer> {

@@ -12,6 +12,7 @@ import { TokenBucket } from '#core/token-bucket.ts';
 import type { Http1Options } from '../http1.ts';
 import type { Activity, Service } from '../service.ts';
 import { verifiedBy } from '../tls/client-certificates.ts';
+import { tlsVersionOf } from '../tls/handshakes.ts';
 import { type ConnectionFacts, Http2Exchange } from './exchange.ts';
 import { receivedOf } from './received.ts';
 
@@ -64,6 +65,8 @@ export class Http2Service implements Service {
   readonly #server: Http2Server;
   readonly #connections = new Set<Connection>();
   readonly #looking: NodeJS.Timeout;
+  /** What the next session is on: the session's own `socket` only stands for it. */
+  #adopted: TLSSocket | undefined;
   #accepted = 0;
   #requests = 0;
 
@@ -91,6 +94,8 @@ export class Http2Service implements Service {
   }
 
   adopt(connection: Duplex): void {
+    this.#adopted = connection as TLSSocket;
+    // The session begins within.
     this.#server.emit('connection', connection);
   }
 
@@ -114,12 +119,13 @@ export class Http2Service implements Service {
   }
 
   #begin(session: ServerHttp2Session): void {
-    const socket = session.socket as TLSSocket;
+    const socket = this.#adopted ?? session.socket;
     const connection: Connection = {
       session,
       facts: {
         peerAddress: socket.remoteAddress ?? '',
         verifiedBy: verifiedBy(socket),
+        tlsVersion: tlsVersionOf(socket),
         onContent: (bytes) => void (connection.contentBytes += bytes),
       },
       control: new TokenBucket(systemClock, CONTROL_BYTES),

@@ -14,6 +14,7 @@ import { type Service, sumOf } from '../service.ts';
 import { noteClient } from './client-certificates.ts';
 import { MAX_HELLO_BYTES, serverNameOf } from './client-hello.ts';
 import type { TlsContexts } from './contexts.ts';
+import type { Handshakes } from './handshakes.ts';
 import { PROTOCOLS, SESSION_ID_CONTEXT, ticketKeysFor, TLS_SETTINGS } from './settings.ts';
 
 /** For a whole handshake. */
@@ -31,6 +32,7 @@ export interface ClientAuthorities {
 export interface TlsListenerOptions extends Place, Http1Options {
   readonly contexts: TlsContexts;
   readonly clock: Pick<Clock, 'now'>;
+  readonly handshakes: Handshakes;
 }
 
 export interface TlsListener extends Listener {
@@ -152,7 +154,7 @@ class Front {
   readonly #stopWatching: () => void;
 
   constructor(
-    { contexts, clock, onError }: TlsListenerOptions,
+    { contexts, clock, handshakes, onError }: TlsListenerOptions,
     adopt: (socket: TLSSocket) => void,
     asked: ClientAuthorities | undefined,
   ) {
@@ -180,10 +182,14 @@ class Front {
     });
     this.#server = server;
     server.on('secureConnection', (socket) => {
+      handshakes.done(socket);
       if (asked !== undefined) noteClient(socket, asked.authorities, clock.now());
       adopt(socket);
     });
-    server.on('tlsClientError', (_error, socket) => void socket.destroy());
+    server.on('tlsClientError', (_error, socket) => {
+      handshakes.failed++;
+      socket.destroy();
+    });
     server.on('OCSPRequest', (certificate, _issuer, answer) => {
       // There is none for a client that nothing is presented to.
       const staple = (certificate as Buffer | null) && contexts.staple(fingerprintOf(certificate));

@@ -3,6 +3,7 @@ import { isNotice } from '#core/node/config.ts';
 import type { ListenerOptions } from '../listener.ts';
 import type { TierNode } from '../tier-node.ts';
 import { TlsContexts } from './contexts.ts';
+import { Handshakes } from './handshakes.ts';
 import { type ClientAuthorities, listenTls, type TlsListener } from './listener.ts';
 import type { TlsPlace } from './messages.ts';
 
@@ -10,6 +11,7 @@ import type { TlsPlace } from './messages.ts';
 export class ThreadTls {
   readonly #node: TierNode;
   readonly #contexts: TlsContexts;
+  readonly handshakes = new Handshakes();
   #listener: TlsListener | undefined;
 
   constructor({ port, unknownName }: TlsPlace, node: TierNode, onError: (error: unknown) => void) {
@@ -28,6 +30,7 @@ export class ThreadTls {
       ...options,
       contexts: this.#contexts,
       clock: this.#node.clock,
+      handshakes: this.handshakes,
     });
     this.#listener = listener;
     this.#node.tlsPort = listener.port;

@@ -30,6 +30,11 @@ export class FakeClock implements Clock {
     return () => void this.#timers.delete(timer);
   }
 
+  /** Callbacks that wait for their time. */
+  get pending(): number {
+    return this.#timers.size;
+  }
+
   /** Moves time, running what falls due on the way in its order. */
   advance(duration: Duration): void {
     const until = this.#elapsedMs + milliseconds(duration);
