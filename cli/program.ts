@@ -17,6 +17,7 @@ import { addPut } from './commands/put.ts';
 import { addRelease } from './commands/release.ts';
 import { addDnssec } from './commands/dnssec.ts';
 import { addRoute } from './commands/route.ts';
+import { addRules } from './commands/rules.ts';
 import { addSimulate } from './commands/simulate.ts';
 import { addSites } from './commands/sites.ts';
 import { addTierKey } from './commands/tier-key.ts';
@@ -61,6 +62,7 @@ export function createProgram(): Command {
     addTierKey,
     addRoute,
     addDnssec,
+    addRules,
     addSimulate,
     addAnnounce,
     addBackup,

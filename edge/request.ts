@@ -7,81 +7,152 @@ import { CanopyError } from '#core/errors.ts';
 import { type ClientRequest, readRequest } from '#core/http/request.ts';
 import { clientLookup } from '#core/serving/client-lookup.ts';
 import { deliver, failureAnswer, ownAnswer } from '#core/serving/deliver.ts';
-import { withoutTags } from '#core/http/tags.ts';
 import { answerEcho } from '#core/serving/echo.ts';
 import type { Exchange, Serving } from '#core/serving/exchange.ts';
 import { record } from '#core/serving/record.ts';
 import type { TierNode } from '#core/serving/tier-node.ts';
 import { isLoop, withClient } from '#core/tree/forward.ts';
 import { limitContent } from './content.ts';
+import { withErrorPage } from './error-page.ts';
+import { orElse } from './fallback.ts';
 import { EdgeFunctions } from './functions/functions.ts';
+import { answerOf } from './own-answer.ts';
 import { RuledRequest } from './ruled.ts';
+import { hint, ourFields } from './site-fields.ts';
 import { shapingFor } from './shaping.ts';
 import { challengeAnswer, redirectToTls, requireClientCertificate } from './tls.ts';
 
 /** What answers the requests of clients in one thread of an edge. */
 export function serveClients(node: TierNode, onError: (error: unknown) => void): Serving {
   const functions = new EdgeFunctions(node, onError);
+  const edge: Edge = { node, functions };
   return {
-    handle: (exchange) => handleRequest(node, functions, exchange),
+    handle: (exchange) => handleRequest(edge, exchange),
     sample: (samples) => functions.sample(samples),
     close: () => functions.close(),
   };
 }
 
+interface Edge {
+  readonly node: TierNode;
+  readonly functions: EdgeFunctions;
+}
+
+/** How far a request has come, for when it fails on its way. */
+interface Course {
+  /** Of the client. */
+  address: string;
+  site?: ServedSite;
+  received?: ClientRequest;
+  ruled?: RuledRequest;
+  decision?: Decision;
+}
+
 /** A client's request, from its arrival to its record. */
-async function handleRequest(
-  edge: TierNode,
-  functions: EdgeFunctions,
-  exchange: Exchange,
-): Promise<void> {
-  const arrivedAtMs = edge.clock.monotonicMs();
-  const echo = answerEcho(edge, exchange);
+async function handleRequest(edge: Edge, exchange: Exchange): Promise<void> {
+  const { node } = edge;
+  const arrivedAtMs = node.clock.monotonicMs();
+  const echo = answerEcho(node, exchange);
   if (echo !== undefined) return void (await echo);
-  let site: ServedSite | undefined;
-  let decision: Decision | undefined;
+  const course: Course = { address: exchange.peerAddress };
   let answer: Answer;
   try {
-    const client = edge.trustedProxies.client(exchange.peerAddress, exchange.received.fields);
-    const asked = withClient(readRequest(exchange.received), client); // accept
-    site = siteOf(edge, asked);
-    const received = underOwnHost(site, asked);
-    const own =
-      ownAnswer(received) ?? challengeAnswer(edge, received) ?? redirectToTls(edge, site, received);
-    if (own !== undefined) answer = own;
-    else {
-      const ruled = RuledRequest.of(site, received, client.address, edge);
-      guard(edge, exchange, site, received, ruled);
-      if (received.hasContent) limitContent(site, exchange);
-      const changed = ruled?.change(received, functions) ?? received;
-      const request = changed instanceof Promise ? await changed : changed;
-      if ('outcome' in request) answer = request;
-      else {
-        const country = (): string => edge.countryOf(client.address);
-        const form = shapingFor(edge, site, request);
-        const wanted = form?.wanted ?? request;
-        const lookup = clientLookup(edge, exchange, wanted, site, country, form?.shaping);
-        const found = edge.engine.lookUp(lookup);
-        decision = edge.engine.decide(lookup, found);
-        if (site.tls.earlyHints) hint(edge, exchange, request, decision);
-        // serve, refresh behind, revalidate, fill or wait; what a fill brings is stored as it ends
-        const carried = carryOut({ engine: edge.engine, lookup, found, decision, exchange });
-        const stored = carried instanceof Promise ? await carried : carried;
-        const ours = shape(edge, site, request, stored);
-        const shaped = ruled?.shape(ours, request, functions) ?? ours;
-        answer = shaped instanceof Promise ? await shaped : shaped;
-      }
-    }
+    const answered = answerTo(edge, exchange, course);
+    answer = answered instanceof Promise ? await answered : answered;
   } catch (error) {
-    answer = failureAnswer(error, decidedOutcome(decision), false);
+    answer = await failed(edge, exchange, course, error);
   }
-  const firstByteMs = edge.clock.monotonicMs() - arrivedAtMs;
-  const sent = await deliver(exchange, answer, {
-    node: edge.name,
-    toTier: false,
-    now: edge.clock.now(),
-  });
-  record(edge, { exchange, site, answer, sent, arrivedAtMs, firstByteMs });
+  const firstByteMs = node.clock.monotonicMs() - arrivedAtMs;
+  const signature = { node: node.name, toTier: false, now: node.clock.now() };
+  const sent = await deliver(exchange, answer, signature);
+  const { site } = course;
+  record(node, { exchange, site, answer, sent, arrivedAtMs, firstByteMs });
+}
+
+/** Accept, site, guard; what no rule is for goes on at once. */
+function answerTo(edge: Edge, exchange: Exchange, course: Course): Answer | Promise<Answer> {
+  const { node } = edge;
+  const client = node.trustedProxies.client(exchange.peerAddress, exchange.received.fields);
+  course.address = client.address;
+  const asked = withClient(readRequest(exchange.received), client);
+  const site = siteOf(node, asked);
+  const received = underOwnHost(site, asked);
+  course.site = site;
+  course.received = received;
+  const own =
+    ownAnswer(received) ?? challengeAnswer(node, received) ?? redirectToTls(node, site, received);
+  if (own !== undefined) return own;
+  guard(node, exchange, site, received);
+  const ruled = RuledRequest.of(site, received, client.address, node);
+  if (ruled !== undefined) return answerRuled(edge, exchange, course, received, ruled);
+  const cached = fromCache(node, exchange, course, site, received);
+  return cached instanceof Promise
+    ? cached.then((answer) => ourFields(node, site, received, answer))
+    : ourFields(node, site, received, cached);
+}
+
+/** Guard, key and shape as the rules of the site have it. */
+async function answerRuled(
+  { node, functions }: Edge,
+  exchange: Exchange,
+  course: Course,
+  received: ClientRequest,
+  ruled: RuledRequest,
+): Promise<Answer> {
+  const { main, site } = ruled;
+  course.ruled = ruled;
+  ruled.guard();
+  const said = ruled.ownAnswer();
+  if (said !== undefined) {
+    return ruled.shape(ourFields(node, main, received, answerOf(said, received)));
+  }
+  const request = await ruled.change(received, functions);
+  if ('outcome' in request) return ruled.shape(ourFields(node, main, received, request));
+  let cached = fromCache(node, exchange, course, site, request);
+  if (ruled.fallsBack) {
+    const toMain = RuledRequest.toMain(request);
+    cached = orElse(main, request, cached, () => fromCache(node, exchange, course, main, toMain));
+  }
+  let answer = await cached;
+  if (answer.status >= 400) {
+    answer = await withErrorPage(node, exchange, received, ruled, answer, undefined);
+  }
+  return ruled.finish(ourFields(node, site, request, answer), request, functions);
+}
+
+/**
+ * Key, look up, decide; then serve, refresh behind, revalidate, fill or wait. What a fill brings is
+ * stored as it ends.
+ */
+function fromCache(
+  node: TierNode,
+  exchange: Exchange,
+  course: Course,
+  site: ServedSite,
+  request: ClientRequest,
+): Answer | Promise<Answer> {
+  const { engine } = node;
+  const form = shapingFor(node, site, request);
+  const wanted = form?.wanted ?? request;
+  const country = (): string => node.countryOf(course.address);
+  const lookup = clientLookup(node, exchange, wanted, site, country, form?.shaping);
+  const found = engine.lookUp(lookup);
+  const decision = engine.decide(lookup, found);
+  course.decision = decision;
+  if (site.tls.earlyHints) hint(node, exchange, request, decision);
+  return carryOut({ engine, lookup, found, decision, exchange });
+}
+
+async function failed(
+  { node }: Edge,
+  exchange: Exchange,
+  { received, ruled, decision }: Course,
+  error: unknown,
+): Promise<Answer> {
+  const answer = failureAnswer(error, decidedOutcome(decision), false);
+  if (received === undefined || ruled === undefined) return answer;
+  const code = error instanceof CanopyError ? error.code : 'internal-error';
+  return ruled.shape(await withErrorPage(node, exchange, received, ruled, answer, code));
 }
 
 function siteOf({ sites }: TierNode, { host }: ClientRequest): ServedSite {
@@ -100,39 +171,11 @@ function guard(
   { forwardedBy }: TierNode,
   exchange: Exchange,
   site: ServedSite,
-  { fields }: ClientRequest,
-  ruled: RuledRequest | undefined,
+  { fields, hasContent }: ClientRequest,
 ): void {
   requireClientCertificate(site, exchange);
-  ruled?.guard();
   if (isLoop(fields, forwardedBy)) {
     throw new CanopyError('loop-detected', 'This edge has passed the request on before');
   }
+  if (hasContent) limitContent(site, exchange);
 }
-
-/** While the client waits for a parent, it may fetch what this page linked to before. */
-function hint(
-  { earlyHints }: TierNode,
-  exchange: Exchange,
-  { method, host, target }: ClientRequest,
-  { action }: Decision,
-): void {
-  if (method !== 'GET' || action === 'serve') return;
-  const links = earlyHints.of(host, target);
-  if (links !== undefined) exchange.inform(103, links);
-}
-
-function shape(
-  { earlyHints }: TierNode,
-  { cache, secureFields, tls }: ServedSite,
-  { scheme, host, target }: ClientRequest,
-  answer: Answer,
-): Answer {
-  if (tls.earlyHints) earlyHints.learn(host, target, answer.status, answer.fields);
-  const secured = scheme === 'https' ? secureFields : NOTHING;
-  if (cache.exposeTags && secured.length === 0) return answer;
-  const fields = cache.exposeTags ? answer.fields : withoutTags(answer.fields);
-  return { ...answer, fields: [...fields, ...secured] };
-}
-
-const NOTHING: readonly string[] = [];

@@ -1,24 +1,35 @@
 import type { Answer } from '#core/cache/answer.ts';
-import type { ServedSite } from '#core/cache/served-site.ts';
+import { type ServedSite, siteAt } from '#core/cache/served-site.ts';
 import { CanopyError } from '#core/errors.ts';
-import { type Fields, fieldValue } from '#core/http/fields.ts';
+import { fieldValue, withoutFields } from '#core/http/fields.ts';
 import { statedMediaType } from '#core/http/media-type.ts';
 import type { ClientRequest } from '#core/http/request.ts';
-import type { RequestActions } from '#core/rules/actions.ts';
-import type { EdgeFunctions } from './functions/functions.ts';
-import type { ChangeFields } from '#core/rules/header-changes.ts';
+import type { AnswerActions, RequestActions } from '#core/rules/actions.ts';
 import { type Places, RequestFacts } from '#core/rules/facts.ts';
+import type { ErrorFacts, ErrorPage } from '#core/rules/error-page.ts';
+import { givingCookies } from '#core/rules/given-cookies.ts';
+import type { OwnAnswer } from '#core/rules/own-answer.ts';
+import { TIER_FIELDS } from '#core/tree/tier-fields.ts';
+import type { EdgeFunctions } from './functions/functions.ts';
+
+const ORIGIN = TIER_FIELDS.origin.toLowerCase();
+
+type Headed = Pick<Answer, 'status' | 'fields'>;
 
 /** A request that the rules of its site have a say in. */
 export class RuledRequest {
   readonly facts: RequestFacts;
   readonly actions: RequestActions;
-  readonly #site: ServedSite;
+  /** The site with its main origin. */
+  readonly main: ServedSite;
+  /** The site with the origin that the rules choose. */
+  readonly site: ServedSite;
 
   private constructor(site: ServedSite, facts: RequestFacts) {
-    this.#site = site;
     this.facts = facts;
+    this.main = site;
     this.actions = site.ruleset.forRequest(facts);
+    this.site = siteAt(site, this.actions.origin.at(-1)?.name) ?? site;
   }
 
   /** `undefined` where the site has no rules but for what is stored. */
@@ -39,35 +50,101 @@ export class RuledRequest {
     }
   }
 
-  /**
-   * The request as the key and the origin are to see it, or the answer that its function gives.
-   * @throws CanopyError `function-failed`
-   */
-  async change(request: ClientRequest, functions: EdgeFunctions): Promise<ClientRequest | Answer> {
-    const { requestHeaders, function: called } = this.actions;
-    const fields = changed(request.fields, requestHeaders, this.facts);
-    const ruled = fields === request.fields ? request : { ...request, fields };
-    return called.length === 0 ? ruled : functions.onRequest(this.#site, this, ruled);
+  /** What is answered in the site's place, if anything is; of several of a kind the last one says it. */
+  ownAnswer(): OwnAnswer | undefined {
+    const { cors, respond, redirect } = this.actions;
+    const said = cors.at(-1)?.preflight(this.facts) ?? respond.at(-1)?.(this.facts);
+    if (said !== undefined) return said;
+    return redirect.reduce<OwnAnswer | undefined>(
+      (earlier, leads) => leads(this.facts) ?? earlier,
+      undefined,
+    );
   }
 
   /**
-   * The answer as the client is to have it.
+   * The request as the key and the origin are to see it.
+   * @throws CanopyError where it cannot be rewritten, see `Rewrite`
+   */
+  changed(request: ClientRequest): ClientRequest {
+    const { requestHeaders, rewrite } = this.actions;
+    const { originName } = this.site;
+    if (requestHeaders.length === 0 && rewrite.length === 0 && originName === undefined) {
+      return request;
+    }
+    const chosen = originName === undefined ? [] : [TIER_FIELDS.origin, originName];
+    return {
+      ...request,
+      target: rewrite.reduce((target, to) => to(target, this.facts), request.target),
+      fields: [
+        ...requestHeaders.reduce((fields, by) => by(fields, this.facts), request.fields),
+        ...chosen,
+      ],
+    };
+  }
+
+  /**
+   * The request as the key and the origin are to see it, or the answer that its function gives.
+   * @throws CanopyError `function-failed`, and as `changed` does
+   */
+  change(
+    request: ClientRequest,
+    functions: EdgeFunctions,
+  ): ClientRequest | Promise<ClientRequest | Answer> {
+    const ruled = this.changed(request);
+    if (this.actions.function.length === 0) return ruled;
+    return functions.onRequest(this.site, this, ruled);
+  }
+
+  /** Whether the main origin stands in for the chosen one where that fails. */
+  get fallsBack(): boolean {
+    return this.site.originName !== undefined && this.actions.origin.at(-1)?.fallback === true;
+  }
+
+  /** A changed request as it goes to the main origin. */
+  static toMain(request: ClientRequest): ClientRequest {
+    const fields = withoutFields(request.fields, (name) => name === ORIGIN);
+    return { ...request, fields };
+  }
+
+  /** Header rules come last: they have the last word. */
+  shape<A extends Headed>(answer: A): A {
+    const cors = this.actions.cors.at(-1);
+    const { securityHeaders, responseHeaders } = this.#actionsOn(answer);
+    const changes = [
+      ...securityHeaders,
+      ...(cors === undefined ? [] : [cors.shape]),
+      ...responseHeaders,
+      ...(this.facts.givenCookies === undefined ? [] : [givingCookies]),
+    ];
+    if (changes.length === 0) return answer;
+    return {
+      ...answer,
+      fields: changes.reduce((changed, by) => by(changed, this.facts), answer.fields),
+    };
+  }
+
+  /**
+   * The answer as the client is to have it: shaped, and as its function wants it.
    * @throws CanopyError `function-failed`
    */
-  shape(
+  finish(
     answer: Answer,
     request: ClientRequest,
     functions: EdgeFunctions,
   ): Answer | Promise<Answer> {
-    const { status } = answer;
-    const contentType = statedMediaType(fieldValue(answer.fields, 'content-type'));
-    const { responseHeaders } = this.#site.ruleset.forAnswer(this.facts, { status, contentType });
-    const fields = changed(answer.fields, responseHeaders, this.facts);
-    const ruled = fields === answer.fields ? answer : { ...answer, fields };
-    if (this.actions.function.length === 0) return ruled;
-    return functions.onAnswer(this.#site, this, request, ruled);
+    const shaped = this.shape(answer);
+    if (this.actions.function.length === 0) return shaped;
+    return functions.onAnswer(this.site, this, request, shaped);
+  }
+
+  /** The page that is shown in place of an error, if one is; of several the last that suits. */
+  errorPage(answer: Headed, error: ErrorFacts): ErrorPage | undefined {
+    const { errorPage } = this.#actionsOn(answer);
+    return errorPage.findLast((page) => page.suits(error, this.facts));
+  }
+
+  #actionsOn({ status, fields }: Headed): AnswerActions {
+    const contentType = statedMediaType(fieldValue(fields, 'content-type'));
+    return this.site.ruleset.forAnswer(this.facts, { status, contentType });
   }
 }
-
-const changed = (fields: Fields, by: readonly ChangeFields[], facts: RequestFacts): Fields =>
-  by.reduce((before, change) => change(before, facts), fields);

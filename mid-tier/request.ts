@@ -3,7 +3,7 @@ import { carryOut } from '#core/cache/carry-out.ts';
 import type { Lookup } from '#core/cache/engine.ts';
 import { cacheKey } from '#core/cache/key.ts';
 import { inputsFrom, keySelector } from '#core/cache/policy/keying.ts';
-import type { ServedSite } from '#core/cache/served-site.ts';
+import { type ServedSite, siteAt } from '#core/cache/served-site.ts';
 import type { Decision } from '#core/cache/policy/decide.ts';
 import { CanopyError } from '#core/errors.ts';
 import { parseDeltaSeconds } from '#core/http/directives.ts';
@@ -78,9 +78,14 @@ function guard({ config, forwardedBy }: TierNode, { fields }: ClientRequest): vo
 function siteOf({ sites }: TierNode, { fields }: ClientRequest): ServedSite {
   const name = tierField(fields, 'site') ?? '';
   const site = sites.byName(name);
+  const originName = tierField(fields, 'origin');
+  const served = site && siteAt(site, originName);
   // The edge may have heard of it before us; it walks on.
-  if (site === undefined) throw new CanopyError('unavailable', `No site ${name} is known here yet`);
-  return site;
+  if (served === undefined) {
+    const what = site === undefined ? `site ${name}` : `origin ${originName} of site ${name}`;
+    throw new CanopyError('unavailable', `No ${what} is known here yet`);
+  }
+  return served;
 }
 
 /** An edge has folded the request: its key is taken as it came, whichever settings have reached us. */

@@ -1,10 +1,11 @@
 import { z } from 'zod';
 import { groupOf, type Node } from '#core/contract/node.ts';
-import type { Site } from '#core/contract/site.ts';
+import { pullOrigins, type Site } from '#core/contract/site.ts';
 import { InvalidInput } from '#core/contract/validate.ts';
 import { CanopyError } from '#core/errors.ts';
 import { SiteDirectory } from '#core/sites.ts';
 import type { Addresses } from './addresses.ts';
+import { ruleFindings } from './rule-findings.ts';
 
 /**
  * What is wrong with sites that each fit the schema.
@@ -15,6 +16,9 @@ import type { Addresses } from './addresses.ts';
  * - `origin-unresolved`: nobody knows an address of the origin
  * - `no-origin`: the network has no origin that could hold the content
  * - `unknown-group`: no mid-tier is in the group
+ * - `unknown-origin`: a rule names an origin that the site does not have
+ * - `rule-never-matches`: no request can fit all that a rule states
+ * - `rule-without-effect`: another rule is for every request, so that nothing comes of this one's action
  * - `unknown-function`: a rule calls a function that the site does not have
  * - `broken-function`: a function cannot be loaded
  */
@@ -26,6 +30,9 @@ export const KINDS = {
   'origin-unresolved': 'warning',
   'no-origin': 'warning',
   'unknown-group': 'warning',
+  'unknown-origin': 'error',
+  'rule-never-matches': 'warning',
+  'rule-without-effect': 'warning',
   'unknown-function': 'error',
   'broken-function': 'error',
 } as const;
@@ -68,6 +75,9 @@ export function findingsOf(
     ...looked.flatMap((site) => takenHosts(site, owners)),
     ...looked.flatMap((site) => serverFindings(site, ours, addresses)),
     ...looked.flatMap((site) => missingNodes(site, nodes)),
+    ...looked.flatMap((site) =>
+      ruleFindings(site).map(({ kind, message }) => finding(kind, site, message)),
+    ),
     ...looked.flatMap(unknownFunctions),
   ];
 }
@@ -91,6 +101,7 @@ export function requireNoErrors(findings: readonly Finding[]): void {
 /** Where an error is, and what there should be instead. */
 const AT: { readonly [K in Kind]?: { readonly field: string; readonly expected: string } } = {
   'origin-is-ours': { field: 'origin', expected: 'an origin outside of this network' },
+  'unknown-origin': { field: 'rules', expected: 'an origin of the site' },
   'unknown-function': { field: 'rules', expected: "one of the site's functions" },
   'broken-function': { field: 'functions', expected: 'a module that exports a hook' },
 };
@@ -167,9 +178,9 @@ function serverFindings(
   ours: ReadonlyMap<string, string>,
   addresses: Addresses,
 ): Finding[] {
-  if (site.origin.kind === 'push') return [];
   const own = new SiteDirectory([{ ...site, hosts: site.hosts.filter((host) => host !== '*') }]);
-  return site.origin.servers.flatMap(({ url }) => {
+  const servers = pullOrigins(site).flatMap((origin) => origin.servers);
+  return servers.flatMap(({ url }) => {
     const { hostname } = new URL(url);
     const node = placesOf(url, addresses)
       .map((place) => ours.get(place))

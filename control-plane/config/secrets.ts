@@ -63,18 +63,32 @@ export function secretsOf(site: Site): ReadonlyMap<string, string> {
 }
 
 export function mapSecrets(site: Site, map: (secret: string, path: string) => string): Site {
-  if (site.origin.kind !== 'pull') return site;
-  const { requestFields, signing, ...origin } = site.origin;
+  const origins = Object.entries(site.origins).map(([name, origin]): [string, PullOrigin] => [
+    name,
+    mapOrigin(origin, `origins.${name}`, map),
+  ]);
+  const { origin } = site;
+  return {
+    ...site,
+    origin: origin.kind === 'pull' ? mapOrigin(origin, 'origin', map) : origin,
+    origins: Object.fromEntries(origins),
+  };
+}
+
+function mapOrigin(
+  { requestFields, signing, ...origin }: PullOrigin,
+  path: string,
+  map: (secret: string, path: string) => string,
+): PullOrigin {
   const fields = Object.entries(requestFields).map(([name, value]): [string, string] => [
     name,
-    SECRET_FIELD.test(name) ? map(value, `origin.requestFields.${name}`) : value,
+    SECRET_FIELD.test(name) ? map(value, `${path}.requestFields.${name}`) : value,
   ]);
-  const mapped: PullOrigin = {
+  return {
     ...origin,
     requestFields: Object.fromEntries(fields),
     ...(signing !== undefined && {
-      signing: { ...signing, secret: map(signing.secret, 'origin.signing.secret') },
+      signing: { ...signing, secret: map(signing.secret, `${path}.signing.secret`) },
     }),
   };
-  return { ...site, origin: mapped };
 }

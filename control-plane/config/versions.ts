@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Clock } from '#core/clock.ts';
 import type { JournalEntry, JournalEvent } from '#core/contract/event.ts';
-import { type Site, siteSchema } from '#core/contract/site.ts';
+import { pullOrigins, type Site, siteSchema } from '#core/contract/site.ts';
 import { validate } from '#core/contract/validate.ts';
 import { CanopyError } from '#core/errors.ts';
 import { changeSites } from '#core/node/config.ts';
@@ -200,7 +200,9 @@ export class ConfigVersions {
     const { journal, clock, resolve } = this.#options;
     const { sites, nodes } = journal.config;
     const origins = deltasBetween(sites, plan(sites)).flatMap(({ after }) =>
-      after?.origin.kind === 'pull' ? after.origin.servers.map(({ url }) => url) : [],
+      after === null
+        ? []
+        : pullOrigins(after).flatMap(({ servers }) => servers.map(({ url }) => url)),
     );
     if (origins.length === 0) return new Map();
     return addressesOf([...origins, ...nodes.map(({ url }) => url)], resolve, clock);

@@ -3,9 +3,9 @@ import type { Fields } from '#core/http/fields.ts';
 import type { ClientRequest } from '#core/http/request.ts';
 import type { CacheEngine, Lookup } from './engine.ts';
 import type { StoredObject } from './object.ts';
-import { CLASS_FIELDS, keySelector } from './policy/keying.ts';
+import { CLASS_FIELDS, keySelector, originOfSelector } from './policy/keying.ts';
 import { rebuiltRequest } from './policy/rebuilt-request.ts';
-import type { ServedSite } from './served-site.ts';
+import { type ServedSite, siteAt } from './served-site.ts';
 import type { Targets } from './targets.ts';
 
 /** Objects that one purge fetches anew; of more, those that come first in the store's own order. */
@@ -65,7 +65,8 @@ export class Refresher {
 
   async #refreshOne(object: Stale, sequence: number): Promise<void> {
     const { clock, engine, siteOf } = this.#options;
-    const site = siteOf(object.site);
+    const main = siteOf(object.site);
+    const site = main && siteAt(main, originOfSelector(object.selector));
     const lookup = site === undefined ? undefined : this.#lookupFor(object, site);
     if (site === undefined || lookup === undefined) return;
     for (let waitMs = 1; waitMs > 0 && !this.#closed;) {

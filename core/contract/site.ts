@@ -37,16 +37,18 @@ export const healthCheckSchema = z.strictObject({
   fall: z.int().min(1).max(100).default(3),
 });
 
+const pullOriginSchema = z.strictObject({
+  /** The customer's own HTTP servers. */
+  kind: z.literal('pull'),
+  servers: z.array(originServerSchema).min(1).max(32),
+  ...originConnectionShape,
+  /** Left out: servers are known by how they answer clients' requests only. */
+  check: healthCheckSchema.exactOptional(),
+});
+
 /** Where a site's content comes from. */
 export const originSchema = z.discriminatedUnion('kind', [
-  z.strictObject({
-    /** The customer's own HTTP servers. */
-    kind: z.literal('pull'),
-    servers: z.array(originServerSchema).min(1).max(32),
-    ...originConnectionShape,
-    /** Left out: servers are known by how they answer clients' requests only. */
-    check: healthCheckSchema.exactOptional(),
-  }),
+  pullOriginSchema,
   z.strictObject({
     /** The network's own origin, filled by `canopy put`. */
     kind: z.literal('push'),
@@ -143,6 +145,11 @@ export const siteSchema = z.strictObject({
   /** Exact names win over wildcards, longer wildcards over shorter, `*` comes last. */
   hosts: z.array(hostPatternSchema).min(1).max(10_000),
   origin: originSchema,
+  /** Further origins by name, of which rules have some requests answered. Where the main one is of kind `pull`. */
+  origins: z
+    .record(nameSchema, pullOriginSchema)
+    .refine((origins) => Object.keys(origins).length <= 16, { message: 'at most 16 origins' })
+    .default({}),
   /** What tells its objects apart. */
   key: keySettingsSchema.prefault({}),
   cache: cacheSettingsSchema.prefault({}),
@@ -180,3 +187,16 @@ export type OriginServer = z.output<typeof originServerSchema>;
 export type HealthCheck = z.output<typeof healthCheckSchema>;
 export type TlsSettings = z.output<typeof tlsSettingsSchema>;
 export type UpstreamSettings = z.output<typeof upstreamSettingsSchema>;
+
+/** The further origins of a site by their names. Our own origin's objects have no hosts, which others' have, so that it has none beside it. */
+export const alternateOrigins = ({
+  origin,
+  origins,
+}: Pick<Site, 'origin' | 'origins'>): readonly (readonly [string, PullOrigin])[] =>
+  origin.kind === 'pull' ? Object.entries(origins) : [];
+
+/** Every origin of customers' servers that a site has, the main one first. */
+export const pullOrigins = (site: Pick<Site, 'origin' | 'origins'>): readonly PullOrigin[] =>
+  site.origin.kind === 'pull'
+    ? [site.origin, ...alternateOrigins(site).map(([, origin]) => origin)]
+    : [];

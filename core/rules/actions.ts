@@ -1,5 +1,12 @@
+import type { OriginChoice } from '#core/contract/rules/origin-choice.ts';
 import type { AnswerAction, RequestAction, Rule } from '#core/contract/rules/rule.ts';
+import { corsOf } from './cors.ts';
+import { errorPageOf } from './error-page.ts';
 import { fieldsChanger } from './header-changes.ts';
+import { redirector } from './redirect.ts';
+import { responder } from './respond.ts';
+import { rewriter } from './rewrite.ts';
+import { securityHeadersOf } from './security-headers.ts';
 
 type Makers<A extends RequestAction | AnswerAction> = {
   readonly [K in A]: (value: NonNullable<Rule[K]>) => unknown;
@@ -12,11 +19,18 @@ type Made<M> = {
 export const REQUEST_ACTIONS = {
   deny: (isDenied: boolean) => isDenied,
   requestHeaders: fieldsChanger,
+  cors: corsOf,
+  respond: responder,
+  redirect: redirector,
+  rewrite: rewriter,
+  origin: (choice: OriginChoice) => choice,
   function: (name: string) => name,
 } satisfies Makers<RequestAction>;
 
 export const ANSWER_ACTIONS = {
   responseHeaders: fieldsChanger,
+  securityHeaders: securityHeadersOf,
+  errorPage: errorPageOf,
 } satisfies Makers<AnswerAction>;
 
 /** What the rules that matched say, action by action, in the order of the rules. */

@@ -107,9 +107,9 @@ function valueTest(condition: ValueCondition, foldsCase: boolean): Test<string |
 const HASHES = 2 ** 32;
 
 function sampleTest({ fraction, by, seed }: SampleCondition): Test<RequestFacts> {
-  return ({ fields, address }) => {
-    const known = by === 'address' ? undefined : cookieValue(fields, by.cookie);
-    return hash32(seed, '\n', known ?? address) < fraction * HASHES;
+  return (request) => {
+    const known = by === 'address' ? undefined : request.clientId(by.cookie, by.setForSeconds);
+    return hash32(seed, '\n', known ?? request.address) < fraction * HASHES;
   };
 }
 

@@ -1,3 +1,4 @@
+import { cookieValue } from '#core/http/cookies.ts';
 import { type DeviceClass, deviceClass } from '#core/http/device-class.ts';
 import type { Fields } from '#core/http/fields.ts';
 import type { ClientRequest } from '#core/http/request.ts';
@@ -7,6 +8,13 @@ export interface Places {
   /** Two capital letters; `ZZ`: unknown. */
   countryOf(address: string): string;
   asnOf(address: string): number | undefined;
+  /** What a client is known by from now on; left out: none is given anything. */
+  newClientId?(): string;
+}
+
+export interface GivenCookie {
+  readonly value: string;
+  readonly forSeconds: number;
 }
 
 /** What conditions and variables may ask of a request; what takes looking up is looked up once. */
@@ -25,6 +33,7 @@ export class RequestFacts {
   #country: string | undefined;
   #asn: { readonly number: number | undefined } | undefined;
   #deviceClass: DeviceClass | undefined;
+  #given: Map<string, GivenCookie> | undefined;
 
   constructor(
     { method, scheme, host, target, fields }: ClientRequest,
@@ -56,6 +65,25 @@ export class RequestFacts {
   get deviceClass(): DeviceClass {
     this.#deviceClass ??= deviceClass(this.fields);
     return this.#deviceClass;
+  }
+
+  /** Cookies that the client is to keep from now on, by name. */
+  get givenCookies(): ReadonlyMap<string, GivenCookie> | undefined {
+    return this.#given;
+  }
+
+  /**
+   * What the client is known by in a cookie, given to it by the answer where it has none.
+   * @param setForSeconds left out: it is given none
+   */
+  clientId(cookie: string, setForSeconds: number | undefined): string | undefined {
+    const known = cookieValue(this.fields, cookie) ?? this.#given?.get(cookie)?.value;
+    if (known !== undefined || setForSeconds === undefined) return known;
+    const value = this.#places.newClientId?.();
+    if (value === undefined) return undefined;
+    this.#given ??= new Map();
+    this.#given.set(cookie, { value, forSeconds: setForSeconds });
+    return value;
   }
 
   /** The value of the first parameter `name`, as in the URL; `''` for one without. */

@@ -2,8 +2,14 @@ import { cookieValue } from '#core/http/cookies.ts';
 import { fieldValue } from '#core/http/fields.ts';
 import type { RequestFacts } from './facts.ts';
 
+/** Variables of one place only, such as what a path was matched by, and their values. */
+export type Values = Readonly<Record<string, string>>;
+
 /** A text made of what is known of a request; what there is none of is empty. */
-export type Template = (request: RequestFacts) => string;
+export type Template = (request: RequestFacts, more?: Values) => string;
+
+/** The value of a variable in the spelling that the text around it needs. */
+export type Encode = (value: string, variable: string) => string;
 
 const PLAIN: Readonly<Record<string, Template>> = {
   'client.address': ({ address }) => address,
@@ -45,14 +51,25 @@ function variable(name: string): Template | undefined {
 
 const VARIABLE = /\$\{([^}]*)\}/;
 
-/** Whether `${…}` in `text` are variables, all of them. */
-export const isTemplate = (text: string): boolean =>
-  text.split(VARIABLE).every((part, i) => i % 2 === 0 || variable(part) !== undefined);
+/** The names in `${…}`, in their order. */
+export const variablesOf = (text: string): readonly string[] =>
+  text.split(VARIABLE).filter((_, i) => i % 2 === 1);
+
+/**
+ * Whether `${…}` in `text` are variables, all of them.
+ * @param more those of the place where it stands
+ */
+export const isTemplate = (text: string, more: readonly string[] = []): boolean =>
+  variablesOf(text).every((name) => more.includes(name) || variable(name) !== undefined);
+
+const asItIs: Encode = (value) => value;
 
 /** @param text for which `isTemplate` holds */
-export function templateOf(text: string): Template {
-  const parts = text
-    .split(VARIABLE)
-    .map((part, i): Template => (i % 2 === 0 ? () => part : (variable(part) ?? (() => ''))));
-  return (request) => parts.map((part) => part(request)).join('');
+export function templateOf(text: string, encode = asItIs): Template {
+  const parts = text.split(VARIABLE).map((part, i): Template => {
+    if (i % 2 === 0) return () => part;
+    const valueOf = variable(part) ?? ((_, more) => more?.[part] ?? '');
+    return (request, more) => encode(valueOf(request, more), part);
+  });
+  return (request, more) => parts.map((part) => part(request, more)).join('');
 }

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import type { Answer } from '#core/cache/answer.ts';
 import { carryOut } from '#core/cache/carry-out.ts';
 import { preview } from '#core/cache/preview.ts';
@@ -8,7 +9,7 @@ import type { StoredFence } from '#core/cache/disk/durable-fence.ts';
 import { MemoryStore } from '#core/cache/memory.ts';
 import type { MemoryShare } from '#core/cache/memory-share.ts';
 import { UNKNOWN_COUNTRY } from '#core/cache/policy/keying.ts';
-import { type ServedSite, servedSite } from '#core/cache/served-site.ts';
+import { type ServedSite, servedSite, siteAt } from '#core/cache/served-site.ts';
 import { TieredStore } from '#core/cache/tiered.ts';
 import { Refresher } from '#core/cache/refresher.ts';
 import { SpillRoom } from '#core/cache/spill-room.ts';
@@ -23,12 +24,14 @@ import type { Estimate } from '#core/contract/question.ts';
 import { zonesOf } from '#core/contract/routed-hosts.ts';
 import type { Load, ParentReport, PurgeReport } from '#core/contract/report.ts';
 import type { Site } from '#core/contract/site.ts';
+import { fieldValue } from '#core/http/fields.ts';
 import { isNotice, siteChangeOf } from '#core/node/config.ts';
 import { SiteDirectory } from '#core/sites.ts';
 import type { ThreadLog } from '#core/telemetry/access-log/thread-log.ts';
 import { Counters } from '#core/telemetry/counters.ts';
 import { FillCounters } from '#core/telemetry/fill-counters.ts';
 import { type ForwardedBy, forwardedFields, networkPseudonym } from '#core/tree/forward.ts';
+import { TIER_FIELDS } from '#core/tree/tier-fields.ts';
 import { Tree } from '#core/tree/tree.ts';
 import { TrustedProxies } from './client-address.ts';
 import { EarlyHints } from './early-hints.ts';
@@ -171,6 +174,10 @@ export class TierNode {
   countryOf(address: string): string {
     return this.#countryOf(address) ?? UNKNOWN_COUNTRY;
   }
+  /** What a client is known by from now on that has told nothing it could be known by. */
+  newClientId(): string {
+    return randomUUID();
+  }
   /** What an authority is answered that looks for `token` at a name (RFC 8555 §8.3). */
   challengeAnswer(token: string): string | undefined {
     return this.#challenges.get(token);
@@ -290,7 +297,9 @@ export class TierNode {
   ): Promise<Answer | undefined> {
     const { engine } = this;
     // A new thread may not know yet what the others do.
-    const site = this.#sites.byName(asked.site);
+    const main = this.#sites.byName(asked.site);
+    const originName = fieldValue(asked.request.fields, TIER_FIELDS.origin.toLowerCase());
+    const site = main && siteAt(main, originName);
     if (site === undefined) return undefined;
     const { upstreamFields } = asked;
     const lookup: Lookup = {

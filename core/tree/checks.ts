@@ -1,7 +1,12 @@
 import type { Cancel, Clock } from '#core/clock.ts';
 import type { Config } from '#core/contract/event.ts';
 import type { Node } from '#core/contract/node.ts';
-import type { HealthCheck, PullOrigin, Site } from '#core/contract/site.ts';
+import {
+  alternateOrigins,
+  type HealthCheck,
+  type PullOrigin,
+  type Site,
+} from '#core/contract/site.ts';
 import type { Fields } from '#core/http/fields.ts';
 import { Agents } from './agents.ts';
 import { customerFields } from './customer.ts';
@@ -57,7 +62,7 @@ export const checkOfEdge = ({ name, url }: Node): ParentCheck => ({
 
 /** What a node checks: the nodes that it may ask, and servers where a site wants that and no mid-tier does it. */
 export function checksFor(config: Config, asking: Asking): readonly ParentCheck[] {
-  const checks = config.sites.flatMap((site) => {
+  const checks = config.sites.flatMap(withEachOrigin).flatMap((site) => {
     const parents = stagesFor(config, site, asking).flat();
     const hasMidTiers = parents.some(({ tier }) => tier === 'mid-tier');
     return parents.flatMap((parent) => {
@@ -69,6 +74,12 @@ export function checksFor(config: Config, asking: Asking): readonly ParentCheck[
   });
   return [...new Map(checks.map((check) => [idOf(check), check])).values()];
 }
+
+/** A site once for each of its origins. */
+const withEachOrigin = (site: Site): readonly Site[] => [
+  site,
+  ...alternateOrigins(site).map(([, origin]) => ({ ...site, origin })),
+];
 
 function ofServer(
   { origin }: Site,

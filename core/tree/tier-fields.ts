@@ -1,3 +1,5 @@
+import { ORIGIN_FIELD } from '#core/cache/policy/keying.ts';
+
 /**
  * The request and response fields that nodes of one network speak among themselves. From clients
  * and from customers' servers they are removed.
@@ -9,6 +11,8 @@ export const TIER_FIELDS = {
   site: 'Canopy-Site',
   /** Request: the names of what selects an object under its URL beside `Vary`, as `Keying.inputs` has them. */
   keyedBy: 'Canopy-Keyed-By',
+  /** Request: the one of the site's `origins` that is to be asked; left out: its main one. */
+  origin: ORIGIN_FIELD,
   /** Request: the asking node's fence. Response: the fence up to which the content has heeded every purge. */
   fence: 'Canopy-Fence',
   /** Request: present where the asking node knows the object to have changed, so that a stored one has to be validated. */

@@ -1,6 +1,6 @@
 import type { Clock } from '#core/clock.ts';
 import type { Config } from '#core/contract/event.ts';
-import type { Site } from '#core/contract/site.ts';
+import { pullOrigins, type Site } from '#core/contract/site.ts';
 import { type Fields, hasField } from '#core/http/fields.ts';
 import { UpstreamCounters } from '#core/telemetry/upstream-counters.ts';
 import { Connections, type OnInterim, type UpstreamResponse } from './attempt.ts';
@@ -21,7 +21,8 @@ import { type Errand, triesOf, Walk, type WalkHost } from './walk.ts';
 
 /** A request for whichever parent answers. */
 export interface UpstreamRequest {
-  readonly site: Site;
+  /** With `originName` where it is not its main origin that is asked. */
+  readonly site: Site & { readonly originName?: string | undefined };
   /** The cache key: it decides which mid-tier is asked first. */
   readonly key: string;
   /** Sent as `Canopy-Keyed-By`: what selects the object under its URL, `''` for nothing. */
@@ -125,8 +126,8 @@ export class Tree {
   retain({ nodes, sites }: Config): void {
     const parents = new Set([
       ...nodes.filter(({ tier }) => tier !== 'edge').map((node) => node.name),
-      ...sites.flatMap(({ origin }) =>
-        origin.kind === 'pull' ? origin.servers.map((server) => server.url) : [],
+      ...sites.flatMap((site) =>
+        pullOrigins(site).flatMap(({ servers }) => servers.map((server) => server.url)),
       ),
     ]);
     this.health.retain((name) => parents.has(name));
@@ -253,6 +254,7 @@ export class Tree {
       TIER_FIELDS.fence,
       String(fence),
       ...(keyedBy === '' ? [] : [TIER_FIELDS.keyedBy, keyedBy]),
+      ...(site.originName === undefined ? [] : [TIER_FIELDS.origin, site.originName]),
       ...(changed ? [TIER_FIELDS.changed, '?1'] : []),
       ...fields,
     ];

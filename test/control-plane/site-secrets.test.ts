@@ -93,3 +93,23 @@ test('a whole configuration that was exported is applied with the secrets that t
   expect(refused).toMatchObject({ status: 422, body: { code: 'invalid-input' } });
   expect(refused.body['detail']).toMatch(/origin\.requestFields\.Authorization: expected a secret/);
 });
+
+test('so are those of its other origins', async () => {
+  const cp = await TestControlPlane.start();
+  const { origin } = site(SECRET, TOKEN);
+  const more = (one: object) => ({
+    ...site('another secret of 16', 'another'),
+    origins: { canary: one },
+  });
+  expect((await cp.call('PUT', '/v1/sites/one', more(origin))).status).toBeLessThan(300);
+  const text = await readable(cp);
+  expect(text).not.toContain(SECRET);
+  expect(text).not.toContain(TOKEN);
+  const { body } = await cp.call('GET', '/v1/sites/one');
+  expect(body).toMatchObject({ origins: { canary: secrets(KEPT, KEPT) } });
+  expect((await cp.call('PUT', '/v1/sites/one', body)).status).toBeLessThan(300);
+  const headers = { authorization: 'Bearer admin-token' };
+  const backup = await (await fetch(`${cp.url}/v1/backup`, { headers })).text();
+  expect(backup).toContain(SECRET);
+  expect(backup).toContain(TOKEN);
+});

@@ -102,6 +102,75 @@ test('requireNoErrors lets warnings pass', () => {
   );
 });
 
+const ORIGINS: Partial<SiteInput> = {
+  origin: { kind: 'pull', servers: [{ url: 'http://far.example' }] },
+  origins: { canary: { kind: 'pull', servers: [{ url: 'http://far.example:81' }] } },
+};
+
+test.for<[what: string, rules: SiteInput['rules'], expected: string[]]>([
+  ['an origin that it has', [{ origin: { name: 'canary' } }], []],
+  ['another origin', [{ origin: { name: 'test' } }], ['error unknown-origin']],
+  [
+    'a host of another site',
+    [{ match: { host: ['b.example'] }, deny: true }],
+    ['warning rule-never-matches'],
+  ],
+  ['a host of its own', [{ match: { host: ['*.example'] }, deny: true }], []],
+  [
+    'no clients',
+    [{ match: { sample: { fraction: 0 } }, deny: true }],
+    ['warning rule-never-matches'],
+  ],
+  [
+    'what it excludes',
+    [{ match: { method: ['GET'], not: { method: ['GET', 'HEAD'] } }, deny: true }],
+    ['warning rule-never-matches'],
+  ],
+  [
+    'a part of it',
+    [{ match: { method: ['GET', 'PUT'], not: { method: ['GET'] } }, deny: true }],
+    [],
+  ],
+  [
+    'what is refused anyway',
+    [{ deny: true }, { match: { path: '/a' }, redirect: { to: '/b' } }],
+    ['warning rule-without-effect'],
+  ],
+  [
+    'what may be allowed again',
+    [{ deny: true }, { match: { path: '/a' }, deny: false }, { redirect: { to: '/b' } }],
+    [],
+  ],
+  [
+    'what a later rule overrides',
+    [{ match: { path: '/a' }, deny: true }, { deny: false }],
+    ['warning rule-without-effect'],
+  ],
+  [
+    'a change of what is answered at the edge',
+    [{ respond: { status: 503 } }, { rewrite: { to: '/b' } }],
+    ['warning rule-without-effect'],
+  ],
+  [
+    'a canonical host',
+    [{ redirect: { to: 'https://a.example${request.path}' } }, { rewrite: { to: '/b' } }],
+    [],
+  ],
+])('a rule for %s', ([, rules, expected]) => {
+  const ruled = site('shop', ['a.example'], { ...ORIGINS, rules });
+  const findings = findingsOf([ruled], new Set(['shop']), { nodes: [], addresses });
+  expect(findings.map(({ severity, kind }) => `${severity} ${kind}`)).toEqual(expected);
+});
+
+test('other origins are looked at like the main one', () => {
+  const origins = {
+    canary: { kind: 'pull' as const, servers: [{ url: 'http://192.0.2.1:8080' }] },
+  };
+  const looked = site('shop', ['a.example'], { ...ORIGINS, origins });
+  const findings = findingsOf([looked], new Set(['shop']), { nodes, addresses });
+  expect(findings.map(({ kind }) => kind)).toEqual(['origin-is-ours']);
+});
+
 test('findingsOf: a rule that calls a function which the site has not', () => {
   const functions = { main: { source: 'x' } };
   const rules = [{ function: 'main' }, { function: 'other' }];

@@ -31,8 +31,10 @@ export interface Keying {
   readonly settings: KeySettings;
 }
 
-export function keyingOf(settings: KeySettings): Keying {
-  const inputs = new Set(settings.headers);
+/** @param originName where it is not the main one that is asked */
+export function keyingOf(settings: KeySettings, originName?: string): Keying {
+  const inputs = new Set(originName === undefined ? [] : [ORIGIN]);
+  for (const name of settings.headers) inputs.add(name);
   for (const name of settings.cookies) inputs.add(COOKIE + name);
   if (settings.deviceClass) inputs.add(CLASS_FIELDS.deviceClass.toLowerCase());
   if (settings.country) inputs.add(CLASS_FIELDS.country.toLowerCase());
@@ -46,6 +48,14 @@ export function keyingOf(settings: KeySettings): Keying {
 }
 
 const COOKIE = 'cookie:';
+/** The field by which an edge tells which of a site's origins is to be asked. */
+export const ORIGIN_FIELD = 'Canopy-Origin';
+const ORIGIN = ORIGIN_FIELD.toLowerCase();
+const OF_ORIGIN = new RegExp(`^${ORIGIN}=\\+(.*)\\n`);
+
+/** The origin that an object is of, by what it is selected by; `undefined`: the main one. */
+export const originOfSelector = (selector: string): string | undefined =>
+  OF_ORIGIN.exec(selector)?.[1];
 
 /** The inputs that a node told its parent. */
 export const inputsFrom = (keyedBy: string | undefined): readonly string[] =>

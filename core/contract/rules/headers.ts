@@ -35,7 +35,8 @@ export const templateSchema = z
   .regex(/^[\t\x20-\x7e\x80-\xff]*$/, 'a field value')
   .refine(isTemplate, { message: `of variables only ${VARIABLES}, as in \${client.country}` });
 
-const valuesSchema = z.record(fieldNameSchema, templateSchema).default({});
+/** Fields by name. */
+export const valuesSchema = z.record(fieldNameSchema, templateSchema).default({});
 
 /** Changes of a header section: first what is removed, then what is set, then what is appended. */
 export const headerChangesSchema = z

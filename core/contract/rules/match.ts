@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { hostPatternSchema } from '../names.ts';
+import { hostPatternSchema, secondsSchema } from '../names.ts';
 import { countrySchema, networkSchema } from '../places.ts';
 
 const statusSchema = z.int().min(200).max(599);
@@ -73,7 +73,14 @@ const conditionsShape = {
       /** What a client is known by; where it lacks the cookie, its address. */
       by: z
         .union(
-          [z.literal('address'), z.strictObject({ cookie: z.string().max(256).regex(TOKEN) })],
+          [
+            z.literal('address'),
+            z.strictObject({
+              cookie: z.string().max(256).regex(TOKEN),
+              /** Have clients without the cookie keep one of their own for so long. */
+              setForSeconds: secondsSchema.exactOptional(),
+            }),
+          ],
           {
             error: '"address" or { cookie: NAME }',
           },

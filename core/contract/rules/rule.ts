@@ -1,8 +1,15 @@
 import { z } from 'zod';
 import { cacheOverridesSchema } from '../cache-settings.ts';
+import { corsSchema } from './cors.ts';
+import { errorPageSchema } from './error-page.ts';
 import { nameSchema } from '../names.ts';
 import { headerChangesSchema } from './headers.ts';
 import { ANSWER_CONDITIONS, matchSchema, OBJECT_CONDITIONS } from './match.ts';
+import { originChoiceSchema } from './origin-choice.ts';
+import { redirectSchema } from './redirect.ts';
+import { respondSchema } from './respond.ts';
+import { rewriteSchema } from './rewrite.ts';
+import { securityHeadersSchema } from './security-headers.ts';
 
 /** What edges do before they look into their cache. */
 export const requestActionsShape = {
@@ -10,6 +17,13 @@ export const requestActionsShape = {
   deny: z.boolean().exactOptional(),
   /** Of the request as the cache's key, and the origin, see it. */
   requestHeaders: headerChangesSchema.exactOptional(),
+  /** Answer browsers that ask before a page's request, and say in every answer what pages may do with it. */
+  cors: corsSchema.exactOptional(),
+  /** Answer in place of the site. */
+  respond: respondSchema.exactOptional(),
+  redirect: redirectSchema.exactOptional(),
+  rewrite: rewriteSchema.exactOptional(),
+  origin: originChoiceSchema.exactOptional(),
   /** One of the site's `functions` is asked about the request, and about its answer. */
   function: nameSchema.exactOptional(),
 };
@@ -17,6 +31,8 @@ export const requestActionsShape = {
 /** What edges do to an answer, wherever it comes from, before the client has it. */
 export const answerActionsShape = {
   responseHeaders: headerChangesSchema.exactOptional(),
+  securityHeaders: securityHeadersSchema.exactOptional(),
+  errorPage: errorPageSchema.exactOptional(),
 };
 
 /** What every tier heeds when it stores and judges an object. */
