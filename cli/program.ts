@@ -16,6 +16,7 @@ import { addPushes } from './commands/pushes.ts';
 import { addPut } from './commands/put.ts';
 import { addRelease } from './commands/release.ts';
 import { addRoute } from './commands/route.ts';
+import { addSign } from './commands/sign.ts';
 import { addSimulate } from './commands/simulate.ts';
 import { addSites } from './commands/sites.ts';
 import { addTierKey } from './commands/tier-key.ts';
@@ -59,6 +60,7 @@ export function createProgram(): Command {
     addAudit,
     addTierKey,
     addRoute,
+    addSign,
     addSimulate,
     addAnnounce,
     addBackup,

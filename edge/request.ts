@@ -14,22 +14,32 @@ import { record } from '#core/serving/record.ts';
 import type { TierNode } from '#core/serving/tier-node.ts';
 import { isLoop, withClient } from '#core/tree/forward.ts';
 import { EdgeFunctions } from './functions/functions.ts';
+import type { Admission } from './guards/admission.ts';
+import { Guards } from './guards/guards.ts';
 import { RuledRequest } from './ruled.ts';
 import { challengeAnswer, redirectToTls, requireClientCertificate } from './tls.ts';
 
 /** What answers the requests of clients in one thread of an edge. */
 export function serveClients(node: TierNode, onError: (error: unknown) => void): Serving {
+  const guards = new Guards(node);
   const functions = new EdgeFunctions(node, onError);
   return {
-    handle: (exchange) => handleRequest(node, functions, exchange),
-    sample: (samples) => functions.sample(samples),
-    close: () => functions.close(),
+    handle: (exchange) => handleRequest(node, guards, functions, exchange),
+    sample: (samples) => {
+      guards.sample(samples);
+      functions.sample(samples);
+    },
+    close: () => {
+      guards.close();
+      return functions.close();
+    },
   };
 }
 
 /** A client's request, from its arrival to its record. */
 async function handleRequest(
   edge: TierNode,
+  guards: Guards,
   functions: EdgeFunctions,
   exchange: Exchange,
 ): Promise<void> {
@@ -37,6 +47,7 @@ async function handleRequest(
   const echo = answerEcho(edge, exchange);
   if (echo !== undefined) return void (await echo);
   let site: ServedSite | undefined;
+  let admission: Admission | undefined;
   let decision: Decision | undefined;
   let answer: Answer;
   try {
@@ -49,8 +60,10 @@ async function handleRequest(
     if (own !== undefined) answer = own;
     else {
       const ruled = RuledRequest.of(site, received, client.address, edge);
-      guard(edge, exchange, site, received, ruled);
-      const changed = ruled?.change(received, functions) ?? received;
+      const guarded = guard(edge, guards, exchange, site, received, ruled);
+      admission = guarded instanceof Promise ? await guarded : guarded;
+      const admitted = admission?.request(received) ?? received;
+      const changed = ruled?.change(admitted, functions) ?? admitted;
       const request = changed instanceof Promise ? await changed : changed;
       if ('outcome' in request) answer = request;
       else {
@@ -62,7 +75,7 @@ async function handleRequest(
         // serve, refresh behind, revalidate, fill or wait; what a fill brings is stored as it ends
         const carried = carryOut({ engine: edge.engine, lookup, found, decision, exchange });
         const stored = carried instanceof Promise ? await carried : carried;
-        const ours = shape(edge, site, request, stored);
+        const ours = shape(edge, site, request, admission?.answered(stored) ?? stored);
         const shaped = ruled?.shape(ours, request, functions) ?? ours;
         answer = shaped instanceof Promise ? await shaped : shaped;
       }
@@ -71,11 +84,8 @@ async function handleRequest(
     answer = failureAnswer(error, decidedOutcome(decision), false);
   }
   const firstByteMs = edge.clock.monotonicMs() - arrivedAtMs;
-  const sent = await deliver(exchange, answer, {
-    node: edge.name,
-    toTier: false,
-    now: edge.clock.now(),
-  });
+  const signature = { node: edge.name, toTier: false, now: edge.clock.now() };
+  const sent = await deliver(exchange, answer, signature).finally(() => admission?.end());
   record(edge, { exchange, site, answer, sent, arrivedAtMs, firstByteMs });
 }
 
@@ -93,16 +103,18 @@ function underOwnHost({ ownHost }: ServedSite, request: ClientRequest): ClientRe
 
 function guard(
   { forwardedBy }: TierNode,
+  guards: Guards,
   exchange: Exchange,
   site: ServedSite,
   { fields }: ClientRequest,
   ruled: RuledRequest | undefined,
-): void {
+): ReturnType<Guards['admit']> {
   requireClientCertificate(site, exchange);
   ruled?.guard();
   if (isLoop(fields, forwardedBy)) {
     throw new CanopyError('loop-detected', 'This edge has passed the request on before');
   }
+  return ruled && guards.admit(ruled);
 }
 
 /** While the client waits for a parent, it may fetch what this page linked to before. */

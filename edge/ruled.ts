@@ -13,10 +13,10 @@ import { type Places, RequestFacts } from '#core/rules/facts.ts';
 export class RuledRequest {
   readonly facts: RequestFacts;
   readonly actions: RequestActions;
-  readonly #site: ServedSite;
+  readonly site: ServedSite;
 
   private constructor(site: ServedSite, facts: RequestFacts) {
-    this.#site = site;
+    this.site = site;
     this.facts = facts;
     this.actions = site.ruleset.forRequest(facts);
   }
@@ -47,7 +47,7 @@ export class RuledRequest {
     const { requestHeaders, function: called } = this.actions;
     const fields = changed(request.fields, requestHeaders, this.facts);
     const ruled = fields === request.fields ? request : { ...request, fields };
-    return called.length === 0 ? ruled : functions.onRequest(this.#site, this, ruled);
+    return called.length === 0 ? ruled : functions.onRequest(this.site, this, ruled);
   }
 
   /**
@@ -61,11 +61,11 @@ export class RuledRequest {
   ): Answer | Promise<Answer> {
     const { status } = answer;
     const contentType = statedMediaType(fieldValue(answer.fields, 'content-type'));
-    const { responseHeaders } = this.#site.ruleset.forAnswer(this.facts, { status, contentType });
+    const { responseHeaders } = this.site.ruleset.forAnswer(this.facts, { status, contentType });
     const fields = changed(answer.fields, responseHeaders, this.facts);
     const ruled = fields === answer.fields ? answer : { ...answer, fields };
     if (this.actions.function.length === 0) return ruled;
-    return functions.onAnswer(this.#site, this, request, ruled);
+    return functions.onAnswer(this.site, this, request, ruled);
   }
 }
 

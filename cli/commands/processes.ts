@@ -36,6 +36,8 @@ export function addProcesses(program: Command): void {
         ...(await nodeOptions(values)),
         ...(await cacheOptions(values)),
         trustedProxies: values.trustedProxies,
+        geoDatabases: values.geoDatabases.map((file) => resolve(file)),
+        rateLimitRedis: values.rateLimitRedis,
         tls: values.tlsListen && {
           ...values.tlsListen,
           unknownName: values.unknownServerName,

@@ -17,6 +17,7 @@ import type { Addresses } from './addresses.ts';
  * - `unknown-group`: no mid-tier is in the group
  * - `unknown-function`: a rule calls a function that the site does not have
  * - `broken-function`: a function cannot be loaded
+ * - `unknown-key`: a rule requires signatures by a key that the site has not
  */
 export const KINDS = {
   'host-claimed': 'error',
@@ -28,6 +29,7 @@ export const KINDS = {
   'unknown-group': 'warning',
   'unknown-function': 'error',
   'broken-function': 'error',
+  'unknown-key': 'warning',
 } as const;
 
 type Kind = keyof typeof KINDS;
@@ -69,6 +71,7 @@ export function findingsOf(
     ...looked.flatMap((site) => serverFindings(site, ours, addresses)),
     ...looked.flatMap((site) => missingNodes(site, nodes)),
     ...looked.flatMap(unknownFunctions),
+    ...looked.flatMap(missingKeys),
   ];
 }
 
@@ -159,6 +162,21 @@ function missingNodes(site: Site, nodes: readonly Node[]): Finding[] {
     findings.push(finding('unknown-group', site, `No mid-tier is in group "${shieldGroup}"`));
   }
   return findings;
+}
+
+/** Rules that let nobody in, for nobody can sign. */
+function missingKeys(site: Site): Finding[] {
+  const ids = site.signingKeys.map(({ id }) => id);
+  return site.rules.flatMap(({ requireSignature, name }, i) => {
+    if (requireSignature === undefined) return [];
+    const rule = name ?? `rules[${i}]`;
+    if (ids.length === 0) {
+      return [finding('unknown-key', site, `"${rule}" requires signatures, without signingKeys`)];
+    }
+    return (requireSignature.keys ?? [])
+      .filter((id) => !ids.includes(id))
+      .map((id) => finding('unknown-key', site, `"${rule}" names the key "${id}", which is none`));
+  });
 }
 
 /** @param ours names of nodes by their places */

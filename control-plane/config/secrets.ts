@@ -62,7 +62,12 @@ export function secretsOf(site: Site): ReadonlyMap<string, string> {
   return secrets;
 }
 
-export function mapSecrets(site: Site, map: (secret: string, path: string) => string): Site {
+export function mapSecrets(given: Site, map: (secret: string, path: string) => string): Site {
+  const signingKeys = given.signingKeys.map(({ id, secret }) => ({
+    id,
+    secret: map(secret, `signingKeys.${id}.secret`),
+  }));
+  const site: Site = { ...given, signingKeys };
   if (site.origin.kind !== 'pull') return site;
   const { requestFields, signing, ...origin } = site.origin;
   const fields = Object.entries(requestFields).map(([name, value]): [string, string] => [

@@ -6,6 +6,7 @@ import type { Fields } from '#core/http/fields.ts';
 import { secureFieldsOf } from '#core/http/secure-transport.ts';
 import { type Keying, keyingOf } from './policy/keying.ts';
 import { type SettingsFor, settingsFor } from '#core/rules/cache-settings.ts';
+import { hostTest } from '#core/rules/conditions.ts';
 import { Ruleset } from '#core/rules/ruleset.ts';
 
 /** A site with what a cache makes of its settings once, when they arrive. */
@@ -19,17 +20,24 @@ export interface ServedSite extends Site {
   readonly ruleset: Ruleset;
   /** The site's own host that one of the routers' names stands for; every other stands for itself. */
   readonly ownHost: (host: string) => string;
+  /** Whether a host is one of the site's; not so by `*` alone. */
+  readonly isOwnHost: (host: string) => boolean;
 }
 
 /** @param zones of the routers, in which every site has names */
-export const servedSite = (site: Site, zones: readonly Zone[] = []): ServedSite => ({
-  ...withRoutedHosts(site, zones),
-  ownHost: ownHostOf(site, zones),
-  secureFields: secureFieldsOf(site.tls),
-  keying: keyingOf(keyOf(site)),
-  cacheFor: settingsFor(site.cache, site.rules),
-  ruleset: new Ruleset(site.rules),
-});
+export function servedSite(given: Site, zones: readonly Zone[] = []): ServedSite {
+  const site = withRoutedHosts(given, zones);
+  const hosts = site.hosts.filter((host) => host !== '*').map(hostTest);
+  return {
+    ...site,
+    isOwnHost: (host) => hosts.some((test) => test(host)),
+    ownHost: ownHostOf(given, zones),
+    secureFields: secureFieldsOf(site.tls),
+    keying: keyingOf(keyOf(site)),
+    cacheFor: settingsFor(site.cache, site.rules),
+    ruleset: new Ruleset(site.rules),
+  };
+}
 
 /** Our own origin minds no query: an object of it has one URL, and so a purge of that finds it. */
 const keyOf = ({ origin, key }: Site): KeySettings =>

@@ -1,4 +1,8 @@
 import type { AnswerAction, RequestAction, Rule } from '#core/contract/rules/rule.ts';
+import { hotlinkTest } from './guards/hotlink.ts';
+import { concurrencyLimiter, lookupLimiter, rateLimiter } from './guards/limits.ts';
+import { signedRequirement } from './guards/signed-url.ts';
+import { tokenRequirement } from './guards/token.ts';
 import { fieldsChanger } from './header-changes.ts';
 
 type Makers<A extends RequestAction | AnswerAction> = {
@@ -11,6 +15,12 @@ type Made<M> = {
 /** What is made of each action when its rule arrives, so that nothing is left to a request but to do it. */
 export const REQUEST_ACTIONS = {
   deny: (isDenied: boolean) => isDenied,
+  hotlink: hotlinkTest,
+  rateLimit: rateLimiter,
+  concurrency: concurrencyLimiter,
+  negativeLookups: lookupLimiter,
+  requireSignature: signedRequirement,
+  requireToken: tokenRequirement,
   requestHeaders: fieldsChanger,
   function: (name: string) => name,
 } satisfies Makers<RequestAction>;

@@ -89,10 +89,11 @@ const held = (seed: string) =>
   );
 
 test('a sample holds its fraction of the clients, the same at each look, others by another seed', () => {
-  expect(held('a')).toEqual(held('a'));
-  expect(held('a').length).toBeGreaterThan(900);
-  expect(held('a').length).toBeLessThan(1100);
-  const both = held('b').filter((address) => held('a').includes(address));
+  const clients = held('a');
+  expect(held('a')).toEqual(clients);
+  expect(clients.length).toBeGreaterThan(900);
+  expect(clients.length).toBeLessThan(1100);
+  const both = held('b').filter((address) => clients.includes(address));
   expect(both.length).toBeLessThan(350);
 });
 
@@ -200,6 +201,27 @@ test.each<[string, unknown, string]>([
     'an unknown variable',
     { responseHeaders: { set: { A: '${client.planet}' } } },
     'expected of variables only',
+  ],
+  [
+    'a limit that tells clients apart by what is unknown',
+    { rateLimit: { requests: 1, windowSeconds: 1, by: 'planet' } },
+    'rateLimit.by: expected "address" or "token"',
+  ],
+  ['a token without keys', { requireToken: {} }, 'requireToken: expected jwks or keys'],
+  [
+    'a private key',
+    { requireToken: { keys: [{ kty: 'EC', d: 'x' }] } },
+    'requireToken.keys.0: expected a public key as JWK',
+  ],
+  [
+    'keys from elsewhere than HTTP',
+    { requireToken: { jwks: 'file:///etc/passwd' } },
+    'requireToken.jwks: expected an http:// or https:// URL',
+  ],
+  [
+    'a guard that waits for the answer',
+    { match: { status: [404] }, concurrency: { requests: 1 } },
+    'match.status: expected no condition that concurrency is decided without',
   ],
   ['a line break', { responseHeaders: { set: { A: 'a\r\nB: c' } } }, 'expected a field value'],
   [

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { cacheOverridesSchema } from '../cache-settings.ts';
 import { nameSchema } from '../names.ts';
+import { guardActionsShape } from './guards.ts';
 import { headerChangesSchema } from './headers.ts';
 import { ANSWER_CONDITIONS, matchSchema, OBJECT_CONDITIONS } from './match.ts';
 
@@ -8,6 +9,7 @@ import { ANSWER_CONDITIONS, matchSchema, OBJECT_CONDITIONS } from './match.ts';
 export const requestActionsShape = {
   /** Refuse the request by 403; `false`: what an earlier rule refused is allowed. */
   deny: z.boolean().exactOptional(),
+  ...guardActionsShape,
   /** Of the request as the cache's key, and the origin, see it. */
   requestHeaders: headerChangesSchema.exactOptional(),
   /** One of the site's `functions` is asked about the request, and about its answer. */
