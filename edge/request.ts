@@ -114,7 +114,7 @@ function guard(
   if (isLoop(fields, forwardedBy)) {
     throw new CanopyError('loop-detected', 'This edge has passed the request on before');
   }
-  return ruled && guards.admit(ruled);
+  return ruled && guards.admit(ruled, exchange);
 }
 
 /** While the client waits for a parent, it may fetch what this page linked to before. */

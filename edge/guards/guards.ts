@@ -8,6 +8,7 @@ import { UnderWay } from '#core/limits/under-way.ts';
 import type { RequestActions } from '#core/rules/actions.ts';
 import type { RequestFacts } from '#core/rules/facts.ts';
 import type { ConcurrencyLimiter, LookupLimiter } from '#core/rules/guards/limits.ts';
+import type { Exchange } from '#core/serving/exchange.ts';
 import type { Samples } from '#core/telemetry/samples.ts';
 import { Admission, type Guarded } from './admission.ts';
 import { Rates } from './rates.ts';
@@ -48,7 +49,10 @@ export class Guards {
    * @returns `undefined` where no rule that matched guards anything
    * @throws CanopyError for what is refused
    */
-  admit(guarded: Guarded): Admission | undefined | Promise<Admission | undefined> {
+  admit(
+    guarded: Guarded,
+    exchange: Pick<Exchange, 'signal'>,
+  ): Admission | undefined | Promise<Admission | undefined> {
     const { site, facts, actions } = guarded;
     if (!isGuarded(actions)) return undefined;
     for (const mayEmbed of actions.hotlink) {
@@ -66,7 +70,7 @@ export class Guards {
     const checking = this.#requireTokens(guarded);
     const admitted = (): Admission => {
       const announced = [...fields, ...this.#takeRates(guarded, true)];
-      const ends = this.#begin(guarded);
+      const ends = this.#begin(guarded, exchange);
       return new Admission({
         guarded,
         announced,
@@ -93,8 +97,12 @@ export class Guards {
     return before;
   }
 
-  /** @returns what ends all that has begun */
-  #begin({ site, facts, actions }: Guarded): () => void {
+  /**
+   * Whoever has gone has nothing under way, even if what it asked for is still being fetched.
+   * @returns what ends all that has begun
+   */
+  #begin({ site, facts, actions }: Guarded, exchange: Pick<Exchange, 'signal'>): () => void {
+    if (actions.concurrency.length === 0) return NO_END;
     const begun: string[] = [];
     const end = (): void => begun.splice(0).forEach((key) => this.#underWay.end(key));
     for (const limiter of actions.concurrency) {
@@ -106,6 +114,8 @@ export class Guards {
         throw new Refusal('too-many-at-once', detail, ['Retry-After', String(SOON_SECONDS)]);
       }
     }
+    exchange.signal.addEventListener('abort', end, { once: true });
+    if (exchange.signal.aborted) end();
     return end;
   }
 
@@ -146,6 +156,7 @@ export class Guards {
 
 const ALONE = (): Guarding => ({ memory: limitMemory(1), slot: 0, redisUrl: undefined });
 const NOTHING: readonly string[] = [];
+const NO_END = (): void => undefined;
 
 const keyOf = (
   site: ServedSite,
