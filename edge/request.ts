@@ -85,7 +85,8 @@ async function handleRequest(
   }
   const firstByteMs = edge.clock.monotonicMs() - arrivedAtMs;
   const signature = { node: edge.name, toTier: false, now: edge.clock.now() };
-  const sent = await deliver(exchange, answer, signature).finally(() => admission?.end());
+  const sending = deliver(exchange, answer, signature);
+  const sent = await (admission === undefined ? sending : admission.during(sending));
   record(edge, { exchange, site, answer, sent, arrivedAtMs, firstByteMs });
 }
 

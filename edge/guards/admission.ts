@@ -58,8 +58,8 @@ export class Admission {
     return { ...answer, fields: [...answer.fields, ...announced] };
   }
 
-  /** The answer has been sent, or cannot be. */
-  end(): void {
-    this.#options.onEnd();
+  /** Ends what the request had under way once its answer has been sent, or cannot be. */
+  during<T>(sending: Promise<T>): Promise<T> {
+    return sending.finally(this.#options.onEnd);
   }
 }
