@@ -18,6 +18,7 @@ import { addRelease } from './commands/release.ts';
 import { addDnssec } from './commands/dnssec.ts';
 import { addRoute } from './commands/route.ts';
 import { addRules } from './commands/rules.ts';
+import { addSign } from './commands/sign.ts';
 import { addSimulate } from './commands/simulate.ts';
 import { addSites } from './commands/sites.ts';
 import { addTierKey } from './commands/tier-key.ts';
@@ -63,6 +64,7 @@ export function createProgram(): Command {
     addRoute,
     addDnssec,
     addRules,
+    addSign,
     addSimulate,
     addAnnounce,
     addBackup,

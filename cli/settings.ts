@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { DEFAULT_POLICY, POLICY_NAMES } from '#core/cache/eviction/policies.ts';
 import { enrolmentTokenSchema } from '#core/contract/enrolment.ts';
 import { baseUrlSchema, nameSchema } from '#core/contract/names.ts';
+import { parseRedisUrl, REDIS_URL_FORMS } from '#core/redis-client.ts';
 import { UNKNOWN_NAME_POLICIES } from '#core/serving/tls/messages.ts';
 import type { Setting, Settings } from './config.ts';
 import { accessLogSettings } from './log-settings.ts';
@@ -243,6 +244,15 @@ const clientLimits = {
     default: 20_000,
   },
 } as const satisfies Settings;
+/** Where clients are: asked in their order. */
+const geoDatabases = {
+  schema: z.array(z.string().min(1)).default([]),
+  flag: '--geo-database <file...>',
+  variable: 'CANOPY_GEO_DATABASE',
+  description:
+    "databases of cities, countries or ASNs in MaxMind's format, read anew as they change",
+  list: true,
+} as const satisfies Setting;
 
 export const edgeSettings = {
   ...node,
@@ -266,6 +276,17 @@ export const edgeSettings = {
   ...cache,
   trustedProxies,
   ...clientLimits,
+  geoDatabases,
+  rateLimitRedis: {
+    schema: z
+      .string()
+      .refine((text) => parseRedisUrl(text) !== undefined, { message: REDIS_URL_FORMS })
+      .optional(),
+    flag: '--rate-limit-redis <url>',
+    variable: 'CANOPY_RATE_LIMIT_REDIS',
+    description: 'Redis of all edges, in which rate limits of the scope network are counted',
+    secret: true,
+  },
 } as const satisfies Settings;
 
 export const midTierSettings = {
@@ -345,14 +366,7 @@ const pointSchema = z
 
 /** Where clients are: the same for routers and for the control planes that explain them. */
 const geography = {
-  geoDatabases: {
-    schema: z.array(z.string().min(1)).default([]),
-    flag: '--geo-database <file...>',
-    variable: 'CANOPY_GEO_DATABASE',
-    description:
-      "databases of cities, countries or ASNs in MaxMind's format, read anew as they change",
-    list: true,
-  },
+  geoDatabases,
   elsewhere: {
     schema: pointSchema.optional(),
     flag: '--elsewhere <latitude,longitude>',

@@ -33,7 +33,7 @@ import { Pushes } from './push/pushes.ts';
 import { Questions } from './questions.ts';
 import { Releases } from './release/releases.ts';
 import type { Point } from './routing/engine/client.ts';
-import { GeoDatabases } from './routing/geography/databases.ts';
+import { GeoDatabases } from '#core/geography/databases.ts';
 import { Geography } from './routing/geography/geography.ts';
 import { sampleControlPlane } from './samples.ts';
 import { digestOf, newSecret, sameDigest } from './secrets.ts';

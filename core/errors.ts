@@ -25,6 +25,14 @@ export const ERRORS = {
   unauthenticated: kind(401, 'client', false, 'A valid token or credential is required'),
   forbidden: kind(403, 'client', false, 'The token lacks the scope for this'),
   denied: kind(403, 'client', false, 'The site does not serve this request'),
+  'hotlink-denied': kind(403, 'client', false, 'The page may not embed this'),
+  'signature-missing': kind(403, 'client', false, 'A signed URL or cookie is required'),
+  'signature-invalid': kind(403, 'client', false, 'The signature does not stand for this request'),
+  'signature-expired': kind(403, 'client', false, 'The signature has expired'),
+  'token-missing': kind(401, 'client', false, 'A token of the site is required'),
+  'token-invalid': kind(401, 'client', false, 'The token is not accepted'),
+  'token-expired': kind(401, 'client', false, 'The token has expired'),
+  'token-insufficient': kind(403, 'client', false, 'The token does not allow this'),
   'not-found': kind(404, 'client', false, 'There is no such thing'),
   'method-not-allowed': kind(405, 'client', false, 'The method is not allowed here'),
   'request-timeout': kind(408, 'client', true, 'The request did not arrive in time'),
@@ -48,6 +56,8 @@ export const ERRORS = {
     'The idempotency key stands for another request',
   ),
   'too-many-requests': kind(429, 'client', true, 'Too many requests'),
+  'too-many-at-once': kind(429, 'client', true, 'Too many requests under way'),
+  'too-many-lookups': kind(429, 'client', true, 'Too many requests for what is not there'),
   'header-too-large': kind(431, 'client', false, 'The header section is larger than allowed'),
   'internal-error': kind(500, 'canopy', false, 'Canopy failed'),
   'not-implemented': kind(501, 'client', false, 'The transfer coding is not understood'),
@@ -56,6 +66,7 @@ export const ERRORS = {
   'upstream-unreachable': kind(502, 'upstream', true, 'No parent could be reached'),
   'upstream-busy': kind(503, 'upstream', true, 'Parents have as much to do as they may be given'),
   unavailable: kind(503, 'canopy', true, 'Canopy cannot take this request now'),
+  'keys-unavailable': kind(503, 'upstream', true, 'The keys of tokens cannot be fetched'),
   'upstream-timeout': kind(504, 'upstream', true, 'No parent answered in time'),
   'only-if-cached': kind(504, 'client', true, 'Nothing stored can satisfy only-if-cached'),
   'loop-detected': kind(508, 'client', false, 'The request has passed this node before'),
@@ -101,13 +112,25 @@ export class MethodNotAllowed extends CanopyError {
   }
 }
 
+/** A refusal that says more in fields of its answer. */
+export class Refusal extends CanopyError {
+  /** Name, value, name, value… */
+  readonly fields: readonly string[];
+
+  constructor(code: ErrorCode, detail: string, fields: readonly string[]) {
+    super(code, detail);
+    this.fields = fields;
+  }
+}
+
 /** More was asked than the rate allows: `Retry-After` has to say when it will be there. */
-export class RateExceeded extends CanopyError {
+export class RateExceeded extends Refusal {
   readonly retryAfterSeconds: number;
 
   constructor(detail: string, retryAfterMs: number) {
-    super('too-many-requests', detail);
-    this.retryAfterSeconds = Math.max(1, Math.ceil(retryAfterMs / 1000));
+    const seconds = Math.max(1, Math.ceil(retryAfterMs / 1000));
+    super('too-many-requests', detail, ['Retry-After', String(seconds)]);
+    this.retryAfterSeconds = seconds;
   }
 }
 

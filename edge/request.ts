@@ -16,6 +16,8 @@ import { limitContent } from './content.ts';
 import { withErrorPage } from './error-page.ts';
 import { orElse } from './fallback.ts';
 import { EdgeFunctions } from './functions/functions.ts';
+import type { Admission } from './guards/admission.ts';
+import { Guards } from './guards/guards.ts';
 import { answerOf } from './own-answer.ts';
 import { RuledRequest } from './ruled.ts';
 import { hint, ourFields } from './site-fields.ts';
@@ -24,17 +26,25 @@ import { challengeAnswer, redirectToTls, requireClientCertificate } from './tls.
 
 /** What answers the requests of clients in one thread of an edge. */
 export function serveClients(node: TierNode, onError: (error: unknown) => void): Serving {
+  const guards = new Guards(node);
   const functions = new EdgeFunctions(node, onError);
-  const edge: Edge = { node, functions };
+  const edge: Edge = { node, guards, functions };
   return {
     handle: (exchange) => handleRequest(edge, exchange),
-    sample: (samples) => functions.sample(samples),
-    close: () => functions.close(),
+    sample: (samples) => {
+      guards.sample(samples);
+      functions.sample(samples);
+    },
+    close: () => {
+      guards.close();
+      return functions.close();
+    },
   };
 }
 
 interface Edge {
   readonly node: TierNode;
+  readonly guards: Guards;
   readonly functions: EdgeFunctions;
 }
 
@@ -45,6 +55,8 @@ interface Course {
   site?: ServedSite;
   received?: ClientRequest;
   ruled?: RuledRequest;
+  /** What it has under way as its guards count it. */
+  admission?: Admission;
   decision?: Decision;
 }
 
@@ -64,8 +76,9 @@ async function handleRequest(edge: Edge, exchange: Exchange): Promise<void> {
   }
   const firstByteMs = node.clock.monotonicMs() - arrivedAtMs;
   const signature = { node: node.name, toTier: false, now: node.clock.now() };
-  const sent = await deliver(exchange, answer, signature);
-  const { site } = course;
+  const { site, admission } = course;
+  const sending = deliver(exchange, answer, signature);
+  const sent = await (admission?.during(sending) ?? sending);
   record(node, { exchange, site, answer, sent, arrivedAtMs, firstByteMs });
 }
 
@@ -93,7 +106,7 @@ function answerTo(edge: Edge, exchange: Exchange, course: Course): Answer | Prom
 
 /** Guard, key and shape as the rules of the site have it. */
 async function answerRuled(
-  { node, functions }: Edge,
+  { node, guards, functions }: Edge,
   exchange: Exchange,
   course: Course,
   received: ClientRequest,
@@ -102,18 +115,23 @@ async function answerRuled(
   const { main, site } = ruled;
   course.ruled = ruled;
   ruled.guard();
-  const said = ruled.ownAnswer();
+  // A preflight proves nothing of who asks, so it comes before the guards.
+  const preflight = ruled.preflight();
+  const admission = preflight === undefined ? await guards.admit(ruled, exchange) : undefined;
+  if (admission !== undefined) course.admission = admission;
+  const said = preflight ?? ruled.ownAnswer();
   if (said !== undefined) {
     return ruled.shape(ourFields(node, main, received, answerOf(said, received)));
   }
-  const request = await ruled.change(received, functions);
+  const request = await ruled.change(admission?.request(received) ?? received, functions);
   if ('outcome' in request) return ruled.shape(ourFields(node, main, received, request));
   let cached = fromCache(node, exchange, course, site, request);
   if (ruled.fallsBack) {
     const toMain = RuledRequest.toMain(request);
     cached = orElse(main, request, cached, () => fromCache(node, exchange, course, main, toMain));
   }
-  let answer = await cached;
+  const carried = await cached;
+  let answer = admission?.answered(carried) ?? carried;
   if (answer.status >= 400) {
     answer = await withErrorPage(node, exchange, received, ruled, answer, undefined);
   }

@@ -50,10 +50,15 @@ export class RuledRequest {
     }
   }
 
+  /** The answer to a preflight (Fetch §3.2.2), if it is one. */
+  preflight(): OwnAnswer | undefined {
+    return this.actions.cors.at(-1)?.preflight(this.facts);
+  }
+
   /** What is answered in the site's place, if anything is; of several of a kind the last one says it. */
   ownAnswer(): OwnAnswer | undefined {
-    const { cors, respond, redirect } = this.actions;
-    const said = cors.at(-1)?.preflight(this.facts) ?? respond.at(-1)?.(this.facts);
+    const { respond, redirect } = this.actions;
+    const said = respond.at(-1)?.(this.facts);
     if (said !== undefined) return said;
     return redirect.reduce<OwnAnswer | undefined>(
       (earlier, leads) => leads(this.facts) ?? earlier,

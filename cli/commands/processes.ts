@@ -38,6 +38,8 @@ export function addProcesses(program: Command): void {
         ...(await cacheOptions(values)),
         trustedProxies: values.trustedProxies,
         clientLimits: limitsOf(values),
+        geoDatabases: values.geoDatabases.map((file) => resolve(file)),
+        rateLimitRedis: values.rateLimitRedis,
         tls: values.tlsListen && {
           ...values.tlsListen,
           unknownName: values.unknownServerName,

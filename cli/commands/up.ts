@@ -73,9 +73,10 @@ export function addUp(program: Command): void {
     .option('--no-disk', 'keep objects in memory alone')
     .option('--site <file>', 'site settings, JSON or YAML')
     .addOption(
-      new Option('--redis <url>', 'Redis that keeps the state of the control plane').env(
-        'CANOPY_REDIS',
-      ),
+      new Option(
+        '--redis <url>',
+        'Redis that keeps the state of the control plane, and limits',
+      ).env('CANOPY_REDIS'),
     )
     .option(
       '--control-planes <n>',
@@ -91,7 +92,7 @@ export function addUp(program: Command): void {
     )
     .option(
       '--geo-database <file...>',
-      "databases in MaxMind's format, for the routers and for explaining routes",
+      "databases in MaxMind's format, for edges, routers and for explaining routes",
     )
     .option('--access-log', 'have edges write each request down, in nodes/NAME/access.log of --dir')
     .option('--dir <dir>', 'state, logs and secrets', '.canopy')

@@ -112,9 +112,13 @@ export async function startNetwork(
         }),
         '--control-plane',
         ...controlPlanes.map((replica) => replica.url),
-        ...(node.tier === 'router' ? geography : []),
+        ...(node.tier === 'router' || node.tier === 'edge' ? geography : []),
       ],
-      environment: { CANOPY_CREDENTIAL: credentials.get(node.name) ?? '' },
+      environment: {
+        CANOPY_CREDENTIAL: credentials.get(node.name) ?? '',
+        ...(node.tier === 'edge' &&
+          options.redisUrl !== undefined && { CANOPY_RATE_LIMIT_REDIS: options.redisUrl }),
+      },
     });
     await registry.add(api, registration(node, url));
     const { name, tier, location } = node;

@@ -21,6 +21,7 @@ import { ruleFindings } from './rule-findings.ts';
  * - `rule-without-effect`: another rule is for every request, so that nothing comes of this one's action
  * - `unknown-function`: a rule calls a function that the site does not have
  * - `broken-function`: a function cannot be loaded
+ * - `unknown-key`: a rule requires signatures by a key that the site has not
  */
 export const KINDS = {
   'host-claimed': 'error',
@@ -35,6 +36,7 @@ export const KINDS = {
   'rule-without-effect': 'warning',
   'unknown-function': 'error',
   'broken-function': 'error',
+  'unknown-key': 'warning',
 } as const;
 
 type Kind = keyof typeof KINDS;
@@ -79,6 +81,7 @@ export function findingsOf(
       ruleFindings(site).map(({ kind, message }) => finding(kind, site, message)),
     ),
     ...looked.flatMap(unknownFunctions),
+    ...looked.flatMap(missingKeys),
   ];
 }
 
@@ -170,6 +173,21 @@ function missingNodes(site: Site, nodes: readonly Node[]): Finding[] {
     findings.push(finding('unknown-group', site, `No mid-tier is in group "${shieldGroup}"`));
   }
   return findings;
+}
+
+/** Rules that let nobody in, for nobody can sign. */
+function missingKeys(site: Site): Finding[] {
+  const ids = site.signingKeys.map(({ id }) => id);
+  return site.rules.flatMap(({ requireSignature, name }, i) => {
+    if (requireSignature === undefined) return [];
+    const rule = name ?? `rules[${i}]`;
+    if (ids.length === 0) {
+      return [finding('unknown-key', site, `"${rule}" requires signatures, without signingKeys`)];
+    }
+    return (requireSignature.keys ?? [])
+      .filter((id) => !ids.includes(id))
+      .map((id) => finding('unknown-key', site, `"${rule}" names the key "${id}", which is none`));
+  });
 }
 
 /** @param ours names of nodes by their places */

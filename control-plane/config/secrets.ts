@@ -67,9 +67,14 @@ export function mapSecrets(site: Site, map: (secret: string, path: string) => st
     name,
     mapOrigin(origin, `origins.${name}`, map),
   ]);
+  const signingKeys = site.signingKeys.map(({ id, secret }) => ({
+    id,
+    secret: map(secret, `signingKeys.${id}.secret`),
+  }));
   const { origin } = site;
   return {
     ...site,
+    signingKeys,
     origin: origin.kind === 'pull' ? mapOrigin(origin, 'origin', map) : origin,
     origins: Object.fromEntries(origins),
   };

@@ -15,7 +15,7 @@ import { checkOfEdge, ParentChecks } from '#core/tree/checks.ts';
 import { answerHealth } from '#core/serving/health.ts';
 import type { DnsAddress } from './dns/server.ts';
 import type { Point } from './engine/client.ts';
-import { GeoDatabases } from './geography/databases.ts';
+import { GeoDatabases } from '#core/geography/databases.ts';
 import { Geography } from './geography/geography.ts';
 import { routeRequest } from './http/request.ts';
 import { Beacons } from './latency/beacons.ts';

@@ -10,7 +10,7 @@ import {
   type RedisAddress,
   type RedisClient,
   translated,
-} from './redis-client.ts';
+} from '#core/redis-client.ts';
 import { type Script, scriptArguments } from './redis-scripts.ts';
 import type { StateWatcher } from './store.ts';
 

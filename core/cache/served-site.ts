@@ -8,6 +8,7 @@ import { type CodingPolicy, codingPolicy } from './policy/coding.ts';
 import { sourceTarget } from './policy/images.ts';
 import { type Keying, keyingOf } from './policy/keying.ts';
 import { type SettingsFor, settingsFor } from '#core/rules/cache-settings.ts';
+import { hostTest } from '#core/rules/conditions.ts';
 import { Ruleset } from '#core/rules/ruleset.ts';
 
 /** A site with what a cache makes of its settings once, when they arrive. */
@@ -27,13 +28,18 @@ export interface ServedSite extends Site {
   readonly alternates: ReadonlyMap<string, ServedSite>;
   /** The site's own host that one of the routers' names stands for; every other stands for itself. */
   readonly ownHost: (host: string) => string;
+  /** Whether a host is one of the site's; not so by `*` alone. */
+  readonly isOwnHost: (host: string) => boolean;
 }
 
 /** @param zones of the routers, in which every site has names */
-export function servedSite(site: Site, zones: readonly Zone[] = []): ServedSite {
+export function servedSite(given: Site, zones: readonly Zone[] = []): ServedSite {
+  const site = withRoutedHosts(given, zones);
+  const hosts = site.hosts.filter((host) => host !== '*').map(hostTest);
   const main: ServedSite = {
-    ...withRoutedHosts(site, zones),
-    ownHost: ownHostOf(site, zones),
+    ...site,
+    isOwnHost: (host) => hosts.some((test) => test(host)),
+    ownHost: ownHostOf(given, zones),
     secureFields: secureFieldsOf(site.tls),
     keying: keyingOfSources(site),
     coding: codingPolicy(site.compression),

@@ -8,6 +8,7 @@ import { logSettingsSchema } from './log.ts';
 import { baseUrlSchema, hostPatternSchema, nameSchema, secondsSchema } from './names.ts';
 import { originConnectionShape } from './origin-connection.ts';
 import { siteRoutingSchema } from './routing.ts';
+import { signingKeySchema } from './rules/guards.ts';
 import { rulesSchema } from './rules/rule.ts';
 
 export const originServerSchema = z.strictObject({
@@ -166,6 +167,8 @@ export const siteSchema = z.strictObject({
   compression: compressionSettingsSchema.prefault({}),
   /** What edges make of images. */
   images: imageSettingsSchema.prefault({}),
+  /** By which URLs are signed, and tokens with a shared secret, for the rules that require them. */
+  signingKeys: z.array(signingKeySchema).max(100).default([]),
   upstream: upstreamSettingsSchema.prefault({}),
   limits: siteLimitsSchema.prefault({}),
   /** The group of mid-tiers through which all others go to the origin. `null`: each goes by itself. */

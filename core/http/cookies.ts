@@ -1,4 +1,4 @@
-import { type Fields, fieldLines } from './fields.ts';
+import { type Fields, fieldLines, withoutFields } from './fields.ts';
 
 /**
  * The values of the cookie `name`, joined where a request has several, for servers differ in which
@@ -15,4 +15,15 @@ export function cookieValue(fields: Fields, name: string): string | undefined {
     }
   }
   return values;
+}
+
+/** A header section without the cookies of that name. */
+export function withoutCookie(fields: Fields, name: string): Fields {
+  if (cookieValue(fields, name) === undefined) return fields;
+  const kept = fieldLines(fields, 'cookie')
+    .flatMap((line) => line.split(';'))
+    .map((pair) => pair.trim())
+    .filter((pair) => pair !== '' && pair.split('=', 1)[0]?.trim() !== name);
+  const others = withoutFields(fields, (field) => field === 'cookie');
+  return kept.length === 0 ? others : [...others, 'Cookie', kept.join('; ')];
 }

@@ -54,3 +54,14 @@ function byName(a: string, b: string): number {
 
 const isSorted = (parameters: readonly string[]): boolean =>
   parameters.every((parameter, i) => i === 0 || byName(parameters[i - 1] ?? '', parameter) <= 0);
+
+/** A target without the parameters of that name, as spelled in the URL; what is left stays as it was. */
+export function withoutParameter(target: string, name: string): string {
+  const queryAt = target.indexOf('?');
+  if (queryAt === -1) return target;
+  const parameters = target.slice(queryAt + 1).split('&');
+  const kept = parameters.filter((parameter) => nameOf(parameter) !== name);
+  if (kept.length === parameters.length) return target;
+  const path = target.slice(0, queryAt);
+  return kept.length === 0 ? path : `${path}?${kept.join('&')}`;
+}

@@ -2,6 +2,10 @@ import type { OriginChoice } from '#core/contract/rules/origin-choice.ts';
 import type { AnswerAction, RequestAction, Rule } from '#core/contract/rules/rule.ts';
 import { corsOf } from './cors.ts';
 import { errorPageOf } from './error-page.ts';
+import { hotlinkTest } from './guards/hotlink.ts';
+import { concurrencyLimiter, lookupLimiter, rateLimiter } from './guards/limits.ts';
+import { signedRequirement } from './guards/signed-url.ts';
+import { tokenRequirement } from './guards/token.ts';
 import { fieldsChanger } from './header-changes.ts';
 import { redirector } from './redirect.ts';
 import { responder } from './respond.ts';
@@ -18,6 +22,12 @@ type Made<M> = {
 /** What is made of each action when its rule arrives, so that nothing is left to a request but to do it. */
 export const REQUEST_ACTIONS = {
   deny: (isDenied: boolean) => isDenied,
+  hotlink: hotlinkTest,
+  rateLimit: rateLimiter,
+  concurrency: concurrencyLimiter,
+  negativeLookups: lookupLimiter,
+  requireSignature: signedRequirement,
+  requireToken: tokenRequirement,
   requestHeaders: fieldsChanger,
   cors: corsOf,
   respond: responder,

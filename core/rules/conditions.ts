@@ -63,7 +63,8 @@ export function pathTest(globs: string | readonly string[]): Test<string> {
   return (path) => tests.some((test) => test(path));
 }
 
-function hostTest(pattern: string): Test<string> {
+/** @param pattern as in `hosts` of a site */
+export function hostTest(pattern: string): Test<string> {
   if (pattern === '*') return () => true;
   if (!pattern.startsWith('*')) return (host) => host === pattern;
   const ending = pattern.slice(1);

@@ -29,6 +29,8 @@ export class RequestFacts {
   readonly query: string;
   readonly fields: Fields;
   readonly address: string;
+  /** Of the token, once a guard has checked one. */
+  claims: Readonly<Record<string, unknown>> | undefined;
   readonly #places: Places;
   #country: string | undefined;
   #asn: { readonly number: number | undefined } | undefined;

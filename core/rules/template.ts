@@ -34,8 +34,18 @@ const NAMED: Readonly<Record<string, (name: string) => Template>> = {
     (name) =>
     ({ fields }) =>
       cookieValue(fields, name) ?? '',
+  'token.':
+    (name) =>
+    ({ claims }) => {
+      const value = claims?.[name];
+      return typeof value === 'string' || typeof value === 'number' ? fieldText(value) : '';
+    },
   'request.parameter.': (name) => (request) => request.parameter(name) ?? '',
 };
+
+/** Claims are any text, fields are not. */
+const fieldText = (value: string | number): string =>
+  String(value).replaceAll(/[^\t\x20-\x7e]/g, (char) => encodeURIComponent(char.toWellFormed()));
 
 /** All variables, for messages. */
 export const VARIABLES = [

@@ -1,4 +1,4 @@
-import { type CanopyError, MethodNotAllowed, RateExceeded } from '#core/errors.ts';
+import { type CanopyError, MethodNotAllowed, Refusal } from '#core/errors.ts';
 import type { Fields } from '#core/http/fields.ts';
 
 /** An error as an HTTP answer: problem details (RFC 9457) with the error's code. */
@@ -28,7 +28,7 @@ export function problemOf(error: CanopyError): Problem {
     'Cache-Control',
     'no-store',
     ...(TOO_MUCH.has(code) ? ['Retry-After', RETRY_AFTER_SECONDS] : []),
-    ...(error instanceof RateExceeded ? ['Retry-After', String(error.retryAfterSeconds)] : []),
+    ...(error instanceof Refusal ? error.fields : []),
     ...(error instanceof MethodNotAllowed ? ['Allow', error.allowed] : []),
   ];
   return { status, fields, body };

@@ -8,6 +8,8 @@ import { servedSite } from '#core/cache/served-site.ts';
 import { systemClock } from '#core/clock.ts';
 import type { Node, Tier } from '#core/contract/node.ts';
 import { type Ailment, ailmentSchema } from '#core/contract/report.ts';
+import { GeoDatabases } from '#core/geography/databases.ts';
+import { limitMemory } from '#core/limits/limit-memory.ts';
 import { isNotice } from '#core/node/config.ts';
 import { NodeLease } from '#core/node/lease.ts';
 import { NodeLink } from '#core/node/link.ts';
@@ -22,6 +24,7 @@ import { bind } from './listener.ts';
 import { type AccessLogOptions, NodeLog } from '#core/telemetry/access-log/node-log.ts';
 import type { LogContent } from '#core/telemetry/access-log/thread-log.ts';
 import { siteRows } from '#core/telemetry/counters.ts';
+import { Lacking } from './lacking.ts';
 import { type NodeAdmin, openNodeAdmin } from './node-admin.ts';
 import { Threads } from './threads.ts';
 import type { UnknownNamePolicy } from './tls/messages.ts';
@@ -36,8 +39,12 @@ export interface ServingOptions extends NodeOptions {
   readonly trustedProxies?: readonly string[];
   /** What all threads together let clients have; left out: nobody is counted. */
   readonly clientLimits?: ClientLimits;
+  /** Of an edge: databases of where addresses are, see `GeoDatabase`, in the order in which they are believed. */
+  readonly geoDatabases?: readonly string[];
   /** How long answers under way may take to finish when the node is told to stop, ms. */
   readonly drainMs?: number;
+  /** Of an edge: where limits are counted for the whole network; left out: each edge counts by itself. */
+  readonly rateLimitRedis?: string | undefined;
   readonly memoryPolicy: PolicyName;
   /** Disk of the whole node for what slow clients have not read yet. */
   readonly spillBytes: number;
@@ -101,6 +108,7 @@ export async function startServing(
       unknownName: options.tls.unknownName,
       get: (path) => link.get(path),
     }));
+  const databases = GeoDatabases.open(options.geoDatabases ?? []);
   const threads = new Threads({
     module,
     count: workers,
@@ -113,6 +121,9 @@ export async function startServing(
       spill: { dir: join(dir, 'spill'), bytes: Math.floor(spillBytes / workers) },
       trustedProxies: options.trustedProxies ?? [],
       clientLimits: options.clientLimits && ofThread(options.clientLimits, workers),
+      geography: databases.given.map(({ file, content }) => ({ file, content })),
+      limits: tier === 'edge' ? limitMemory(workers) : undefined,
+      rateLimitRedis: options.rateLimitRedis,
       lease: lease.memory,
       log: options.accessLog && contentOf(options.accessLog),
     },
@@ -151,6 +162,7 @@ export async function startServing(
         checks.watch(checksFor(config, { name, tier }));
       }
       self = config.nodes.find((node) => node.name === name);
+      if (tier === 'edge') lacking.heed(config.sites);
       sites.name(config.sites.map((site) => site.name));
       tls?.heed(config);
       await disk?.follow(config.journal);
@@ -166,6 +178,11 @@ export async function startServing(
     missingCertificates: () => tls?.missingCertificates ?? [],
     answer: (question) => threads.answer(question),
   });
+  databases.watch(systemClock, log, ({ file, content }) => threads.renewed({ file, content }));
+  const lacking = new Lacking(log, {
+    asn: (options.geoDatabases ?? []).length > 0,
+    'network-limits': options.rateLimitRedis !== undefined,
+  });
   const pushes = new NodePushes({
     clock: systemClock,
     log,
@@ -175,6 +192,7 @@ export async function startServing(
   let admin: NodeAdmin | undefined;
   const close = async (): Promise<void> => {
     if (admin !== undefined) admin.phase = 'stopping';
+    databases.close();
     await pushes.stop();
     await threads.close(options.drainMs ?? DRAIN_MS);
     await accessLog?.close();

@@ -6,6 +6,8 @@ import type { Config, JournalEvent } from '#core/contract/event.ts';
 import type { Estimate, Question } from '#core/contract/question.ts';
 import type { Tier } from '#core/contract/node.ts';
 import type { ErrorCode } from '#core/errors.ts';
+import type { DatabaseContent } from '#core/geography/node-geography.ts';
+import type { LimitMemory } from '#core/limits/limit-memory.ts';
 import type { LeaseMemory } from '#core/node/lease.ts';
 import type { Placed, Placement } from '#core/node/placement.ts';
 import type { SharedPace } from '#core/node/shared-pace.ts';
@@ -32,6 +34,12 @@ export interface ThreadData {
   readonly trustedProxies?: readonly string[];
   /** Of this thread; left out: nobody is counted. */
   readonly clientLimits?: ClientLimits | undefined;
+  /** Databases of where addresses are, in their order. */
+  readonly geography?: readonly DatabaseContent[] | undefined;
+  /** Of an edge: what its threads count clients in. */
+  readonly limits?: LimitMemory | undefined;
+  /** Of an edge: where limits are counted for the whole network. */
+  readonly rateLimitRedis?: string | undefined;
   /** The node's lease, which the main thread renews. */
   readonly lease: LeaseMemory;
   /** Where the node has an access log. */
@@ -79,6 +87,8 @@ export type ToThread =
     }
   /** The node's checks have these parents down, and no others. */
   | { readonly type: 'checked'; readonly down: readonly string[] }
+  /** A database has new content. */
+  | { readonly type: 'geography'; readonly database: DatabaseContent }
   /** Answered with `estimated`. */
   | { readonly type: 'question'; readonly id: number; readonly question: Question }
   /** Answered with `measured`. */

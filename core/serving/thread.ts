@@ -6,7 +6,7 @@ import { DiskStore } from '#core/cache/disk/disk-store.ts';
 import { systemClock } from '#core/clock.ts';
 import type { Question } from '#core/contract/question.ts';
 import { CanopyError, messageOf } from '#core/errors.ts';
-import { countryOf } from '#core/geography/country-of.ts';
+import { NodeGeography } from '#core/geography/node-geography.ts';
 import { applyEvent } from '#core/node/config.ts';
 import { NodeLease } from '#core/node/lease.ts';
 import { ThreadLog } from '#core/telemetry/access-log/thread-log.ts';
@@ -47,6 +47,9 @@ export function runThread(
     disk: connection,
     tls: tlsPlace,
     log: logContent,
+    geography: databases = [],
+    limits,
+    rateLimitRedis: redisUrl,
     ...place
   } = workerData as ThreadPlace;
   const clock = systemClock;
@@ -71,6 +74,7 @@ export function runThread(
       post: (lines) =>
         port.postMessage({ type: 'log', lines } satisfies FromThread, [lines.memory]),
     });
+  const geography = new NodeGeography(databases);
   const memoryShare = memory && new MemoryShare(memory, slot);
   const node = new TierNode({
     ...place,
@@ -78,7 +82,9 @@ export function runThread(
     memoryShare,
     clock,
     lease,
-    countryOf,
+    countryOf: (address) => geography.countryOf(address),
+    asnOf: (address) => geography.asnOf(address),
+    guarding: limits && { memory: limits, slot, redisUrl },
     tellThreads,
     accessLog,
   });
@@ -187,6 +193,9 @@ export function runThread(
         break;
       case 'checked':
         node.checked(new Set(message.down));
+        break;
+      case 'geography':
+        geography.renew(message.database);
         break;
       case 'question':
         void estimate(message.id, message.question);

@@ -10,6 +10,7 @@ import {
 } from '#core/contract/report.ts';
 import { addEstimates, type Estimate, type Question } from '#core/contract/question.ts';
 import { CanopyError } from '#core/errors.ts';
+import type { DatabaseContent } from '#core/geography/node-geography.ts';
 import type { Placed, Placement } from '#core/node/placement.ts';
 import type { SharedPace } from '#core/node/shared-pace.ts';
 import type { NodeLog } from '#core/telemetry/access-log/node-log.ts';
@@ -86,6 +87,8 @@ export class Threads {
   /** Totals of threads that have died. */
   #past: Load = NO_LOAD;
   #down: readonly string[] = [];
+  /** Databases of where addresses are that have been read anew, by file. */
+  readonly #renewed = new Map<string, DatabaseContent>();
   readonly #pastSamples = new Samples();
   #failed = 0;
   #nextId = 0;
@@ -175,6 +178,14 @@ export class Threads {
     }
   }
 
+  /** A database of where addresses are has been read anew. */
+  renewed(database: DatabaseContent): void {
+    this.#renewed.set(database.file, database);
+    for (const { worker } of this.#threads) {
+      worker.postMessage({ type: 'geography', database } satisfies ToThread);
+    }
+  }
+
   /** Stores an object in the thread where it is at home. */
   async place(
     placement: Placement,
@@ -224,6 +235,9 @@ export class Threads {
     };
     for (const other of this.#threads) introduce(thread, other);
     worker.postMessage({ type: 'checked', down: this.#down } satisfies ToThread);
+    for (const database of this.#renewed.values()) {
+      worker.postMessage({ type: 'geography', database } satisfies ToThread);
+    }
     this.#threads.add(thread);
     worker.on('message', (message: FromThread) => this.#receive(thread, message));
     worker.on('error', (error) => this.#options.log.error({ err: error }, 'A thread has failed'));

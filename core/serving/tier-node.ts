@@ -25,6 +25,7 @@ import { zonesOf } from '#core/contract/routed-hosts.ts';
 import type { Load, ParentReport, PurgeReport } from '#core/contract/report.ts';
 import type { Site } from '#core/contract/site.ts';
 import { fieldValue } from '#core/http/fields.ts';
+import type { Guarding } from '#core/limits/limit-memory.ts';
 import { isNotice, siteChangeOf } from '#core/node/config.ts';
 import { SiteDirectory } from '#core/sites.ts';
 import type { ThreadLog } from '#core/telemetry/access-log/thread-log.ts';
@@ -54,6 +55,8 @@ export interface TierNodeOptions {
   readonly asnOf?: (address: string) => number | undefined;
   /** Addresses and networks of proxies before an edge, see `TrustedProxies`. */
   readonly trustedProxies?: readonly string[];
+  /** Of an edge; left out: alone, and without a Redis. */
+  readonly guarding?: Guarding | undefined;
   /** See `EngineOptions`. */
   readonly tellThreads?: (changed: Changed) => Promise<void>;
   /** What lasts, shared by the threads of the node; `recall` is called before anything is applied. */
@@ -84,6 +87,7 @@ export class TierNode {
   readonly disk: DiskStore | undefined;
   readonly #countryOf: CountryOf;
   readonly asnOf: (address: string) => number | undefined;
+  readonly guarding: Guarding | undefined;
   /** The other threads of the node. */
   readonly siblings: Siblings;
   readonly #tree: Tree;
@@ -109,6 +113,7 @@ export class TierNode {
     countryOf,
     asnOf = () => undefined,
     trustedProxies = [],
+    guarding,
     spill,
     disk,
     tendsDisk = true,
@@ -123,6 +128,7 @@ export class TierNode {
     this.trustedProxies = new TrustedProxies(trustedProxies);
     this.#countryOf = countryOf ?? (() => undefined);
     this.asnOf = asnOf;
+    this.guarding = guarding;
     this.disk = disk;
     this.memory = new MemoryStore(memoryShare ?? memoryBytes, memoryPolicy);
     const store = disk === undefined ? this.memory : new TieredStore(this.memory, disk, tendsDisk);

@@ -71,6 +71,8 @@ export const METRICS = {
     'Requests that the access log should have, and lost',
   ),
   canopy_access_log_retries_total: cache('counter', [], 'Batches of it that were posted again'),
+  canopy_limits_forgotten_total: cache('counter', [], 'Counts of clients that found no room'),
+  canopy_network_limits_lost_total: cache('counter', [], 'Counts that Redis did not take'),
   canopy_upstream_requests_total: cache(
     'counter',
     ['parent', 'result'],

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { openRedisState } from '#control-plane/state/redis.ts';
-import { parseRedisUrl } from '#control-plane/state/redis-client.ts';
+import { parseRedisUrl } from '#core/redis-client.ts';
 import type { JournalEvent } from '#core/contract/event.ts';
 import { eventually, silent } from '#test/control-plane/kit.ts';
 import { freePort, RedisServer } from '#test/redis.ts';

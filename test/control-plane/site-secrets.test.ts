@@ -113,3 +113,26 @@ test('so are those of its other origins', async () => {
   expect(backup).toContain(SECRET);
   expect(backup).toContain(TOKEN);
 });
+test('keys by which URLs are signed are read by nobody, and kept by their ids', async () => {
+  const cp = await TestControlPlane.start();
+  const put = (signingKeys: object[]) =>
+    cp.call('PUT', '/v1/sites/one', site(SECRET, TOKEN, { signingKeys }));
+  const [a, b] = [
+    { id: 'a', secret: 'the-secret-of-key-a' },
+    { id: 'b', secret: 'the-secret-of-key-b' },
+  ];
+  const created = await put([a]);
+  expect(created.body['site']).toMatchObject({ signingKeys: [{ id: 'a', secret: KEPT }] });
+  expect((await put([b, { id: 'a', secret: KEPT }])).status).toBe(200);
+  expect(await readable(cp)).not.toContain('the-secret-of-key');
+  expect(await keptKeys(cp)).toEqual([b, a]);
+  const refused = await put([{ id: 'c', secret: KEPT }]);
+  expect(refused).toMatchObject({ status: 422, body: { code: 'invalid-input' } });
+});
+
+async function keptKeys(cp: TestControlPlane): Promise<unknown> {
+  const headers = { authorization: 'Bearer admin-token' };
+  const text = await (await fetch(`${cp.url}/v1/backup`, { headers })).text();
+  const line = text.split('\n').find((one) => one.startsWith('{"site":'));
+  return (JSON.parse(line ?? '{}') as { site: { signingKeys: unknown } }).site.signingKeys;
+}

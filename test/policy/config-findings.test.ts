@@ -67,6 +67,21 @@ test.for<[what: string, sites: ReturnType<typeof site>[], expected: string[]]>([
     [site('shop', ['a.example'], { shieldGroup: 'asia' })],
     ['warning unknown-group'],
   ],
+  [
+    'signatures that nobody can make',
+    [site('shop', ['a.example'], { rules: [{ requireSignature: {} }] })],
+    ['warning unknown-key'],
+  ],
+  [
+    'signatures by a key that is none',
+    [
+      site('shop', ['a.example'], {
+        signingKeys: [{ id: 'a', secret: 'a secret of the tests' }],
+        rules: [{ requireSignature: { keys: ['a', 'b'] } }],
+      }),
+    ],
+    ['warning unknown-key'],
+  ],
 ])('findingsOf: %s', ([, sites, expected]) => {
   const found = findingsOf(sites, new Set(['shop']), { nodes, addresses });
   expect(found.map(({ severity, kind }) => `${severity} ${kind}`)).toEqual(expected);

@@ -202,6 +202,27 @@ test.each<[string, unknown, string]>([
     { responseHeaders: { set: { A: '${client.planet}' } } },
     'expected of variables only',
   ],
+  [
+    'a limit that tells clients apart by what is unknown',
+    { rateLimit: { requests: 1, windowSeconds: 1, by: 'planet' } },
+    'rateLimit.by: expected "address" or "token"',
+  ],
+  ['a token without keys', { requireToken: {} }, 'requireToken: expected jwks or keys'],
+  [
+    'a private key',
+    { requireToken: { keys: [{ kty: 'EC', d: 'x' }] } },
+    'requireToken.keys.0: expected a public key as JWK',
+  ],
+  [
+    'keys from elsewhere than HTTP',
+    { requireToken: { jwks: 'file:///etc/passwd' } },
+    'requireToken.jwks: expected an http:// or https:// URL',
+  ],
+  [
+    'a guard that waits for the answer',
+    { match: { status: [404] }, concurrency: { requests: 1 } },
+    'match.status: expected no condition that concurrency is decided without',
+  ],
   ['a line break', { responseHeaders: { set: { A: 'a\r\nB: c' } } }, 'expected a field value'],
   [
     'a field that frames',

@@ -7,7 +7,7 @@ import packet from 'dns-packet';
 import { expect, onTestFinished, test } from 'vitest';
 import { embeddedCountries } from '#core/geography/embedded.ts';
 import type { DnsAddress } from '#control-plane/routing/dns/server.ts';
-import { GeoDatabases } from '#control-plane/routing/geography/databases.ts';
+import { GeoDatabases } from '#core/geography/databases.ts';
 import { DnsThreads } from '#control-plane/routing/threads/threads.ts';
 import type { MetricName } from '#core/telemetry/metrics.ts';
 import { Samples } from '#core/telemetry/samples.ts';

@@ -141,7 +141,7 @@ test('a responder that does not stop is not listened to', async () => {
   const warned = Promise.withResolvers<string>();
   const staples = new Staples({
     clock: systemClock,
-    log: { warn: (text: string) => void warned.resolve(text) } as unknown as pino.Logger,
+    log: { warn: (text: string) => warned.resolve(text) },
     tell: () => undefined,
   });
   onTestFinished(() => staples.close());

@@ -3,6 +3,7 @@ import { cacheOverridesSchema } from '../cache-settings.ts';
 import { corsSchema } from './cors.ts';
 import { errorPageSchema } from './error-page.ts';
 import { nameSchema } from '../names.ts';
+import { guardActionsShape } from './guards.ts';
 import { headerChangesSchema } from './headers.ts';
 import { ANSWER_CONDITIONS, matchSchema, OBJECT_CONDITIONS } from './match.ts';
 import { originChoiceSchema } from './origin-choice.ts';
@@ -15,6 +16,7 @@ import { securityHeadersSchema } from './security-headers.ts';
 export const requestActionsShape = {
   /** Refuse the request by 403; `false`: what an earlier rule refused is allowed. */
   deny: z.boolean().exactOptional(),
+  ...guardActionsShape,
   /** Of the request as the cache's key, and the origin, see it. */
   requestHeaders: headerChangesSchema.exactOptional(),
   /** Answer browsers that ask before a page's request, and say in every answer what pages may do with it. */

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DiskStore } from '#core/cache/disk/disk-store.ts';
 import type { Config, JournalEvent } from '#core/contract/event.ts';
+import type { Guarding } from '#core/limits/limit-memory.ts';
 import type { PurgeReport } from '#core/contract/report.ts';
 import type { Tier } from '#core/contract/node.ts';
 import { serveClients } from '#edge/request.ts';
@@ -54,7 +55,10 @@ export class ScenarioNode {
   #listener: Listener | undefined;
   #port = 0;
 
-  /** @param disk where it keeps what it stores, too */
+  /**
+   * @param disk where it keeps what it stores, too
+   * @param guarding what it counts clients in, with others
+   */
   static async open(
     name: string,
     tier: Tier & keyof typeof SERVING,
@@ -62,8 +66,9 @@ export class ScenarioNode {
     memory: number,
     countryOf: CountryOf,
     disk: ThreadDisk | undefined,
+    guarding?: Guarding,
   ): Promise<ScenarioNode> {
-    const node = new ScenarioNode(name, tier, clock, memory, countryOf, disk);
+    const node = new ScenarioNode(name, tier, clock, memory, countryOf, disk, guarding);
     const fence = await disk?.store.recall();
     if (fence !== undefined) node.#node.recall(fence);
     return node;
@@ -76,6 +81,7 @@ export class ScenarioNode {
     memory: number,
     countryOf: CountryOf,
     disk: ThreadDisk | undefined,
+    guarding: Guarding | undefined,
   ) {
     this.name = name;
     this.tier = tier;
@@ -89,6 +95,7 @@ export class ScenarioNode {
       memoryBytes: memory,
       lease: { ended: () => lease.hasEnded },
       countryOf,
+      guarding,
       ...(disk !== undefined && { disk: disk.store, tendsDisk: disk.tends }),
       spill: { dir: this.#spillDir, bytes: 1024 ** 3 },
     });

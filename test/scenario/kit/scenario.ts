@@ -4,6 +4,7 @@ import type { Tier } from '#core/contract/node.ts';
 import type { PurgeMode, PurgeTarget } from '#core/contract/purge.ts';
 import type { PurgeReport } from '#core/contract/report.ts';
 import { type SiteInput, siteSchema } from '#core/contract/site.ts';
+import { limitMemory } from '#core/limits/limit-memory.ts';
 import { applyEvent } from '#core/node/config.ts';
 import { openDisk } from '#test/disk/support.ts';
 import { FakeClock } from './clock.ts';
@@ -26,6 +27,10 @@ export interface Cast {
   readonly isInMemory?: boolean;
   /** The edges are threads of one node in that they share a disk store. */
   readonly sharesDisk?: boolean;
+  /** The edges are threads of one node in that they count clients together. */
+  readonly sharesLimits?: boolean;
+  /** Redis of the edges, asked for when the scenario begins. */
+  readonly redisUrl?: () => string;
 }
 
 export interface World {
@@ -76,9 +81,15 @@ async function run(cast: Cast, play: (world: World) => Promise<void>): Promise<v
     if (thread > 0) return sharedDisk(shared, thread + 1);
     return { store: shared.store, dir: shared.dir, tends: true, close: async () => undefined };
   };
+  const limits = cast.sharesLimits === true ? limitMemory(cast.edges?.length ?? 1) : undefined;
   const open = (tier: ScenarioNode['tier']) => async (name: string, thread: number) => {
     const disk = await diskOf(tier, thread);
-    return ScenarioNode.open(name, tier, clock, memory, countryOf, disk);
+    const guarding = {
+      memory: limits ?? limitMemory(1),
+      slot: limits === undefined ? 0 : thread,
+      redisUrl: cast.redisUrl?.(),
+    };
+    return ScenarioNode.open(name, tier, clock, memory, countryOf, disk, guarding);
   };
   const edges = await Promise.all((cast.edges ?? ['oslo']).map(open('edge')));
   const midTiers = await Promise.all((cast.midTiers ?? ['frankfurt']).map(open('mid-tier')));

@@ -1,8 +1,8 @@
 import type { Logger } from 'pino';
 import type { Clock } from '#core/clock.ts';
 import { messageOf } from '#core/errors.ts';
-import { GeoDatabase } from '#core/geography/database.ts';
-import { embeddedCountries } from '#core/geography/embedded.ts';
+import { GeoDatabase } from './database.ts';
+import { embeddedCountries } from './embedded.ts';
 
 /** The operator's databases, read anew as their files change, and the embedded countries after them. */
 export class GeoDatabases {
@@ -15,6 +15,11 @@ export class GeoDatabases {
   /** @throws CanopyError `invalid-input` for a file that is no database in MaxMind's format */
   static open(files: readonly string[]): GeoDatabases {
     return new GeoDatabases(files.map((file) => GeoDatabase.open(file)));
+  }
+
+  /** Those of the operator. */
+  get given(): readonly GeoDatabase[] {
+    return this.#given;
   }
 
   /** In the order in which they are believed. */
