@@ -1,12 +1,12 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { type Duplex, Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
+import type { Duplex } from 'node:stream';
 import { endToEndFields, type Fields, withoutFields } from '#core/http/fields.ts';
 import type { ReceivedRequest } from '#core/http/request.ts';
 import type { Samples } from '#core/telemetry/samples.ts';
 import { isTierField } from '#core/tree/tier-fields.ts';
 import type { Tunnel } from '#core/tree/tunnel.ts';
 import { lingers } from './linger.ts';
+import { sendPaced } from './paced.ts';
 import { verifiedBy } from './tls/client-certificates.ts';
 import { tlsVersionOf } from './tls/handshakes.ts';
 
@@ -159,7 +159,13 @@ export class HttpExchange implements Exchange {
       if (content.length === 0) outgoing.end();
       return { bytes, end: 'complete' };
     }
-    return stream(outgoing, content);
+    // The header section must not wait for the first byte of content.
+    outgoing.flushHeaders();
+    // A plain close would end an answer without framing as if it were whole.
+    return sendPaced(outgoing, content, (error) => {
+      outgoing.socket?.resetAndDestroy();
+      outgoing.destroy(error);
+    });
   }
 
   async switchProtocols(fields: Fields, tunnel: Tunnel): Promise<Sent> {
@@ -218,37 +224,3 @@ export const UNPACED_CHUNKS = 16;
 export const isHeld = (
   content: readonly Buffer[] | AsyncIterable<Buffer>,
 ): content is readonly Buffer[] => Array.isArray(content);
-
-async function stream(
-  outgoing: ServerResponse,
-  content: readonly Buffer[] | AsyncIterable<Buffer>,
-): Promise<Sent> {
-  let bytes = 0;
-  let broken = false;
-  const arriving = isHeld(content) ? undefined : content[Symbol.asyncIterator]();
-  // While the content stalls, the generator below would not hear of a client that leaves.
-  outgoing.once('close', () => void arriving?.return?.());
-  const source = arriving === undefined ? content : { [Symbol.asyncIterator]: () => arriving };
-  async function* counted(): AsyncGenerator<Buffer, void, undefined> {
-    try {
-      for await (const chunk of source) {
-        bytes += chunk.length;
-        yield chunk;
-      }
-    } catch (error) {
-      // A client that leaves is thrown in here as well.
-      broken = !outgoing.destroyed;
-      // A plain close would end an answer without framing as if it were whole.
-      if (broken) outgoing.socket?.resetAndDestroy();
-      throw error;
-    }
-  }
-  // The header section must not wait for the first byte of content.
-  outgoing.flushHeaders();
-  try {
-    await pipeline(Readable.from(counted(), { objectMode: true, highWaterMark: 1 }), outgoing);
-    return { bytes, end: 'complete' };
-  } catch {
-    return { bytes, end: broken ? 'broken' : 'aborted' };
-  }
-}
