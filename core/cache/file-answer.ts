@@ -3,7 +3,7 @@ import type { ClientRequest } from '#core/http/request.ts';
 import type { ByteRange } from '#core/http/ranges.ts';
 import type { UpstreamResponse } from '#core/tree/attempt.ts';
 import { type Answer, selectStored } from './answer.ts';
-import { BodyLost, type FileBody } from './disk/file-body.ts';
+import { BodyLost, type FileBody, READ_BYTES } from './disk/file-body.ts';
 import { firstRange, isMultipart, readParts, returning } from './multipart-content.ts';
 import { sizeOf, type StoredObject } from './object.ts';
 import { sliceAnswer } from './policy/slicing.ts';
@@ -29,12 +29,17 @@ export async function answerFromFile(
 ): Promise<Pick<Answer, 'status' | 'fields' | 'content'>> {
   const { status, fields, part } = selectStored(object, request, now);
   if (part === 'none') return { status, fields, content: [] };
+  const { start, end } = firstRange(part, sizeOf(object));
+  if (!isMultipart(part) && end - start < READ_BYTES) {
+    const from = object.part?.start ?? 0;
+    return { status, fields, content: await object.body.readHeld(start - from, end - from) };
+  }
   let reading: AsyncIterableIterator<Buffer>;
   const read = (range: ByteRange, isFirst = false): AsyncIterableIterator<Buffer> => {
     reading = mended(object, range, isFirst, askRange);
     return reading;
   };
-  const first = read(firstRange(part, sizeOf(object)), true);
+  const first = read({ start, end }, true);
   const begun = startingWith(await first.next(), first);
   const content = isMultipart(part)
     ? returning(

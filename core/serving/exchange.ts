@@ -1,7 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { type Duplex, Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
 import { endToEndFields, type Fields, hasField, withoutFields } from '#core/http/fields.ts';
+import type { Duplex } from 'node:stream';
 import type { ReceivedRequest } from '#core/http/request.ts';
 import type { Samples } from '#core/telemetry/samples.ts';
 import { isTierField } from '#core/tree/tier-fields.ts';
@@ -9,6 +8,7 @@ import type { Tunnel } from '#core/tree/tunnel.ts';
 import { type ContentPace, limitedContent } from './clients/content-pace.ts';
 import { lingers } from './linger.ts';
 import { refuseRest } from './unreadable.ts';
+import { sendPaced } from './paced.ts';
 import { verifiedBy } from './tls/client-certificates.ts';
 import { tlsVersionOf } from './tls/handshakes.ts';
 
@@ -179,7 +179,13 @@ export class HttpExchange implements Exchange {
       if (content.length === 0) outgoing.end();
       return { bytes, end: 'complete' };
     }
-    return stream(outgoing, content);
+    // The header section must not wait for the first byte of content.
+    outgoing.flushHeaders();
+    // A plain close would end an answer without framing as if it were whole.
+    return sendPaced(outgoing, content, (error) => {
+      outgoing.socket?.resetAndDestroy();
+      outgoing.destroy(error);
+    });
   }
 
   async switchProtocols(fields: Fields, tunnel: Tunnel): Promise<Sent> {
@@ -238,37 +244,3 @@ export const UNPACED_CHUNKS = 16;
 export const isHeld = (
   content: readonly Buffer[] | AsyncIterable<Buffer>,
 ): content is readonly Buffer[] => Array.isArray(content);
-
-async function stream(
-  outgoing: ServerResponse,
-  content: readonly Buffer[] | AsyncIterable<Buffer>,
-): Promise<Sent> {
-  let bytes = 0;
-  let broken = false;
-  const arriving = isHeld(content) ? undefined : content[Symbol.asyncIterator]();
-  // While the content stalls, the generator below would not hear of a client that leaves.
-  outgoing.once('close', () => void arriving?.return?.());
-  const source = arriving === undefined ? content : { [Symbol.asyncIterator]: () => arriving };
-  async function* counted(): AsyncGenerator<Buffer, void, undefined> {
-    try {
-      for await (const chunk of source) {
-        bytes += chunk.length;
-        yield chunk;
-      }
-    } catch (error) {
-      // A client that leaves is thrown in here as well.
-      broken = !outgoing.destroyed;
-      // A plain close would end an answer without framing as if it were whole.
-      if (broken) outgoing.socket?.resetAndDestroy();
-      throw error;
-    }
-  }
-  // The header section must not wait for the first byte of content.
-  outgoing.flushHeaders();
-  try {
-    await pipeline(Readable.from(counted(), { objectMode: true, highWaterMark: 1 }), outgoing);
-    return { bytes, end: 'complete' };
-  } catch {
-    return { bytes, end: broken ? 'broken' : 'aborted' };
-  }
-}

@@ -72,6 +72,32 @@ test('hands out of a body what comes before the damage', async () => {
   await expect(contentOf(body)).rejects.toThrow(BodyLost);
 });
 
+test('reads a few blocks at once as it does in pieces', async () => {
+  const found = await stored('a');
+  const body = found.store.lookup('a')[0]?.body;
+  if (body === undefined || body instanceof Body) throw new Error('It is not in a file');
+  for (const [start, end] of RANGES) {
+    const held = Buffer.concat(await body.readHeld(start, end));
+    expect(held.equals(LARGE.subarray(start, end + 1)), `${start}-${end}`).toBe(true);
+  }
+  await overwrite(await onlyFile(found), 70_000, Buffer.from([1, 2]));
+  expect((await body.readHeld(0, 65_535))[0]?.equals(LARGE.subarray(0, 65_536))).toBe(true);
+  await expect(body.readHeld(0, 65_536)).rejects.toThrow(BodyLost);
+  expect(found.store.lookup('a')).toEqual([]);
+});
+
+/** Within a block, to its edges, over them, and to the end of the body. */
+const RANGES = [
+  [0, 0],
+  [10, 20],
+  [0, 65_535],
+  [65_535, 65_536],
+  [65_536, 131_071],
+  [1, 262_144],
+  [299_999, 299_999],
+  [100_000, 299_999],
+] as const;
+
 test('takes no block of another file or another place for its own', async () => {
   const found = await stored('a', 'b');
   const [a = '', b = ''] = [...(await filesBelow(join(found.dir, 'files'))).keys()].map((name) =>

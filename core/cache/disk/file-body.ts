@@ -1,10 +1,22 @@
-import type { FileHandle } from 'node:fs/promises';
+import { close, closeSync, read as readFile } from 'node:fs';
+import { promisify } from 'node:util';
 import { BLOCK_BYTES, fileBytes, readBlocks, STRIDE_BYTES } from './blocks.ts';
 import type { Files } from './files.ts';
 import { codeOf } from './health.ts';
 
 /** What a read from disk asks for at once. */
 const READ_BLOCKS = 4;
+/** Content of as many blocks as one read asks for. */
+export const READ_BYTES = READ_BLOCKS * BLOCK_BYTES;
+
+/**
+ * Size of a file that is closed at once: a trip through the thread pool costs more than that. To close
+ * the last descriptor of a large file that has been removed means to free all of its blocks.
+ */
+const SMALL_BYTES = 1024 * 1024;
+
+const readFrom = promisify(readFile);
+const closeLater = promisify(close);
 
 /** Content is not there any more, not as it was written, or cannot be read now. It is to be fetched again. */
 export class BodyLost extends Error {
@@ -41,22 +53,38 @@ export class FileBody {
    * @throws BodyLost
    */
   async *read(start = 0, end = this.size - 1): AsyncGenerator<Buffer, void, undefined> {
-    const handle = await this.#open();
+    const descriptor = await this.#open();
     try {
       const last = Math.floor(end / BLOCK_BYTES);
       for (let first = Math.floor(start / BLOCK_BYTES); first <= last; first += READ_BLOCKS) {
         const count = Math.min(READ_BLOCKS, last - first + 1);
-        for (const [i, block] of (await this.#blocks(handle, first, count)).entries()) {
-          const offset = (first + i) * BLOCK_BYTES;
-          yield block.subarray(Math.max(start - offset, 0), end + 1 - offset);
-        }
+        const blocks = await this.#blocks(descriptor, first, count);
+        yield* blocks.map((block, i) => within(block, first + i, start, end));
       }
     } finally {
-      await handle.close();
+      await closeLater(descriptor);
     }
   }
 
-  async #open(): Promise<FileHandle> {
+  /**
+   * The same bytes at once, for as few as `READ_BYTES` or less: most of what it costs to read in
+   * pieces is not the reading.
+   * @throws BodyLost
+   */
+  async readHeld(start: number, end: number): Promise<readonly Buffer[]> {
+    const descriptor = await this.#open();
+    try {
+      const first = Math.floor(start / BLOCK_BYTES);
+      const count = Math.floor(end / BLOCK_BYTES) - first + 1;
+      const blocks = await this.#blocks(descriptor, first, count);
+      return blocks.map((block, i) => within(block, first + i, start, end));
+    } finally {
+      if (this.size <= SMALL_BYTES) closeSync(descriptor);
+      else await closeLater(descriptor);
+    }
+  }
+
+  async #open(): Promise<number> {
     try {
       return await this.#files.open(this.file);
     } catch (error) {
@@ -67,12 +95,12 @@ export class FileBody {
     }
   }
 
-  async #blocks(handle: FileHandle, first: number, count: number): Promise<Buffer[]> {
-    const content = readBlocks(await this.#readAt(handle, first, count), this.file, first);
+  async #blocks(descriptor: number, first: number, count: number): Promise<Buffer[]> {
+    const content = readBlocks(await this.#readAt(descriptor, first, count), this.file, first);
     return content ?? this.#damaged('has a wrong checksum');
   }
 
-  async #readAt(handle: FileHandle, first: number, count: number): Promise<Buffer> {
+  async #readAt(descriptor: number, first: number, count: number): Promise<Buffer> {
     const from = first * STRIDE_BYTES;
     const length = Math.min(count * STRIDE_BYTES, fileBytes(this.size) - from);
     const buffer = Buffer.allocUnsafeSlow(length);
@@ -80,7 +108,7 @@ export class FileBody {
     while (done < length) {
       const { bytesRead } = await this.#ask(() =>
         this.#files.latencies.timed('read', () =>
-          handle.read(buffer, done, length - done, from + done),
+          readFrom(descriptor, buffer, done, length - done, from + done),
         ),
       );
       if (bytesRead === 0) this.#damaged('is too short');
@@ -104,4 +132,10 @@ export class FileBody {
     this.#trouble.damaged();
     throw new BodyLost(`File ${this.file} ${how}`);
   }
+}
+
+/** What of a block lies within a range of the body. */
+function within(block: Buffer, index: number, start: number, end: number): Buffer {
+  const offset = index * BLOCK_BYTES;
+  return block.subarray(Math.max(start - offset, 0), end + 1 - offset);
 }

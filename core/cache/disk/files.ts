@@ -1,5 +1,7 @@
+import { open as openFile } from 'node:fs';
 import { type FileHandle, mkdir, open, readdir, rmdir, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { promisify } from 'node:util';
 import { codeOf } from './health.ts';
 import { DiskLatencies } from './latencies.ts';
 
@@ -10,6 +12,8 @@ const RUN_FILES = 2 ** 32;
 
 /** A file's number, unlike any that an earlier run of the process gave. */
 export const fileNumber = (run: number, n: number): number => run * RUN_FILES + (n >>> 0);
+
+const openToRead: (path: string, flags: string) => Promise<number> = promisify(openFile);
 
 /** The files of a store, `DIR/files/RUN/FOLDER/FILE`. */
 export class Files {
@@ -40,8 +44,9 @@ export class Files {
     }
   }
 
-  open(file: number): Promise<FileHandle> {
-    return open(this.pathOf(file), 'r');
+  /** A descriptor to read by, which the caller closes; a FileHandle costs a third more. */
+  open(file: number): Promise<number> {
+    return openToRead(this.pathOf(file), 'r');
   }
 
   /** Those who have it open read on. What cannot be removed now is swept at the next start. */

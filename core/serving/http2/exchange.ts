@@ -1,6 +1,4 @@
 import { type OutgoingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
-import { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
 import { CanopyError } from '#core/errors.ts';
 import { endToEndFields, type Fields } from '#core/http/fields.ts';
 import type { ReceivedRequest } from '#core/http/request.ts';
@@ -17,6 +15,7 @@ import {
   UNPACED_CHUNKS,
 } from '../exchange.ts';
 import { isAccepted } from './websocket.ts';
+import { sendPaced } from '../paced.ts';
 
 /** What is the same for all requests of a connection. */
 export interface ConnectionFacts {
@@ -113,7 +112,7 @@ export class Http2Exchange implements Exchange {
       }
       return { bytes, end: 'complete' };
     }
-    return send(stream, content);
+    return sendPaced(stream, content, (error) => stream.destroy(error));
   }
 
   async switchProtocols(fields: Fields, tunnel: Tunnel): Promise<Sent> {
@@ -184,35 +183,4 @@ function headersOf(
     else headers[name] = [String(present), value];
   }
   return headers;
-}
-
-async function send(
-  stream: ServerHttp2Stream,
-  content: readonly Buffer[] | AsyncIterable<Buffer>,
-): Promise<Sent> {
-  let bytes = 0;
-  let broken = false;
-  const arriving = isHeld(content) ? undefined : content[Symbol.asyncIterator]();
-  // While the content stalls, the generator below would not hear of a client that leaves.
-  stream.once('close', () => void arriving?.return?.());
-  const source = arriving === undefined ? content : { [Symbol.asyncIterator]: () => arriving };
-  async function* counted(): AsyncGenerator<Buffer, void, undefined> {
-    try {
-      for await (const chunk of source) {
-        bytes += chunk.length;
-        yield chunk;
-      }
-    } catch (error) {
-      // A client that leaves is thrown in here as well.
-      broken = !stream.destroyed;
-      // The pipeline then resets the stream, so that the answer does not look whole.
-      throw error;
-    }
-  }
-  try {
-    await pipeline(Readable.from(counted(), { objectMode: true, highWaterMark: 1 }), stream);
-    return { bytes, end: 'complete' };
-  } catch {
-    return { bytes, end: broken ? 'broken' : 'aborted' };
-  }
 }
