@@ -150,7 +150,7 @@ function fromCache(
   request: ClientRequest,
 ): Answer | Promise<Answer> {
   const { engine } = node;
-  const form = shapingFor(node, site, request);
+  const form = shapingFor(node, site, request, course.ruled?.mayCompress ?? true);
   const wanted = form?.wanted ?? request;
   const country = (): string => node.countryOf(course.address);
   const lookup = clientLookup(node, exchange, wanted, site, country, form?.shaping);

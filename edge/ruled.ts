@@ -100,6 +100,10 @@ export class RuledRequest {
     return functions.onRequest(this.site, this, ruled);
   }
 
+  get mayCompress(): boolean {
+    return this.actions.compress.at(-1) ?? true;
+  }
+
   /** Whether the main origin stands in for the chosen one where that fails. */
   get fallsBack(): boolean {
     return this.site.originName !== undefined && this.actions.origin.at(-1)?.fallback === true;

@@ -20,9 +20,10 @@ export function shapingFor(
   by: { readonly forwardedBy: ForwardedBy },
   site: ServedSite,
   request: ClientRequest,
+  mayCompress: boolean,
 ): Shaped | undefined {
   if (site.coding === undefined && !site.images.enabled) return undefined;
-  const compression = compressionFor(by, site, request);
+  const compression = compressionFor(by, site, request, mayCompress);
   const images = imagesFor(site, request, compression);
   if (images === undefined) return { shaping: compression, wanted: request };
   return { shaping: images, wanted: askingForWhole(request) };

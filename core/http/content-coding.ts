@@ -9,6 +9,8 @@ export interface Acceptance {
   readonly best: Coding | 'identity';
   /** Every coding that it takes. */
   readonly accepted: ReadonlySet<Coding | 'identity'>;
+  /** What it does not take is not to be unpacked for it. */
+  readonly isForOrigin?: boolean;
 }
 
 /** What is sent to whoever says nothing: any coding would be allowed, but few such clients know one. */

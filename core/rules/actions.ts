@@ -34,6 +34,7 @@ export const REQUEST_ACTIONS = {
   redirect: redirector,
   rewrite: rewriter,
   origin: (choice: OriginChoice) => choice,
+  compress: (isCompressed: boolean) => isCompressed,
   function: (name: string) => name,
 } satisfies Makers<RequestAction>;
 

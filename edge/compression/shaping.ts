@@ -1,6 +1,7 @@
 import type { CacheEngine } from '#core/cache/engine.ts';
 import type { ServedSite } from '#core/cache/served-site.ts';
 import type { Shaping } from '#core/cache/shaping.ts';
+import type { Acceptance } from '#core/http/content-coding.ts';
 import { listedTags, sourceTag } from '#core/http/coded-tag.ts';
 import { type Fields, fieldValue, listMembers, withField } from '#core/http/fields.ts';
 import type { ClientRequest } from '#core/http/request.ts';
@@ -18,16 +19,22 @@ function coderOf(engine: CacheEngine): Coder {
 /**
  * How a client's answers are compressed or unpacked for it; `undefined`: not at all.
  * @param asked as the client sent it
+ * @param mayCompress a rule has it otherwise where not
  */
 export function compressionFor(
   { forwardedBy }: { readonly forwardedBy: ForwardedBy },
   { coding: policy }: ServedSite,
   asked: ClientRequest,
+  mayCompress: boolean,
 ): Shaping | undefined {
-  // RFC 9111 §5.2.1.6.
-  if (policy === undefined || forbidsTransformation(asked.fields)) return undefined;
+  if (policy === undefined) return undefined;
   const acceptEncoding = fieldValue(asked.fields, 'accept-encoding');
-  const wish: Wish = { policy, acceptance: policy.acceptance(acceptEncoding) };
+  const taken = policy.acceptance(acceptEncoding);
+  // RFC 9111 §5.2.1.6.
+  const isForOrigin = forbidsTransformation(asked.fields);
+  const acceptance: Acceptance =
+    mayCompress && !isForOrigin ? taken : { ...taken, best: 'identity', isForOrigin };
+  const wish: Wish = { policy, acceptance };
   const passed: Shaping['passed'] = (engine, lookup, answer) => {
     if (answer.status === 304)
       return { ...answer, fields: withClientsTag(answer.fields, asked.fields) };

@@ -420,3 +420,47 @@ scenario('mid-tiers pass on what they have', ON, async ({ origin, edge, midTier 
   await midTier().get('/a', BROWSER).sees({ status: 403 });
   expect(midTier().node.engine.store.volume().objects).toBe(1);
 });
+
+scenario(
+  'a client that wants nothing transformed is not sent what it cannot read',
+  ON,
+  async ({ origin, edge }) => {
+    const zipped = { ...page('', '"z"'), body: gzipSync(PAGE) };
+    const fields = { ...page().fields, 'Content-Encoding': 'gzip', Vary: 'Accept-Encoding' };
+    origin.answers('/a', { ...zipped, fields }, page());
+    await unpacked(edge().get('/a', BROWSER), 'gzip');
+    await edge()
+      .get('/a', { 'Cache-Control': 'no-transform' })
+      .sees({ status: 200, body: PAGE, headers: { 'content-encoding': undefined } });
+    origin.saw('GET /a', 'GET /a');
+  },
+);
+
+scenario(
+  'a rule leaves some of a site as it is, and unpacks what its clients cannot read',
+  {
+    site: {
+      compression: { enabled: true },
+      rules: [
+        { match: { path: '/plain/**' }, compress: false },
+        { match: { path: '/plain/but/*' }, compress: true },
+      ],
+    },
+  },
+  async ({ origin, edge }) => {
+    origin.answers('/plain/a', page());
+    origin.answers('/plain/but/a', page());
+    const zipped = { ...page('', '"z"'), body: gzipSync(PAGE) };
+    const fields = { ...page().fields, 'Content-Encoding': 'gzip', Vary: 'Accept-Encoding' };
+    origin.answers('/plain/zipped', { ...zipped, fields });
+    await edge()
+      .get('/plain/a', BROWSER)
+      .sees({ body: PAGE, headers: { 'content-encoding': undefined } });
+    await unpacked(edge().get('/plain/but/a', BROWSER), 'br');
+    await unpacked(edge().get('/plain/zipped', BROWSER), 'gzip');
+    await edge()
+      .get('/plain/zipped')
+      .sees({ body: PAGE, headers: { 'content-encoding': undefined } });
+    origin.saw('GET /plain/a', 'GET /plain/but/a', 'GET /plain/zipped');
+  },
+);

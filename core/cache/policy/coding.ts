@@ -105,7 +105,7 @@ export function codingPlan(
     compressible,
     transformable,
   }: Pick<Codable, 'coding' | 'compressible' | 'transformable'>,
-  { best, accepted }: Acceptance,
+  { best, accepted, isForOrigin = false }: Acceptance,
   isWhole: boolean,
 ): CodingPlan {
   if (coding === 'other') return 'as-is';
@@ -114,7 +114,7 @@ export function codingPlan(
     return encode === undefined || !isWhole ? 'as-is' : { decode: undefined, encode };
   }
   if (accepted.has(coding)) return 'as-is';
-  return transformable && isWhole ? { decode: coding, encode } : 'ask-origin';
+  return transformable && isWhole && !isForOrigin ? { decode: coding, encode } : 'ask-origin';
 }
 
 /** What says of the bytes that were sent what does not hold of those that are made of them. */

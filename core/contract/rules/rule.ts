@@ -26,6 +26,8 @@ export const requestActionsShape = {
   redirect: redirectSchema.exactOptional(),
   rewrite: rewriteSchema.exactOptional(),
   origin: originChoiceSchema.exactOptional(),
+  /** `false`: answers are not compressed, where the site compresses any. */
+  compress: z.boolean().exactOptional(),
   /** One of the site's `functions` is asked about the request, and about its answer. */
   function: nameSchema.exactOptional(),
 };
