@@ -72,7 +72,9 @@ async function handleRequest(edge: Edge, exchange: Exchange): Promise<void> {
     const answered = answerTo(edge, exchange, course);
     answer = answered instanceof Promise ? await answered : answered;
   } catch (error) {
-    answer = await failed(edge, exchange, course, error);
+    // At once where it may be: what is malformed is answered before anything behind it is read.
+    const said = failed(edge, exchange, course, error);
+    answer = said instanceof Promise ? await said : said;
   }
   const firstByteMs = node.clock.monotonicMs() - arrivedAtMs;
   const signature = { node: node.name, toTier: false, now: node.clock.now() };
@@ -161,16 +163,17 @@ function fromCache(
   return carryOut({ engine, lookup, found, decision, exchange });
 }
 
-async function failed(
+function failed(
   { node }: Edge,
   exchange: Exchange,
   { received, ruled, decision }: Course,
   error: unknown,
-): Promise<Answer> {
+): Answer | Promise<Answer> {
   const answer = failureAnswer(error, decidedOutcome(decision), false);
   if (received === undefined || ruled === undefined) return answer;
   const code = error instanceof CanopyError ? error.code : 'internal-error';
-  return ruled.shape(await withErrorPage(node, exchange, received, ruled, answer, code));
+  const page = withErrorPage(node, exchange, received, ruled, answer, code);
+  return page.then((shown) => ruled.shape(shown));
 }
 
 function siteOf({ sites }: TierNode, { host }: ClientRequest): ServedSite {
