@@ -1,5 +1,5 @@
 import { createReadStream, createWriteStream } from 'node:fs';
-import { readdir, rename, rm, stat } from 'node:fs/promises';
+import { readdir, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { createGzip } from 'node:zlib';
@@ -35,20 +35,23 @@ async function leftBy(file: string, ending: RegExp): Promise<readonly string[]> 
     .map((name) => join(dirname(file), name));
 }
 
-/** Moves `file` aside. @returns what it is called from now on */
+/**
+ * Moves `file` aside, under a later time than all before it, however fast files fill and whatever the
+ * clock does: by their names files are known to be old.
+ * @returns what it is called from now on
+ */
 export async function moveAside(file: string, now: number): Promise<string> {
-  let at = now;
-  while (await isThere(rotatedName(file, at))) at++;
-  const aside = rotatedName(file, at);
+  const last = (await rotatedFiles(file)).at(-1);
+  const aside = rotatedName(file, Math.max(now, last === undefined ? 0 : timeIn(last) + 1));
   await rename(file, aside);
   return aside;
 }
 
-const isThere = (file: string): Promise<boolean> =>
-  Promise.any([stat(file), stat(`${file}.gz`)]).then(
-    () => true,
-    () => false,
-  );
+function timeIn(rotated: string): number {
+  const [, year, month, day, hour, minute, second] =
+    /(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d\.\d{3})Z(?:\.gz)?$/.exec(rotated) ?? [];
+  return Date.parse(`${year}-${month}-${day}T${hour}:${minute}:${second}Z`);
+}
 
 /** Packs a file that is written no more: it is there whole or packed, whatever happens. */
 export async function pack(file: string): Promise<void> {
