@@ -6,6 +6,8 @@ export interface ReadyMessage {
   readonly ready: true;
   readonly url: string;
   readonly adminUrl: string;
+  /** Of an edge that serves TLS. */
+  readonly tlsUrl?: string | undefined;
   /** Of a router: the first address that it serves DNS on. */
   readonly dns?: Address | undefined;
 }
@@ -18,6 +20,7 @@ interface Address {
 export interface Server {
   readonly url: string;
   readonly adminUrl: string;
+  readonly tlsUrl?: string;
   readonly dns?: readonly Address[];
   close(): Promise<void>;
 }
@@ -80,9 +83,10 @@ export async function runUntilStopped(
 
   const server = await start();
   close = () => server.close();
-  const { url, adminUrl } = server;
+  const { url, adminUrl, tlsUrl } = server;
   say(`serving on ${url}\nadmin on ${adminUrl}`);
+  if (tlsUrl !== undefined) say(`TLS on ${tlsUrl}`);
   const { dns = [] } = server;
   for (const { host, port } of dns) say(`DNS on ${host} port ${port}`);
-  process.send?.({ ready: true, url, adminUrl, dns: dns[0] } satisfies ReadyMessage);
+  process.send?.({ ready: true, url, adminUrl, tlsUrl, dns: dns[0] } satisfies ReadyMessage);
 }

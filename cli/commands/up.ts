@@ -9,6 +9,7 @@ import { onStop } from '../lifetime.ts';
 import { sizeArgument } from '../size.ts';
 import { Children } from '../up/children.ts';
 import { lockDir } from '../lock.ts';
+import { LocalAuthority } from '../up/local-authority.ts';
 import { startNetwork } from '../up/network.ts';
 import { allProcesses, planNetwork } from '../up/plan.ts';
 import { requireFreePorts } from '../up/ports.ts';
@@ -37,6 +38,7 @@ interface UpOptions {
   readonly routers: number;
   readonly geoDatabase?: readonly string[];
   readonly accessLog?: true;
+  readonly tls?: true;
 }
 
 export function addUp(program: Command): void {
@@ -94,6 +96,10 @@ export function addUp(program: Command): void {
       '--geo-database <file...>',
       "databases in MaxMind's format, for edges, routers and for explaining routes",
     )
+    .option(
+      '--tls',
+      'have edges serve TLS and HTTP/2, too, with a certificate of an authority in --dir',
+    )
     .option('--access-log', 'have edges write each request down, in nodes/NAME/access.log of --dir')
     .option('--dir <dir>', 'state, logs and secrets', '.canopy')
     .option('--ready-file <file>', 'where to write addresses and token once everything serves')
@@ -115,6 +121,7 @@ async function up(options: UpOptions): Promise<void> {
   const plan = planNetwork({
     ...options,
     origins: origin.kind === 'push' ? options.origins : 0,
+    tls: options.tls === true,
   });
 
   await makeDir(dir);
@@ -133,6 +140,8 @@ async function up(options: UpOptions): Promise<void> {
   });
   const start = async (): Promise<void> => {
     const registry = await Registry.open(dir);
+    const authority =
+      options.tls && (await LocalAuthority.open(join(dir, 'tls'), systemClock.now()));
     const network = await startNetwork(
       plan,
       {
@@ -142,13 +151,15 @@ async function up(options: UpOptions): Promise<void> {
         memoryBytes: options.memory,
         accessLog: options.accessLog === true,
         diskBytes: options.disk === false ? undefined : options.disk,
+        authority,
         geoDatabases: (options.geoDatabase ?? []).map((path) => resolve(path)),
         ...(options.redis !== undefined && { redisUrl: options.redis }),
       },
       { children, registry, clock: systemClock },
     );
     if (options.readyFile !== undefined) await writeReadyFile(options.readyFile, network);
-    console.log(summary(network, options.dir));
+    const caFile = options.tls && join(options.dir, 'tls', 'ca.pem');
+    console.log(summary(network, options.dir, caFile));
   };
 
   try {

@@ -16,6 +16,7 @@ const readySchema = z.object({
   ready: z.literal(true),
   url: z.string(),
   adminUrl: z.string(),
+  tlsUrl: z.string().optional(),
   dns: z.object({ host: z.string(), port: z.int() }).optional(),
 });
 
@@ -31,6 +32,8 @@ export interface RunningChild {
   readonly pid: number;
   readonly url: string;
   readonly adminUrl: string;
+  /** Of an edge that serves TLS. */
+  readonly tlsUrl?: string;
   /** Of a router. */
   readonly dns?: { readonly host: string; readonly port: number };
 }
@@ -86,8 +89,15 @@ export class Children {
     void ending(child).then((how) => {
       if (!this.#stopping) this.#report(`${name} (pid ${child.pid}) ${how}`);
     });
-    const { url, adminUrl, dns } = answer;
-    return { name, pid: child.pid ?? 0, url, adminUrl, ...(dns !== undefined && { dns }) };
+    const { url, adminUrl, tlsUrl, dns } = answer;
+    return {
+      name,
+      pid: child.pid ?? 0,
+      url,
+      adminUrl,
+      ...(tlsUrl !== undefined && { tlsUrl }),
+      ...(dns !== undefined && { dns }),
+    };
   }
 
   /** Stops the named children together: SIGTERM, and after a limit SIGKILL. Resolves once they are gone. */

@@ -3,6 +3,7 @@ import type { Clock } from '#core/clock.ts';
 import type { Location, Tier } from '#core/contract/node.ts';
 import type { Site } from '#core/contract/site.ts';
 import { ApiClient } from '../api-client.ts';
+import type { LocalAuthority } from './local-authority.ts';
 import type { Children, RunningChild } from './children.ts';
 import { type Plan, type PlannedNode, type PlannedProcess, registration } from './plan.ts';
 import { waitUntilServing } from './ready.ts';
@@ -29,6 +30,8 @@ export interface NetworkOptions {
   readonly redisUrl?: string;
   /** Absolute; for the control planes and routers. */
   readonly geoDatabases: readonly string[];
+  /** Who certifies the edges; left out: they serve no TLS. */
+  readonly authority?: LocalAuthority | undefined;
 }
 
 export interface RunningPlace {
@@ -38,6 +41,8 @@ export interface RunningPlace {
   readonly url: string;
   readonly adminUrl: string;
   readonly pid: number;
+  /** Of an edge that serves TLS. */
+  readonly tlsUrl?: string;
 }
 
 export interface RunningRouter extends RunningPlace {
@@ -87,6 +92,7 @@ export async function startNetwork(
   const api = new ApiClient({ url: controlPlane.url, token: registry.adminToken });
 
   const { site } = await api.putSite(SITE_NAME, options.site);
+  if (options.authority !== undefined) await certify(api, site, options.authority, clock);
   const planned = [...plan.edges, ...plan.midTiers, ...plan.origins, ...plan.routers];
   await registry.removeAllBut(api, new Set(planned.map((node) => node.name)));
 
@@ -99,7 +105,7 @@ export async function startNetwork(
     node: PlannedNode,
     own: Readonly<Record<string, string | number>> = {},
   ): Promise<RunningPlace & Pick<RunningChild, 'dns'>> => {
-    const { url, adminUrl, pid, dns } = await children.start({
+    const { url, adminUrl, pid, tlsUrl, dns } = await children.start({
       name: node.name,
       arguments: [
         node.tier,
@@ -122,7 +128,16 @@ export async function startNetwork(
     });
     await registry.add(api, registration(node, url));
     const { name, tier, location } = node;
-    return { name, tier, location, url, adminUrl, pid, ...(dns !== undefined && { dns }) };
+    return {
+      name,
+      tier,
+      location,
+      url,
+      adminUrl,
+      pid,
+      ...(tlsUrl !== undefined && { tlsUrl }),
+      ...(dns !== undefined && { dns }),
+    };
   };
   const { workers, memoryBytes: memory, diskBytes: disk } = options;
   const cache = { workers, memory, ...(disk !== undefined && { disk }) };
@@ -138,6 +153,7 @@ export async function startNetwork(
     plan.edges.map((node) =>
       startNode(node, {
         ...cache,
+        ...(node.tlsPort !== undefined && { 'tls-listen': `127.0.0.1:${node.tlsPort}` }),
         ...(options.accessLog && {
           'access-log': join(options.dir, 'nodes', node.name, 'access.log'),
         }),
@@ -163,6 +179,24 @@ export async function startNetwork(
     clock,
   );
   return { site, edges, midTiers, origins, routers, controlPlanes, token: registry.adminToken };
+}
+
+/** The certificate of every host of the site, and of whoever asks for the machine itself. */
+async function certify(
+  api: ApiClient,
+  { hosts }: Site,
+  authority: LocalAuthority,
+  clock: Clock,
+): Promise<void> {
+  const own = hosts.filter((host) => host !== '*' && !host.startsWith('['));
+  const names = [...new Set(['localhost', ...own])].map((value) => ({
+    type: 'dns' as const,
+    value,
+  }));
+  const addresses = ['127.0.0.1', '::1'].map((value) => ({ type: 'ip' as const, value }));
+  const issued = await authority.issue([...names, ...addresses], clock.now());
+  // What names no host, as a URL with an address, is presented this one.
+  await api.putCertificate('default', { ...issued, privateAuthority: true });
 }
 
 /** Something to ask the routers for, unless the operator has zones already. */

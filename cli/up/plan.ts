@@ -12,6 +12,8 @@ export interface Shape {
   /** More than one share a Redis. */
   readonly controlPlanes: number;
   readonly routers: number;
+  /** Whether edges serve TLS, too. */
+  readonly tls?: boolean;
 }
 
 /** A process that `canopy up` starts. */
@@ -29,8 +31,12 @@ export interface PlannedNode extends PlannedProcess {
   readonly location: Location;
 }
 
+export interface PlannedEdge extends PlannedNode {
+  readonly tlsPort?: number;
+}
+
 export interface Plan {
-  readonly edges: readonly PlannedNode[];
+  readonly edges: readonly PlannedEdge[];
   readonly midTiers: readonly PlannedNode[];
   readonly origins: readonly PlannedNode[];
   readonly controlPlanes: readonly PlannedProcess[];
@@ -43,10 +49,11 @@ export interface PlannedRouter extends PlannedNode {
 
 /** Which processes a network has, and where each listens. */
 export function planNetwork(shape: Shape): Plan {
-  const { edges, midTiers, origins, port, controlPlanes, routers } = shape;
+  const { edges, midTiers, origins, port, controlPlanes, routers, tls = false } = shape;
   const nodes = edges + midTiers + origins;
   const processes = nodes + controlPlanes + routers;
-  const last = port + 2 * processes + routers - 1;
+  const firstTls = port + 2 * processes + routers;
+  const last = firstTls + (tls ? edges : 0) - 1;
   if (port !== 0 && last > 65_535) {
     throw new CanopyError(
       'invalid-input',
@@ -58,7 +65,10 @@ export function planNetwork(shape: Shape): Plan {
       ? { port: 0, adminPort: 0 }
       : { port: port + place, adminPort: port + processes + place };
   return {
-    edges: several(edges, EDGE_LOCATIONS, 'edge', portsAt),
+    edges: several(edges, EDGE_LOCATIONS, 'edge', portsAt).map((edge, place) => ({
+      ...edge,
+      ...(tls && { tlsPort: port === 0 ? 0 : firstTls + place }),
+    })),
     midTiers: several(midTiers, MID_TIER_LOCATIONS, 'mid-tier', (place) => portsAt(edges + place)),
     origins: Array.from({ length: origins }, (_, place) => ({
       name: place === 0 ? 'origin' : `origin-${place + 1}`,

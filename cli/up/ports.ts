@@ -1,17 +1,20 @@
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { CanopyError, messageOf } from '#core/errors.ts';
-import type { PlannedProcess } from './plan.ts';
+import type { PlannedEdge, PlannedProcess } from './plan.ts';
 
 /**
  * Makes sure that every planned port can be had. Edges share theirs between threads, and so
  * would silently share it with a stranger too; this asks for it exclusively.
  * @throws CanopyError `conflict` naming the port and who needs it
  */
-export async function requireFreePorts(processes: readonly PlannedProcess[]): Promise<void> {
-  const wanted = processes.flatMap(({ name, port, adminPort }) => [
+export async function requireFreePorts(
+  processes: readonly (PlannedProcess & Pick<PlannedEdge, 'tlsPort'>)[],
+): Promise<void> {
+  const wanted = processes.flatMap(({ name, port, adminPort, tlsPort = 0 }) => [
     { name, port },
     { name: `${name}'s metrics`, port: adminPort },
+    { name: `${name}'s TLS`, port: tlsPort },
   ]);
   for (const { name, port } of wanted) {
     if (port === 0) continue;

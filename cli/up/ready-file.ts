@@ -34,10 +34,11 @@ export function removeReadyFile(file: string): void {
 
 const entryOf = ({ url, adminUrl, pid }: RunningChild) => ({ url, adminUrl, pid });
 
-const entry = ({ name, url, adminUrl, pid, location }: RunningPlace) => ({
+const entry = ({ name, url, adminUrl, pid, location, tlsUrl }: RunningPlace) => ({
   name,
   url,
   adminUrl,
   pid,
   location,
+  tlsUrl,
 });

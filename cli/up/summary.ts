@@ -3,7 +3,7 @@ import { type RunningNetwork, UP_ZONE } from './network.ts';
 import { SITE_NAME } from './site.ts';
 
 /** What `up` says once everything serves: who is where, and what to try. */
-export function summary(network: RunningNetwork, dir: string): string {
+export function summary(network: RunningNetwork, dir: string, caFile?: string): string {
   const { edges, midTiers, origins, routers, controlPlanes } = network;
   const rows = [...edges, ...midTiers, ...origins, ...routers].map((node) => [
     node.tier,
@@ -29,13 +29,21 @@ export function summary(network: RunningNetwork, dir: string): string {
       ],
     ),
     '',
-    ...[...curlLines(network), ...digLines(network)].flatMap((line, index) =>
-      index === 0 ? ['Try:', line] : [line],
+    ...[...curlLines(network), ...tlsLines(network, caFile), ...digLines(network)].flatMap(
+      (line, index) => (index === 0 ? ['Try:', line] : [line]),
     ),
     '',
     `State and logs are in ${dir}. Ctrl-C stops the network.`,
   ];
   return lines.join('\n');
+}
+
+/** By whom the certificate is to be believed has to be said: it is no authority that clients know. */
+function tlsLines({ edges }: RunningNetwork, caFile: string | undefined): readonly string[] {
+  if (caFile === undefined) return [];
+  return edges.flatMap(({ tlsUrl }) =>
+    tlsUrl === undefined ? [] : [`  curl -i --cacert ${caFile} ${tlsUrl}/`],
+  );
 }
 
 function digLines({ routers: [router] }: RunningNetwork): readonly string[] {

@@ -18,6 +18,7 @@ export interface Place {
   readonly name: string;
   readonly url: string;
   readonly adminUrl: string;
+  readonly tlsUrl?: string;
   readonly pid: number;
   readonly location: { readonly name: string };
 }
