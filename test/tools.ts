@@ -33,6 +33,7 @@ const TOOLS: readonly Tool[] = [
   { command: 'fish', aptPackage: 'fish', why: 'it completes commands' },
   { command: 'zsh', aptPackage: 'zsh', why: 'it reads what completes commands' },
   { command: 'nginx', aptPackage: 'nginx-light', why: 'what a benchmark measures against' },
+  { command: 'wrk', aptPackage: 'wrk', why: 'loads HTTP/1.1 in the same benchmark' },
   { command: 'h2load', aptPackage: 'nghttp2-client', why: 'loads HTTP/2, by code of other people' },
   { command: 'testssl', aptPackage: 'testssl.sh', why: 'looks for weaknesses of TLS' },
   { command: 'pebble', aptPackage: 'pebble', why: 'an authority issues certificates' },

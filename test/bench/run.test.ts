@@ -30,7 +30,9 @@ test(
     const report = await readFile(out, 'utf8');
     expect(report).toMatch(/`npm run bench -- hit-ratio --scale 0\.001`.* cores .*Node \d+/);
     expect(report).toContain('| own.csv | 10 % |');
-    for (const name of ['policy-cost', 'disk-store', 'disk-http', 'startup', 'purge-fanout']) {
+    for (const name of 'policy-cost disk-store disk-http hits autocannon startup purge-fanout'.split(
+      ' ',
+    )) {
       expect(report).toContain(`## ${name}`);
     }
   },
