@@ -19,8 +19,13 @@ const KIB = 1024;
 const ROUNDS = 3;
 const SECONDS = 3;
 const ZIPF_OBJECTS = 100_000;
-/** The first by which ratios are taken; the one before the last without its lane. */
-const CONTENDERS: readonly HitContender[] = [nginx, varnish, canopy('Canopy', [])];
+/** The first is what ratios are taken to. */
+const CONTENDERS: readonly HitContender[] = [
+  nginx,
+  varnish,
+  canopy('Canopy', ['--hit-lane', 'on']),
+  canopy('Canopy without lane', ['--hit-lane', 'off']),
+];
 
 type Protocol = 'HTTP/1.1' | 'TLS' | 'HTTP/2';
 type Kind = 'hit' | '304' | 'range' | 'miss' | 'zipf';

@@ -198,6 +198,13 @@ export const edgeSettings = {
   admin: admin(8090),
   ...cache,
   trustedProxies,
+  hitLane: {
+    schema: z.enum(['on', 'off']),
+    flag: '--hit-lane <on|off>',
+    variable: 'CANOPY_HIT_LANE',
+    description: 'answer plain requests for fresh objects in memory before they are parsed in full',
+    default: 'off',
+  },
 } as const satisfies Settings;
 
 export const midTierSettings = {

@@ -7,13 +7,14 @@ import { CanopyError } from '#core/errors.ts';
 import { type ClientRequest, readRequest } from '#core/http/request.ts';
 import { clientLookup } from '#core/serving/client-lookup.ts';
 import { deliver, failureAnswer, ownAnswer } from '#core/serving/deliver.ts';
-import { withoutTags } from '#core/http/tags.ts';
 import { answerEcho } from '#core/serving/echo.ts';
 import type { Exchange, Serving } from '#core/serving/exchange.ts';
 import { record } from '#core/serving/record.ts';
 import type { TierNode } from '#core/serving/tier-node.ts';
 import { isLoop, withClient } from '#core/tree/forward.ts';
+import { clientFields } from './client-fields.ts';
 import { EdgeFunctions } from './functions/functions.ts';
+import { HitLane } from './lane/lane.ts';
 import { RuledRequest } from './ruled.ts';
 import { challengeAnswer, redirectToTls, requireClientCertificate } from './tls.ts';
 
@@ -22,6 +23,7 @@ export function serveClients(node: TierNode, onError: (error: unknown) => void):
   const functions = new EdgeFunctions(node, onError);
   return {
     handle: (exchange) => handleRequest(node, functions, exchange),
+    lane: new HitLane(node),
     sample: (samples) => functions.sample(samples),
     close: () => functions.close(),
   };
@@ -119,15 +121,11 @@ function hint(
 
 function shape(
   { earlyHints }: TierNode,
-  { cache, secureFields, tls }: ServedSite,
+  site: ServedSite,
   { scheme, host, target }: ClientRequest,
   answer: Answer,
 ): Answer {
-  if (tls.earlyHints) earlyHints.learn(host, target, answer.status, answer.fields);
-  const secured = scheme === 'https' ? secureFields : NOTHING;
-  if (cache.exposeTags && secured.length === 0) return answer;
-  const fields = cache.exposeTags ? answer.fields : withoutTags(answer.fields);
-  return { ...answer, fields: [...fields, ...secured] };
+  if (site.tls.earlyHints) earlyHints.learn(host, target, answer.status, answer.fields);
+  const fields = clientFields(site, scheme, answer.fields);
+  return fields === answer.fields ? answer : { ...answer, fields };
 }
-
-const NOTHING: readonly string[] = [];

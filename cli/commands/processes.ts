@@ -36,6 +36,7 @@ export function addProcesses(program: Command): void {
         ...(await nodeOptions(values)),
         ...(await cacheOptions(values)),
         trustedProxies: values.trustedProxies,
+        hitLane: values.hitLane === 'on',
         tls: values.tlsListen && {
           ...values.tlsListen,
           unknownName: values.unknownServerName,

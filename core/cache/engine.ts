@@ -208,6 +208,10 @@ export class CacheEngine {
   get clock(): Clock {
     return this.#options.clock;
   }
+  /** Whether purges may have been missed. */
+  get leaseEnded(): boolean {
+    return this.#options.lease.ended();
+  }
   /** Wall time, ms since the epoch. */
   now(): number {
     return this.#options.clock.now();

@@ -4,6 +4,8 @@ import type { Duplex } from 'node:stream';
 import { CanopyError } from '#core/errors.ts';
 import { type Exchange, HttpExchange } from './exchange.ts';
 import { problemOf } from './problem.ts';
+import type { Lane } from './lane.ts';
+import { LaneConnections } from './lane-connections.ts';
 import type { Activity, Service } from './service.ts';
 import { type OnUnreadable, refuseUnreadable } from './unreadable.ts';
 import { detachedExchange, isUpgrade, MAX_TUNNELS } from './upgrade.ts';
@@ -27,6 +29,8 @@ export interface Http1Options {
   /** Called with what `handle` should have dealt with itself. */
   readonly onError: (error: unknown) => void;
   readonly onUnreadable?: OnUnreadable;
+  /** What sees the bytes of connections first; left out: node:http. */
+  readonly lane?: Lane | undefined;
 }
 
 /** HTTP/1.1 by node:http, on connections that its server accepts or is given. */
@@ -35,6 +39,7 @@ export class Http1Service implements Service {
   readonly #options: Http1Options;
   /** Connections that node:http has let go of. */
   readonly #detached = new Set<Duplex>();
+  readonly #lanes: LaneConnections | undefined;
   #draining = false;
   #connections = 0;
   #accepted = 0;
@@ -54,7 +59,12 @@ export class Http1Service implements Service {
         requireHostHeader: false,
         shouldUpgradeCallback: isUpgrade,
       },
-      (incoming, outgoing) => this.#serve(new HttpExchange(incoming, outgoing), outgoing),
+      (incoming, outgoing) => {
+        const { socket } = incoming;
+        // Then node:http is between two messages, if there is no other on the way.
+        if (this.#lanes !== undefined) outgoing.once('close', () => this.#lanes?.answered(socket));
+        this.#serve(new HttpExchange(incoming, outgoing), outgoing);
+      },
     );
     this.server = server;
     server.on('connection', (connection) => {
@@ -76,28 +86,47 @@ export class Http1Service implements Service {
       refuseUnreadable(error, connection as Socket, options.onUnreadable),
     );
     server.setTimeout(STALLED_MS);
+    // Without it node:http does not look for those who are late: this server itself never listens.
+    server.emit('listening');
+    this.#lanes =
+      options.lane &&
+      new LaneConnections({
+        lane: options.lane,
+        headersTimeoutMs: HEADERS_TIMEOUT_MS,
+        keepAliveMs: KEEP_ALIVE_TIMEOUT_MS,
+        attach: (connection) => void server.emit('connection', connection),
+      });
   }
 
   /** Serves a connection that somebody else has accepted. */
-  adopt(connection: Duplex): void {
+  adopt(connection: Socket): void {
+    if (this.#lanes?.take(connection) === true) return;
     this.server.emit('connection', connection);
   }
 
   activity(): Activity {
     return {
-      connections: this.#connections,
-      accepted: this.#accepted,
+      connections: this.#connections + (this.#lanes?.connections ?? 0),
+      accepted: this.#accepted + (this.#lanes?.accepted ?? 0),
       tunnels: this.#detached.size,
       requests: this.#requests,
     };
   }
 
   drain(): void {
+    const isFirst = !this.#draining;
     this.#draining = true;
-    this.server.closeIdleConnections();
+    const closeIdle = (): void => {
+      // Ends the looking, too.
+      if (isFirst) this.server.close();
+      this.server.closeIdleConnections();
+    };
+    if (this.#lanes === undefined) closeIdle();
+    else this.#lanes.drain(closeIdle);
   }
 
   cut(): void {
+    this.#lanes?.cut();
     this.server.closeAllConnections();
     for (const connection of this.#detached) connection.destroy();
   }

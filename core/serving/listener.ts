@@ -1,4 +1,4 @@
-import type { AddressInfo, Server as NetServer } from 'node:net';
+import { type AddressInfo, createServer, type Server as NetServer } from 'node:net';
 import { CanopyError } from '#core/errors.ts';
 import { Http1Service, type Http1Options } from './http1.ts';
 import type { Activity, Service } from './service.ts';
@@ -31,7 +31,10 @@ const SWEEP_MS = 100;
  */
 export async function listen(options: ListenerOptions): Promise<Listener> {
   const service = new Http1Service(options);
-  const { server } = service;
+  // Halves of connections as node:http has them.
+  const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) =>
+    service.adopt(socket),
+  );
   await bind(server, options);
   const { port } = server.address() as AddressInfo;
   return {

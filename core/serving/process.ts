@@ -32,6 +32,8 @@ export interface ServingOptions extends NodeOptions {
   readonly memoryBytes: number;
   /** Of proxies before an edge; none by default. */
   readonly trustedProxies?: readonly string[];
+  /** Whether plain hits of an edge are answered before a request is parsed in full. */
+  readonly hitLane?: boolean;
   /** How long answers under way may take to finish when the node is told to stop, ms. */
   readonly drainMs?: number;
   readonly memoryPolicy: PolicyName;
@@ -108,6 +110,7 @@ export async function startServing(
       memoryPolicy,
       spill: { dir: join(dir, 'spill'), bytes: Math.floor(spillBytes / workers) },
       trustedProxies: options.trustedProxies ?? [],
+      hitLane: options.hitLane ?? false,
       lease: lease.memory,
       log: options.accessLog && contentOf(options.accessLog),
     },

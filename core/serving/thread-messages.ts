@@ -29,6 +29,8 @@ export interface ThreadData {
   readonly spill: { readonly dir: string; readonly bytes: number };
   /** See `TierNodeOptions`. */
   readonly trustedProxies?: readonly string[];
+  /** See `ServingOptions`. */
+  readonly hitLane?: boolean;
   /** The node's lease, which the main thread renews. */
   readonly lease: LeaseMemory;
   /** Where the node has an access log. */

@@ -89,10 +89,11 @@ export function runThread(
 
   const serving = serve(node, onError);
   const { handle } = serving;
+  const lane = place.hitLane === true ? serving.lane : undefined;
   const onUnreadable: OnUnreadable = (...refused) => recordUnreadable(node, ...refused);
   const startListening = async (message: ToThread & { type: 'listen' }): Promise<void> => {
     const { scheme, host, port: wanted, reusePort } = message;
-    const options = { host, port: wanted, reusePort, handle, onError, onUnreadable };
+    const options = { host, port: wanted, reusePort, handle, lane, onError, onUnreadable };
     try {
       const listening = scheme === 'https' ? tls?.listen(options) : listen(options);
       if (listening === undefined) throw new Error('The thread has no TLS');
