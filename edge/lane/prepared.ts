@@ -78,8 +78,7 @@ export function prepare(
   const answered = answer(object, request, outcome, now);
   if (answered === undefined || answered.status !== object.facts.status) return undefined;
   const { status, fields, content } = answered;
-  const size = object.body.size;
-  if (fieldLines(fields, 'content-length').join() !== String(size)) return undefined;
+  const { size } = object.body;
   const head = headOf(status, fields, request.keepAliveMs);
   const freshForMs = freshness(object.facts, settings).freshForMs * (1 - given);
   const ahead = site.cache.refreshAhead > 0 ? settings.refreshAhead : 0;
@@ -122,7 +121,22 @@ export function answer(
   const shown = clientFields(site, scheme, stored.fields);
   const signed = { fields: shown, outcome, asOf: 0 };
   const fields = signedFields(signed, { node, toTier: false, now });
+  if (!isFramed(status, method, fields, content)) return undefined;
   return fields.some((text) => UNSENDABLE.test(text)) ? undefined : { status, fields, content };
+}
+
+/** Whether the client can tell where the answer ends without chunks, RFC 9112 §6.3. */
+function isFramed(
+  status: number,
+  method: string,
+  fields: Fields,
+  content: readonly Buffer[],
+): boolean {
+  if (status === 304) return content.length === 0;
+  const [length, ...others] = fieldLines(fields, 'content-length');
+  if (length === undefined || others.length > 0 || status === 204) return false;
+  const bytes = content.reduce((sum, piece) => sum + piece.length, 0);
+  return method === 'HEAD' ? bytes === 0 && /^\d+$/.test(length) : length === String(bytes);
 }
 
 const isHeldContent = (
