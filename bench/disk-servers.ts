@@ -122,7 +122,7 @@ export async function startEdgeOf(
     origin: { kind: 'pull', servers: [{ url: originUrl }] },
   });
   if (certificate !== undefined)
-    await put(controlPlane, '/v1/certificates/bench', {
+    await put(controlPlane, '/v1/certificates/default', {
       ...certificate,
       privateAuthority: true,
     });

@@ -92,7 +92,6 @@ http {
   proxy_temp_path ${dir}/temp;
   proxy_cache_path ${dir}/cache levels=1:2 keys_zone=bench:100m max_size=8g inactive=1d use_temp_path=off;
   sendfile on;
-  tcp_nopush on;
   open_file_cache max=10000 inactive=60s;
   upstream origin { server ${new URL(originUrl).host}; keepalive 64; }
   server {

@@ -203,7 +203,7 @@ export const edgeSettings = {
     flag: '--hit-lane <on|off>',
     variable: 'CANOPY_HIT_LANE',
     description: 'answer plain requests for fresh objects in memory before they are parsed in full',
-    default: 'off',
+    default: 'on',
   },
 } as const satisfies Settings;
 

@@ -119,6 +119,8 @@ class LaneConnection {
   #theirs: OnData | undefined;
   /** node:http has not completed an answer, or the client does not take ours. */
   #isBusy = false;
+  /** The latter. */
+  #isWaiting = false;
   #isLeft = false;
   #hasAnswered = false;
 
@@ -135,8 +137,13 @@ class LaneConnection {
     const held = this.#held;
     const all = held === undefined ? bytes : Buffer.concat([held, bytes]);
     this.#held = undefined;
-    if (!this.#isBusy) this.#run(all);
-    else if (all.length > MAX_HELD_BYTES) this.#leave(all);
+    if (!this.#isBusy) {
+      this.#run(all);
+      return;
+    }
+    // Who does not take answers is asked for no more requests.
+    if (this.#isWaiting) this.socket.pause();
+    if (all.length > MAX_HELD_BYTES && !this.#isWaiting) this.#leave(all);
     else this.#held = all;
   };
 
@@ -161,7 +168,8 @@ class LaneConnection {
   };
 
   readonly #onDrain = (): void => {
-    this.socket.resume();
+    this.#isWaiting = false;
+    if (this.socket.isPaused()) this.socket.resume();
     this.resume();
   };
 
@@ -205,10 +213,9 @@ class LaneConnection {
     if (this.#theirs === undefined) this.socket.setTimeout(this.#of.options.keepAliveMs);
   }
 
-  /** Who does not take answers is asked for no more requests. */
   #waitForClient(): void {
     this.#isBusy = true;
-    this.socket.pause();
+    this.#isWaiting = true;
     this.socket.once('drain', this.#onDrain);
   }
 

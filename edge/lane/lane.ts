@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 import { cacheKey } from '#core/cache/key.ts';
 import { type HeldObject, isManifest, isPartial, suitsRequest } from '#core/cache/object.ts';
-import { type Fields, fieldLines } from '#core/http/fields.ts';
+import type { Fields } from '#core/http/fields.ts';
 import { normalizeTarget } from '#core/http/target.ts';
 import type { Lane, LaneVerdict } from '#core/serving/lane.ts';
 import type { TierNode } from '#core/serving/tier-node.ts';
@@ -125,13 +125,15 @@ export class HitLane implements Lane {
     now: number,
     connection: Socket,
   ): { status: number; bytes: number } | undefined {
-    const fields = this.#request.fields();
-    const isOwn = prepared.etag !== undefined && hasOwn(fields, this.#request.says, prepared.etag);
+    const { says, noneMatch } = this.#request;
+    // All that the client says of its copy is this one tag.
+    const isOwn = (says & SAYS.conditions) === 0 && noneMatch !== '' && noneMatch === prepared.etag;
     if (isOwn && prepared.notModified !== undefined) {
       connection.write(prepared.notModified);
       return { status: 304, bytes: 0 };
     }
-    const laneRequest = this.#laneRequest(asked, this.#request.isHead ? 'HEAD' : 'GET', fields);
+    const method = this.#request.isHead ? 'HEAD' : 'GET';
+    const laneRequest = this.#laneRequest(asked, method, this.#request.fields());
     const part = answer(object, laneRequest, prepared.outcome, now);
     if (part === undefined) return undefined;
     const head = headOf(part.status, part.fields, laneRequest.keepAliveMs);
@@ -157,13 +159,6 @@ function chosen(variants: readonly HeldObject[], request: PlainRequest): HeldObj
   const fields = request.fields();
   return variants.find((object) => suitsRequest(object, '', fields));
 }
-
-/** Whether all that the client says of its copy is this one tag. */
-const hasOwn = (fields: Fields, says: number, etag: string): boolean => {
-  if ((says & SAYS.conditions) !== 0) return false;
-  const [only, ...others] = fieldLines(fields, 'if-none-match');
-  return only === etag && others.length === 0;
-};
 
 function send(connection: Socket, { head, joined, content }: Prepared, isHead: boolean): void {
   if (isHead) connection.write(head);

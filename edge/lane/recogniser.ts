@@ -83,6 +83,8 @@ export class PlainRequest {
   host = '';
   /** Of `SAYS`. */
   says = 0;
+  /** The value of `If-None-Match` where it is one line; `''`: there is none, or several. */
+  noneMatch = '';
   /** Where it ends in `bytes`. */
   end = 0;
   #bytes: Buffer = Buffer.alloc(0);
@@ -119,6 +121,7 @@ export class PlainRequest {
     const cut = bytes.length === limit ? 'incomplete' : 'foreign';
     this.host = '';
     this.says = 0;
+    this.noneMatch = '';
     let at = fieldsAt;
     for (let lines = 0; lines <= MAX_LINES; lines++) {
       if (at + 1 >= limit) return cut;
@@ -164,6 +167,10 @@ export class PlainRequest {
     if (name.startsWith(TIER_PREFIX)) return false;
     const says = NAMES.get(name);
     if (says === undefined) return !NAMES.has(name);
+    if (says === SAYS.noneMatch) {
+      const isFirst = (this.says & says) === 0;
+      this.noneMatch = isFirst ? trimmed(bytes, valueAt, end) : '';
+    }
     this.says |= says;
     return true;
   }

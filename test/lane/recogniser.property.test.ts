@@ -45,6 +45,7 @@ interface Taken {
   readonly host: string;
   readonly isHead: boolean;
   readonly says: number;
+  readonly noneMatch: string;
   readonly fields: readonly string[];
 }
 
@@ -52,8 +53,16 @@ function taken(text: string): Taken | undefined {
   const request = new PlainRequest();
   const bytes = Buffer.from(text, 'latin1');
   if (request.read(bytes, 0) !== 'plain') return undefined;
-  const { target, host, isHead, says, end } = request;
-  return { text: text.slice(0, end), target, host, isHead, says, fields: request.fields() };
+  const { target, host, isHead, says, noneMatch, end } = request;
+  return {
+    text: text.slice(0, end),
+    target,
+    host,
+    isHead,
+    says,
+    noneMatch,
+    fields: request.fields(),
+  };
 }
 
 const says = ({ headers }: IncomingMessage): number => {
@@ -64,6 +73,11 @@ const says = ({ headers }: IncomingMessage): number => {
     (has(...others) ? SAYS.conditions : 0) |
     (has('cache-control', 'pragma') ? SAYS.cacheControl : 0)
   );
+};
+
+const onlyLine = ({ headersDistinct }: IncomingMessage, name: string): string => {
+  const lines = headersDistinct[name] ?? [];
+  return lines.length === 1 ? (lines[0] ?? '') : '';
 };
 
 async function expectAlike(all: readonly Taken[]): Promise<void> {
@@ -77,6 +91,7 @@ async function expectAlike(all: readonly Taken[]): Promise<void> {
       host: one.headers.host,
       isHead: one.method === 'HEAD',
       says: says(one),
+      noneMatch: onlyLine(one, 'if-none-match'),
       fields: endToEndFields(one.rawHeaders),
     };
     expect(all[i]).toEqual(theirs);
