@@ -85,6 +85,7 @@ export class HitLane implements Lane {
       ({ status, bytes } = sent);
     }
     memory.lookup(key);
+    if (site.cache.refreshAhead > 0) engine.noteDemand(key);
     this.#record(site.name, outcome, status, bytes, clock.monotonicMs() - arrivedAtMs);
     return true;
   }
