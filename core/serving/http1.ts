@@ -82,9 +82,9 @@ export class Http1Service implements Service {
       this.#detach(incoming, connection, head);
     server.on('upgrade', onDetached);
     server.on('connect', onDetached);
-    server.on('clientError', (error, connection) =>
-      refuseUnreadable(error, connection as Socket, options.onUnreadable),
-    );
+    const refuse = (error: Error, connection: Duplex): void =>
+      refuseUnreadable(error, connection as Socket, options.onUnreadable);
+    server.on('clientError', refuse);
     server.setTimeout(STALLED_MS);
     // Without it node:http does not look for those who are late: this server itself never listens.
     server.emit('listening');
@@ -95,6 +95,7 @@ export class Http1Service implements Service {
         headersTimeoutMs: HEADERS_TIMEOUT_MS,
         keepAliveMs: KEEP_ALIVE_TIMEOUT_MS,
         attach: (connection) => void server.emit('connection', connection),
+        refuse,
       });
   }
 

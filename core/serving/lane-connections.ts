@@ -1,6 +1,5 @@
 import type { Socket } from 'node:net';
 import type { Lane } from './lane.ts';
-import { refuseUnreadable } from './unreadable.ts';
 
 /** Bytes of a connection that wait for their turn; with more it is handed over. */
 const MAX_HELD_BYTES = 64 * 1024;
@@ -14,6 +13,8 @@ export interface LaneOptions {
   readonly keepAliveMs: number;
   /** Has node:http serve a connection, which then listens to its 'data'. */
   readonly attach: (connection: Socket) => void;
+  /** Answers what is no request, and ends the connection. */
+  readonly refuse: (error: NodeJS.ErrnoException, connection: Socket) => void;
 }
 
 /**
@@ -149,12 +150,12 @@ class LaneConnection {
 
   readonly #onTimeout = (): void => {
     if (this.#hasAnswered || this.#held !== undefined) this.socket.destroy();
-    else refuseUnreadable(LATE, this.socket);
+    else this.#of.options.refuse(LATE, this.socket);
   };
 
   readonly #onEnd = (): void => {
     if (this.#held === undefined || this.#isBusy) this.socket.end();
-    else refuseUnreadable(CUT_OFF, this.socket);
+    else this.#of.options.refuse(CUT_OFF, this.socket);
   };
 
   /** Before node:http says so: what has come is its to refuse. */

@@ -1,10 +1,13 @@
 import type { Socket } from 'node:net';
 import { cacheKey } from '#core/cache/key.ts';
+import type { ServedSite } from '#core/cache/served-site.ts';
 import { type HeldObject, isManifest, isPartial, suitsRequest } from '#core/cache/object.ts';
 import type { Fields } from '#core/http/fields.ts';
 import { normalizeTarget } from '#core/http/target.ts';
 import type { Lane, LaneVerdict } from '#core/serving/lane.ts';
+import { record } from '#core/serving/record.ts';
 import type { TierNode } from '#core/serving/tier-node.ts';
+import { tlsVersionOf } from '#core/serving/tls/handshakes.ts';
 import type { Outcome } from '#core/telemetry/cache-status.ts';
 import { LaneHosts } from './hosts.ts';
 import { answer, headOf, type LaneRequest, prepare, type Prepared } from './prepared.ts';
@@ -86,13 +89,38 @@ export class HitLane implements Lane {
     }
     memory.lookup(key);
     if (site.cache.refreshAhead > 0) engine.noteDemand(key);
-    this.#record(site.name, outcome, status, bytes, clock.monotonicMs() - arrivedAtMs);
+    this.#record(
+      connection,
+      site,
+      status === prepared.status ? prepared : { status, outcome },
+      bytes,
+      arrivedAtMs,
+    );
     return true;
   }
 
-  /** The one place that tells of requests answered here: metrics, and what else records them. */
-  #record(site: string, outcome: Outcome, status: number, bytes: number, tookMs: number): void {
-    this.#node.counters.record(site, outcome, status, bytes, tookMs);
+  /** The one place that tells of requests answered here: metrics, and the log of a node that has one. */
+  #record(
+    connection: Socket,
+    site: ServedSite,
+    answer: { readonly status: number; readonly outcome: Outcome },
+    bytes: number,
+    arrivedAtMs: number,
+  ): void {
+    const { accessLog, clock, counters } = this.#node;
+    const firstByteMs = clock.monotonicMs() - arrivedAtMs;
+    const { status, outcome } = answer;
+    if (accessLog === undefined) {
+      counters.record(site.name, outcome, status, bytes, firstByteMs, firstByteMs, '1.1');
+      return;
+    }
+    const exchange = {
+      received: this.#request.received('encrypted' in connection),
+      peerAddress: connection.remoteAddress ?? '',
+      tlsVersion: tlsVersionOf(connection),
+    };
+    const sent = { bytes, end: 'complete' } as const;
+    record(this.#node, { exchange, site, answer, sent, arrivedAtMs, firstByteMs });
   }
 
   #prepare(object: HeldObject, asked: Asked, now: number): Prepared | undefined {

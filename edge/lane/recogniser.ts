@@ -1,4 +1,5 @@
 import type { Fields } from '#core/http/fields.ts';
+import type { ReceivedRequest } from '#core/http/request.ts';
 
 /** What a request says beside its target and host that an answer may depend on. */
 export const SAYS = {
@@ -173,6 +174,12 @@ export class PlainRequest {
     }
     this.says |= says;
     return true;
+  }
+
+  /** The same for those who take requests from others. */
+  received(encrypted: boolean): ReceivedRequest {
+    const { isHead, target } = this;
+    return { method: isHead ? 'HEAD' : 'GET', target, fields: this.fields(), encrypted };
   }
 
   /** End-to-end fields, as `readRequest` has them. */

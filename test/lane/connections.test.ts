@@ -1,5 +1,6 @@
 import { connect, type Socket } from 'node:net';
 import { expect } from 'vitest';
+import { ThreadLog } from '#core/telemetry/access-log/thread-log.ts';
 import { scenario } from '#test/scenario/kit/scenario.ts';
 import { until } from '#test/scenario/kit/until.ts';
 import { get, HOST, withEdge } from './kit.ts';
@@ -100,5 +101,31 @@ scenario('a request that is cut off is refused, on a new connection and on one i
       for await (const chunk of socket as AsyncIterable<Buffer>) text += chunk.toString();
       expect(text).toMatch(/HTTP\/1\.1 400 Bad Request/);
     }
+  }),
+);
+
+scenario('the access log has the same of a request, by the lane and without it', (world) =>
+  withEdge(world, async ({ lane, withLane, without }) => {
+    const lines: string[] = [];
+    const log = new ThreadLog({
+      content: { format: 'json', sample: 1, addresses: 'whole', mask: [] },
+      node: 'oslo',
+      post: ({ memory, bytes }) => lines.push(Buffer.from(memory, 0, bytes).toString()),
+    });
+    Object.assign(world.edge().node, { accessLog: log });
+    const fields = 'User-Agent: curl\r\nReferer: /r\r\nX-Request-Id: 7\r\n';
+    for (const request of [get('/a', fields), get('/a', 'If-None-Match: "1"\r\n')]) {
+      for (const listener of [withLane, without]) {
+        const socket = await paused(listener.port);
+        socket.write(request);
+        await bytesOf(socket, 1);
+        socket.destroy();
+        log.flush();
+      }
+    }
+    expect(lane.answered).toBe(2);
+    expect(lines.length).toBe(4);
+    expect([lines[0], lines[2]]).toEqual([lines[1], lines[3]]);
+    Object.assign(world.edge().node, { accessLog: undefined });
   }),
 );
