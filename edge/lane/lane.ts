@@ -10,7 +10,7 @@ import type { TierNode } from '#core/serving/tier-node.ts';
 import { tlsVersionOf } from '#core/serving/tls/handshakes.ts';
 import type { Outcome } from '#core/telemetry/cache-status.ts';
 import { LaneHosts } from './hosts.ts';
-import { answer, headOf, type LaneRequest, prepare, type Prepared } from './prepared.ts';
+import { answerTo, headOf, type LaneRequest, prepare, type Prepared } from './prepared.ts';
 import { PlainRequest, SAYS } from './recogniser.ts';
 
 /** Bytes of prepared answers and their objects that are kept; beyond it all are made anew. */
@@ -163,7 +163,7 @@ export class HitLane implements Lane {
     }
     const method = this.#request.isHead ? 'HEAD' : 'GET';
     const laneRequest = this.#laneRequest(asked, method, this.#request.fields());
-    const part = answer(object, laneRequest, prepared.outcome, now);
+    const part = answerTo(object, laneRequest, prepared.outcome, now);
     if (part === undefined) return undefined;
     const head = headOf(part.status, part.fields, laneRequest.keepAliveMs);
     if (isOwn && part.status === 304) prepared.notModified = head;

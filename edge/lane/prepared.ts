@@ -75,7 +75,7 @@ export function prepare(
   });
   if (decision.reason !== 'fresh') return undefined;
   const outcome = decidedOutcome(decision);
-  const answered = answer(object, request, outcome, now);
+  const answered = answerTo(object, request, outcome, now);
   if (answered === undefined || answered.status !== object.facts.status) return undefined;
   const { status, fields, content } = answered;
   const { size } = object.body;
@@ -109,7 +109,7 @@ function holdsForMs(object: HeldObject, freshForMs: number, ahead: number, now: 
 }
 
 /** The answer to one request alone, conditions and ranges heeded; its content in memory. */
-export function answer(
+export function answerTo(
   object: HeldObject,
   { site, scheme, method, fields: requestFields, node }: LaneRequest,
   outcome: Outcome,
