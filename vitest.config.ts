@@ -38,7 +38,7 @@ export default defineConfig({
         test: {
           name: 'scenarios-on-disk',
           include: ['test/scenario/**/*.test.ts'],
-          env: { CANOPY_SCENARIO_STORE: 'disk', ...scratchDir() },
+          env: { CANOPY_SCENARIO_STORE: 'disk', CANOPY_SCENARIO_LANE: 'off', ...scratchDir() },
           maxWorkers: 2,
           sequence: { groupOrder: 0 },
         },

@@ -11,6 +11,11 @@ export interface BenchOptions {
   readonly scale: number;
   /** Access logs to replay besides what is generated. */
   readonly traces: readonly string[];
+  /** Rounds and seconds of each measurement; left out: the benchmark's own. */
+  readonly rounds?: number | undefined;
+  readonly seconds?: number | undefined;
+  /** Parts of the benchmark to run, by words of their names; none: all. */
+  readonly only?: readonly string[];
 }
 
 /** A table of what was found. */

@@ -49,7 +49,7 @@ const TOKEN = 'token-of-the-benchmark';
 const TICKS_PER_SECOND = 100;
 
 /** Of a process and its threads. */
-async function cpuMsOf(pid: number): Promise<number> {
+export async function cpuMsOf(pid: number): Promise<number> {
   const stat = await readFile(`/proc/${pid}/stat`, 'utf8');
   const [user = 0, system = 0] = stat
     .slice(stat.lastIndexOf(')'))
@@ -69,6 +69,48 @@ export async function startCanopy(
   more: readonly string[] = [],
   site: object = {},
 ): Promise<DiskServer> {
+  const args = ['--memory', '1m', '--disk', '8g', '--disk-keep-free', '1m', ...more];
+  const { adminUrl, agent, ...edge } = await startEdgeOf(dir, originUrl, { args, site });
+  return {
+    ...edge,
+    async written(objects) {
+      for (;;) {
+        const { body } = await request(`${adminUrl}/metrics`, { dispatcher: agent });
+        const text = await body.text();
+        const line = /^canopy_store_stored_total\{.*store="disk".* (\d+)$/m.exec(text);
+        if (Number(line?.[1] ?? 0) >= objects) return;
+        await sleep(5);
+      }
+    },
+  };
+}
+
+export interface EdgeProcess extends Omit<DiskServer, 'written'> {
+  readonly pid: number;
+  readonly tlsUrl: string;
+  readonly adminUrl: string;
+  readonly agent: Agent;
+}
+
+/** An edge of one serving thread as a process, with a control plane in this one. */
+export async function startEdgeOf(
+  dir: string,
+  originUrl: string,
+  {
+    args,
+    command = [],
+    certificate,
+    site = {},
+  }: {
+    readonly args: readonly string[];
+    /** What runs it, such as taskset with its arguments. */
+    readonly command?: readonly string[];
+    /** PEM; with it, it serves TLS, too. */
+    readonly certificate?: { readonly chain: string; readonly key: string };
+    /** Settings over the defaults. */
+    readonly site?: object;
+  },
+): Promise<EdgeProcess> {
   const controlPlane = await startControlPlane({
     dir: join(dir, 'control-plane'),
     host: '127.0.0.1',
@@ -84,33 +126,44 @@ export async function startCanopy(
     origin: { kind: 'pull', servers: [{ url: originUrl }] },
     ...site,
   });
+  if (certificate !== undefined)
+    await put(controlPlane, '/v1/certificates/default', {
+      ...certificate,
+      privateAuthority: true,
+    });
   const location = { name: 'bench', latitude: 0, longitude: 0 };
   const node = { tier: 'edge', location, url: 'http://127.0.0.1:1' };
   const { credential } = (await put(controlPlane, '/v1/nodes/edge', node)) as {
     credential: string;
   };
-  const options = ['--listen', '127.0.0.1:0', '--admin', '127.0.0.1:0', '--workers', '1'];
-  const stores = ['--memory', '1m', '--disk', '8g', '--disk-keep-free', '1m'];
-  const child = spawn(
+  const tlsPort = await freePort();
+  const tls = certificate === undefined ? [] : ['--tls-listen', `127.0.0.1:${tlsPort}`];
+  const [file = '', ...line] = [
+    ...command,
     process.execPath,
-    [CLI, 'edge', '--name', 'edge', '--control-plane', controlPlane.url, '--dir', join(dir, 'edge')]
-      .concat(options)
-      .concat(stores, more),
-    { env: { ...process.env, CANOPY_CREDENTIAL: credential }, stdio: ['ignore', 'pipe', 'ignore'] },
-  );
+    CLI,
+    'edge',
+    '--name=edge',
+    `--control-plane=${controlPlane.url}`,
+    `--dir=${join(dir, 'edge')}`,
+    '--listen=127.0.0.1:0',
+    '--admin=127.0.0.1:0',
+    '--workers=1',
+    ...tls,
+    ...args,
+  ];
+  const child = spawn(file, line, {
+    env: { ...process.env, CANOPY_CREDENTIAL: credential },
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
   const said = await says(child, /serving on (\S+).*admin on (\S+)/s);
   const [, url = '', adminUrl = ''] = said;
   return {
     url,
-    async written(objects) {
-      for (;;) {
-        const { body } = await request(`${adminUrl}/metrics`, { dispatcher: agent });
-        const text = await body.text();
-        const line = /^canopy_store_stored_total\{.*store="disk".* (\d+)$/m.exec(text);
-        if (Number(line?.[1] ?? 0) >= objects) return;
-        await sleep(5);
-      }
-    },
+    tlsUrl: `https://127.0.0.1:${tlsPort}`,
+    adminUrl,
+    agent,
+    pid: child.pid as number,
     cpuMs: () => cpuMsOf(child.pid as number),
     async close() {
       const ended = once(child, 'exit');
@@ -197,7 +250,7 @@ http {
   };
 }
 
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
@@ -206,7 +259,7 @@ async function freePort(): Promise<number> {
   return port;
 }
 
-async function accepts(port: number): Promise<void> {
+export async function accepts(port: number, name = 'nginx'): Promise<void> {
   for (let i = 0; i < 1000; i++) {
     const isThere = await new Promise<boolean>((resolve) => {
       const socket = connect(port, '127.0.0.1', () => resolve(true));
@@ -216,5 +269,5 @@ async function accepts(port: number): Promise<void> {
     if (isThere) return;
     await sleep(10);
   }
-  throw new Error('nginx does not listen; apt-get install nginx');
+  throw new Error(`${name} does not listen; apt-get install ${name}`);
 }

@@ -1,4 +1,4 @@
-// Runs benchmarks and writes what they find into bench/RESULTS.md: npm run bench [-- NAME…] [--scale N] [--trace FILE…]
+// Runs benchmarks and writes what they find into bench/RESULTS.md: npm run bench [-- NAME…] [--scale N] [--trace FILE…] [--only PART…] [--rounds N] [--seconds N]
 import { readFile, writeFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import { setFlagsFromString } from 'node:v8';
@@ -10,6 +10,7 @@ import { diskHttp } from './disk-http.ts';
 import { diskStore } from './disk.ts';
 import { dns } from './dns.ts';
 import { hitRatio } from './hit-ratio.ts';
+import { autocannonHits, hits } from './hits.ts';
 import { policyCost } from './policy-cost.ts';
 import { purgeFanout } from './purge-fanout.ts';
 import { purgeIndex } from './purge-index.ts';
@@ -23,6 +24,8 @@ const BENCHMARKS: readonly Benchmark[] = [
   policyCost,
   diskStore,
   diskHttp,
+  hits,
+  autocannonHits,
   startup,
   purgeFanout,
   purgeIndex,
@@ -34,6 +37,9 @@ const { values, positionals } = parseArgs({
   options: {
     scale: { type: 'string', default: '1' },
     trace: { type: 'string', multiple: true, default: [] },
+    only: { type: 'string', multiple: true, default: [] },
+    rounds: { type: 'string' },
+    seconds: { type: 'string' },
     out: { type: 'string', default: 'bench/RESULTS.md' },
   },
 });
@@ -51,12 +57,31 @@ globalThis.gc = runInNewContext('gc') as NonNullable<typeof globalThis.gc>;
 const wanted = BENCHMARKS.filter(
   ({ name }) => positionals.length === 0 || positionals.includes(name),
 );
-const flags = scale === 1 ? '' : ` --scale ${values.scale}`;
+const quoted = (text: string) => (text.includes(' ') ? `'${text}'` : text);
+const flags = ['scale', 'only', 'rounds', 'seconds'] as const;
+const said = flags.flatMap((name) =>
+  [values[name] ?? []]
+    .flat()
+    .map((value) => (value === '1' && name === 'scale' ? '' : ` --${name} ${quoted(value)}`)),
+);
+const count = (text: string | undefined) => (text === undefined ? undefined : Number(text));
+const options = {
+  scale,
+  traces: values.trace,
+  only: values.only,
+  rounds: count(values.rounds),
+  seconds: count(values.seconds),
+};
 const date = new Date().toISOString().slice(0, 10);
 for (const benchmark of wanted) {
   console.error(`bench: ${benchmark.name}`);
-  const results = await benchmark.run({ scale, traces: values.trace });
-  const text = section(benchmark, results, `npm run bench -- ${benchmark.name}${flags}`, date);
+  const results = await benchmark.run(options);
+  const text = section(
+    benchmark,
+    results,
+    `npm run bench -- ${benchmark.name}${said.join('')}`,
+    date,
+  );
   console.log(text);
   const report = await readFile(values.out, 'utf8').catch(() => '');
   await writeFile(values.out, withSection(report, text));

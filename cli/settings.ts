@@ -287,6 +287,13 @@ export const edgeSettings = {
     description: 'Redis of all edges, in which rate limits of the scope network are counted',
     secret: true,
   },
+  hitLane: {
+    schema: z.enum(['on', 'off']),
+    flag: '--hit-lane <on|off>',
+    variable: 'CANOPY_HIT_LANE',
+    description: 'answer plain requests for fresh objects in memory before they are parsed in full',
+    default: 'on',
+  },
 } as const satisfies Settings;
 
 export const midTierSettings = {

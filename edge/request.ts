@@ -18,6 +18,7 @@ import { orElse } from './fallback.ts';
 import { EdgeFunctions } from './functions/functions.ts';
 import type { Admission } from './guards/admission.ts';
 import { Guards } from './guards/guards.ts';
+import { HitLane } from './lane/lane.ts';
 import { answerOf } from './own-answer.ts';
 import { RuledRequest } from './ruled.ts';
 import { hint, ourFields } from './site-fields.ts';
@@ -31,6 +32,7 @@ export function serveClients(node: TierNode, onError: (error: unknown) => void):
   const edge: Edge = { node, guards, functions };
   return {
     handle: (exchange) => handleRequest(edge, exchange),
+    lane: new HitLane(node),
     sample: (samples) => {
       guards.sample(samples);
       functions.sample(samples);

@@ -2,9 +2,9 @@ import type { Answer } from '#core/cache/answer.ts';
 import type { Decision } from '#core/cache/policy/decide.ts';
 import type { ServedSite } from '#core/cache/served-site.ts';
 import type { ClientRequest } from '#core/http/request.ts';
-import { withoutTags } from '#core/http/tags.ts';
 import type { Exchange } from '#core/serving/exchange.ts';
 import type { TierNode } from '#core/serving/tier-node.ts';
+import { clientFields } from './client-fields.ts';
 
 /** While the client waits for a parent, it may fetch what this page linked to before. */
 export function hint(
@@ -21,15 +21,11 @@ export function hint(
 /** An answer with the fields that the site's settings want, and without those that they do not. */
 export function ourFields(
   { earlyHints }: TierNode,
-  { cache, secureFields, tls }: ServedSite,
+  site: ServedSite,
   { scheme, host, target }: ClientRequest,
   answer: Answer,
 ): Answer {
-  if (tls.earlyHints) earlyHints.learn(host, target, answer.status, answer.fields);
-  const secured = scheme === 'https' ? secureFields : NOTHING;
-  if (cache.exposeTags && secured.length === 0) return answer;
-  const fields = cache.exposeTags ? answer.fields : withoutTags(answer.fields);
-  return { ...answer, fields: [...fields, ...secured] };
+  if (site.tls.earlyHints) earlyHints.learn(host, target, answer.status, answer.fields);
+  const fields = clientFields(site, scheme, answer.fields);
+  return fields === answer.fields ? answer : { ...answer, fields };
 }
-
-const NOTHING: readonly string[] = [];

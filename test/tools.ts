@@ -39,6 +39,7 @@ const TOOLS: readonly Tool[] = [
   { command: 'dnsperf', aptPackage: 'dnsperf', why: 'asks DNS servers in a benchmark' },
   { command: 'gdnsd', aptPackage: 'gdnsd', why: 'what a benchmark of DNS measures against' },
   { command: 'pdns_server', aptPackage: 'pdns-backend-geoip', why: 'another of these' },
+  { command: 'wrk', aptPackage: 'wrk', why: 'loads HTTP/1.1 in the same benchmark' },
   { command: 'h2load', aptPackage: 'nghttp2-client', why: 'loads HTTP/2, by code of other people' },
   { command: 'testssl', aptPackage: 'testssl.sh', why: 'looks for weaknesses of TLS' },
   { command: 'pebble', aptPackage: 'pebble', why: 'an authority issues certificates' },

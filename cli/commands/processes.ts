@@ -40,6 +40,7 @@ export function addProcesses(program: Command): void {
         clientLimits: limitsOf(values),
         geoDatabases: values.geoDatabases.map((file) => resolve(file)),
         rateLimitRedis: values.rateLimitRedis,
+        hitLane: values.hitLane === 'on',
         tls: values.tlsListen && {
           ...values.tlsListen,
           unknownName: values.unknownServerName,

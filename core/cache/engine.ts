@@ -215,6 +215,10 @@ export class CacheEngine {
   get spillRoom(): SpillRoom | undefined {
     return this.#options.spillRoom;
   }
+  /** Whether purges may have been missed. */
+  get leaseEnded(): boolean {
+    return this.#options.lease.ended();
+  }
   /** Wall time, ms since the epoch. */
   now(): number {
     return this.#options.clock.now();
@@ -275,11 +279,16 @@ export class CacheEngine {
     return asks && this.#fills.find(found.key, found.selector, 0) === undefined;
   }
 
+  /** Notes a request that `decide` was not asked about, for it found what was fresh. */
+  noteDemand(key: string): void {
+    this.#demand.set(key, DEMAND_MS);
+  }
+
   /** Whether this request is not the only one lately, and a refresh ahead has not just been. */
   #inDemand({ key, fromTier }: Lookup): boolean {
     // A node asks on behalf of many.
     const before = fromTier || this.#demand.has(key);
-    this.#demand.set(key, DEMAND_MS);
+    this.noteDemand(key);
     return before && !this.#ahead.has(key);
   }
 

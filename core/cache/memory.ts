@@ -77,6 +77,11 @@ export class MemoryStore implements ObjectStore {
     return held.variants;
   }
 
+  /** What `lookup` would find, which is not a use. */
+  peek(key: string): readonly HeldObject[] {
+    return this.#peek(key);
+  }
+
   put(object: HeldObject, keeping: Keeping | number = {}): boolean {
     const { maxVariants = DEFAULT_MAX_VARIANTS } =
       typeof keeping === 'number' ? { maxVariants: keeping } : keeping;

@@ -1,6 +1,6 @@
 import type { Answer } from '#core/cache/answer.ts';
 import { CanopyError, messageOf } from '#core/errors.ts';
-import { fieldValue, hasField, withoutFields } from '#core/http/fields.ts';
+import { type Fields, fieldValue, hasField, withoutFields } from '#core/http/fields.ts';
 import { parseDeltaSeconds } from '#core/http/directives.ts';
 import { ALLOWED_METHODS, type ClientRequest } from '#core/http/request.ts';
 import { formatDate } from '#core/http/dates.ts';
@@ -21,17 +21,25 @@ export interface Signature {
 
 /** Adds what this tier says of the answer, and sends it. */
 export function deliver(exchange: Exchange, answer: Answer, signature: Signature): Promise<Sent> {
-  const { node, toTier, now } = signature;
-  const own = cacheStatus(node, answer.outcome);
-  const before = fieldValue(answer.fields, 'cache-status');
-  const via = fieldValue(answer.fields, 'via');
-  const fields = withoutFields(answer.fields, (name) => name === 'cache-status' || name === 'via');
+  const fields = signedFields(answer, signature);
+  if (answer.tunnel !== undefined) return exchange.switchProtocols(fields, answer.tunnel);
+  return exchange.respond(answer.status, fields, answer.content);
+}
+
+/** The answer's fields with what this tier says of it. */
+export function signedFields(
+  { fields: given, outcome, asOf }: Pick<Answer, 'fields' | 'outcome' | 'asOf'>,
+  { node, toTier, now }: Signature,
+): Fields {
+  const own = cacheStatus(node, outcome);
+  const before = fieldValue(given, 'cache-status');
+  const via = fieldValue(given, 'via');
+  const fields = withoutFields(given, (name) => name === 'cache-status' || name === 'via');
   if (!hasField(fields, 'date')) fields.push('Date', formatDate(now));
   fields.push('Via', via === undefined ? `1.1 ${node}` : `${via}, 1.1 ${node}`);
   fields.push('Cache-Status', before === undefined ? own : `${before}, ${own}`);
-  if (toTier) fields.push(TIER_FIELDS.fence, String(answer.asOf));
-  if (answer.tunnel !== undefined) return exchange.switchProtocols(fields, answer.tunnel);
-  return exchange.respond(answer.status, fields, answer.content);
+  if (toTier) fields.push(TIER_FIELDS.fence, String(asOf));
+  return fields;
 }
 
 /** RFC 9112 §11.2: who sends what is malformed may mean something else by what comes next. */

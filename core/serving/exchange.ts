@@ -6,6 +6,7 @@ import type { Samples } from '#core/telemetry/samples.ts';
 import { isTierField } from '#core/tree/tier-fields.ts';
 import type { Tunnel } from '#core/tree/tunnel.ts';
 import { type ContentPace, limitedContent } from './clients/content-pace.ts';
+import type { Lane } from './lane.ts';
 import { lingers } from './linger.ts';
 import { refuseRest } from './unreadable.ts';
 import { sendPaced } from './paced.ts';
@@ -48,6 +49,8 @@ export type Handle = (exchange: Exchange) => Promise<void>;
 /** What a tier is in one thread of a node. */
 export interface Serving {
   readonly handle: Handle;
+  /** What answers some requests before they are an exchange. */
+  readonly lane?: Lane;
   /** Adds what the tier counts besides the node. */
   sample?(samples: Samples): void;
   /** Ends what the tier keeps besides the node. */

@@ -6,6 +6,8 @@ import { type Client, Clients } from './clients/clients.ts';
 import type { ContentPace } from './clients/content-pace.ts';
 import { type Exchange, HttpExchange } from './exchange.ts';
 import { problemOf } from './problem.ts';
+import type { Lane } from './lane.ts';
+import { LaneConnections } from './lane-connections.ts';
 import type { Activity, Service } from './service.ts';
 import { isRefused, type OnUnreadable, refuseRest, refuseUnreadable } from './unreadable.ts';
 import { detachedExchange, isUpgrade } from './upgrade.ts';
@@ -24,6 +26,8 @@ export interface Http1Options {
   readonly clients?: Clients | undefined;
   /** By which content of requests is timed; left out: the system's. */
   readonly clock?: Clock;
+  /** What sees the bytes of connections first; left out: node:http. */
+  readonly lane?: Lane | undefined;
 }
 
 /** HTTP/1.1 by node:http, on connections that its server accepts or is given. */
@@ -38,6 +42,7 @@ export class Http1Service implements Service {
   readonly #detached = new Set<Duplex>();
   /** The last request whose `Upgrade` is passed over. */
   #notSwitched: IncomingMessage | undefined;
+  readonly #lanes: LaneConnections | undefined;
   #draining = false;
   #connections = 0;
   #accepted = 0;
@@ -65,7 +70,12 @@ export class Http1Service implements Service {
           return false;
         },
       },
-      (incoming, outgoing) => this.#receive(incoming, outgoing),
+      (incoming, outgoing) => {
+        const { socket } = incoming;
+        // Then node:http is between two messages, if there is no other on the way.
+        if (this.#lanes !== undefined) outgoing.once('close', () => this.#lanes?.answered(socket));
+        this.#receive(incoming, outgoing);
+      },
     );
     this.server = server;
     server.on('connection', (connection) => {
@@ -81,36 +91,52 @@ export class Http1Service implements Service {
       this.#detach(incoming, connection, head);
     server.on('upgrade', onDetached);
     server.on('connect', onDetached);
-    server.on('clientError', (error, connection) =>
-      refuseUnreadable(error, connection as Socket, options.onUnreadable),
-    );
+    const refuse = (error: Error, connection: Duplex): void =>
+      refuseUnreadable(error, connection as Socket, options.onUnreadable);
+    server.on('clientError', refuse);
     server.setTimeout(limits.stalledMs);
     // Without it node:http does not look for those who are late: this server itself never listens.
     server.emit('listening');
+    this.#lanes =
+      options.lane &&
+      new LaneConnections({
+        lane: options.lane,
+        headersTimeoutMs: limits.headersTimeoutMs,
+        keepAliveMs: limits.keepAliveMs,
+        attach: (connection) => void server.emit('connection', connection),
+        refuse,
+      });
   }
 
   /** Serves a connection that somebody else has accepted. */
-  adopt(connection: Duplex): void {
+  adopt(connection: Socket): void {
+    if (this.#lanes?.take(connection) === true) return;
     this.server.emit('connection', connection);
   }
 
   activity(): Activity {
     return {
-      connections: this.#connections,
-      accepted: this.#accepted,
+      connections: this.#connections + (this.#lanes?.connections ?? 0),
+      accepted: this.#accepted + (this.#lanes?.accepted ?? 0),
       tunnels: this.#detached.size,
       requests: this.#requests,
     };
   }
 
   drain(): void {
-    // Ends the looking, too.
-    if (!this.#draining) this.server.close();
+    const isFirst = !this.#draining;
     this.#draining = true;
-    this.server.closeIdleConnections();
+    const closeIdle = (): void => {
+      // Ends the looking, too.
+      if (isFirst) this.server.close();
+      this.server.closeIdleConnections();
+    };
+    if (this.#lanes === undefined) closeIdle();
+    else this.#lanes.drain(closeIdle);
   }
 
   cut(): void {
+    this.#lanes?.cut();
     this.server.closeAllConnections();
     for (const connection of this.#detached) connection.destroy();
   }

@@ -41,6 +41,8 @@ export interface ServingOptions extends NodeOptions {
   readonly clientLimits?: ClientLimits;
   /** Of an edge: databases of where addresses are, see `GeoDatabase`, in the order in which they are believed. */
   readonly geoDatabases?: readonly string[];
+  /** Whether plain hits of an edge are answered before a request is parsed in full. */
+  readonly hitLane?: boolean;
   /** How long answers under way may take to finish when the node is told to stop, ms. */
   readonly drainMs?: number;
   /** Of an edge: where limits are counted for the whole network; left out: each edge counts by itself. */
@@ -124,6 +126,7 @@ export async function startServing(
       geography: databases.given.map(({ file, content }) => ({ file, content })),
       limits: tier === 'edge' ? limitMemory(workers) : undefined,
       rateLimitRedis: options.rateLimitRedis,
+      hitLane: options.hitLane ?? false,
       lease: lease.memory,
       log: options.accessLog && contentOf(options.accessLog),
     },

@@ -14,9 +14,9 @@ import { tlsVersionOf } from './tls/handshakes.ts';
 
 /** A request that has been answered. */
 export interface Answered {
-  readonly exchange: Exchange;
+  readonly exchange: Pick<Exchange, 'received' | 'peerAddress' | 'tlsVersion'>;
   readonly site: ServedSite | undefined;
-  readonly answer: Answer;
+  readonly answer: Pick<Answer, 'status' | 'outcome'>;
   readonly sent: Sent;
   /** `Clock.monotonicMs`. */
   readonly arrivedAtMs: number;

@@ -1,4 +1,4 @@
-import type { Duplex } from 'node:stream';
+import type { Socket } from 'node:net';
 
 /** What a service or a listener has in hand. */
 export interface Activity {
@@ -14,7 +14,7 @@ export interface Activity {
 
 /** A version of HTTP, served on connections that are accepted elsewhere. */
 export interface Service {
-  adopt(connection: Duplex): void;
+  adopt(connection: Socket): void;
   activity(): Activity;
   /** Ends connections that are idle, and has the others end with what is under way. May be called again. */
   drain(): void;

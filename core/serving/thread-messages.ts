@@ -40,6 +40,8 @@ export interface ThreadData {
   readonly limits?: LimitMemory | undefined;
   /** Of an edge: where limits are counted for the whole network. */
   readonly rateLimitRedis?: string | undefined;
+  /** See `ServingOptions`. */
+  readonly hitLane?: boolean;
   /** The node's lease, which the main thread renews. */
   readonly lease: LeaseMemory;
   /** Where the node has an access log. */

@@ -97,6 +97,7 @@ export function runThread(
 
   const serving = serve(node, onError);
   const { handle } = serving;
+  const lane = place.hitLane === true ? serving.lane : undefined;
   const onUnreadable: OnUnreadable = (...refused) => recordUnreadable(node, ...refused);
   const startListening = async (message: ToThread & { type: 'listen' }): Promise<void> => {
     const { scheme, host, port: wanted, reusePort } = message;
@@ -105,6 +106,7 @@ export function runThread(
       port: wanted,
       reusePort,
       handle,
+      lane,
       onError,
       onUnreadable,
       clients,

@@ -35,6 +35,8 @@ test(
       'policy-cost',
       'disk-store',
       'disk-http',
+      'hits',
+      'autocannon',
       'startup',
       'purge-fanout',
     ]) {

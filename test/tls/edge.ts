@@ -115,10 +115,12 @@ export class TlsEdge {
     const edge = new TlsEdge(dir, `http://127.0.0.1:${port}`, options);
     edge.node.apply(edge.#config, undefined, false);
     edge.changeSite({});
+    const { handle, lane } = serveClients(edge.node, (error) => void edge.errors.push(error));
     const place = {
       host: '127.0.0.1',
       port: 0,
-      handle: serveClients(edge.node, (error) => void edge.errors.push(error)).handle,
+      handle,
+      lane,
       onError: (error: unknown) => void edge.errors.push(error),
       onUnreadable: (...refused: Refused) => recordUnreadable(edge.node, ...refused),
       clients: new Clients({ ...DEFAULT_LIMITS, ...options.limits }),

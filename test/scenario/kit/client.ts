@@ -71,7 +71,12 @@ export function send(url: string, target: string, options: RequestOptions = {}):
         port,
         path: target,
         method: options.method ?? 'GET',
-        headers: { Host: options.host ?? 'www.example.org', ...options.headers },
+        // As clients do; what asks for the connection's end is no plain request.
+        headers: {
+          Host: options.host ?? 'www.example.org',
+          Connection: 'keep-alive',
+          ...options.headers,
+        },
         agent: false,
         ...(options.from === undefined ? {} : { localAddress: options.from }),
       });

@@ -17,6 +17,9 @@ import { type RequestOptions, send, type Sight } from './client.ts';
 import type { FakeClock } from './clock.ts';
 import { until } from './until.ts';
 
+/** Hits are answered by the lane, unless told otherwise. */
+const LANE = process.env['CANOPY_SCENARIO_LANE'] !== 'off';
+
 const SERVING = { edge: serveClients, 'mid-tier': serveEdges };
 
 /** A disk store as one thread has it. */
@@ -160,6 +163,7 @@ export class ScenarioNode {
       host: '127.0.0.1',
       port: this.#port,
       handle: this.#serving.handle,
+      ...(LANE && { lane: this.#serving.lane }),
       onError: (error) => this.errors.push(error),
     });
     this.#port = this.#listener.port;

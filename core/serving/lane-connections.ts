@@ -1,0 +1,278 @@
+import type { Socket } from 'node:net';
+import type { Lane } from './lane.ts';
+import { isRefused } from './unreadable.ts';
+
+/** Bytes of a connection that wait for their turn; with more it is handed over. */
+const MAX_HELD_BYTES = 64 * 1024;
+/** A request that is not complete after so long is handed over, with its connection. */
+const PARTIAL_MS = 1000;
+
+export interface LaneOptions {
+  readonly lane: Lane;
+  /** For the first byte to come. */
+  readonly headersTimeoutMs: number;
+  readonly keepAliveMs: number;
+  /** Has node:http serve a connection, which then listens to its 'data'. */
+  readonly attach: (connection: Socket) => void;
+  /** Answers what is no request, and ends the connection. */
+  readonly refuse: (error: NodeJS.ErrnoException, connection: Socket) => void;
+}
+
+/**
+ * Connections whose bytes a lane sees first. node:http is given a connection with the first request
+ * that the lane does not answer, and from then on only what the lane shows it: one whole request
+ * without content at a time, after whose answer the next bytes are the lane's again. So its parser is
+ * always between two messages when the lane answers. Where the lane cannot tell where a message ends
+ * ('foreign'), node:http has the connection for good.
+ */
+export class LaneConnections {
+  readonly options: LaneOptions;
+  readonly #all = new WeakMap<object, LaneConnection>();
+  /** Not given to node:http so far. */
+  readonly #own = new Set<LaneConnection>();
+  /** Given to node:http with the lane before it. */
+  readonly #shared = new Set<LaneConnection>();
+  readonly #partial = new Set<LaneConnection>();
+  #sweeping: NodeJS.Timeout | undefined;
+  /** Connections that node:http never heard of. */
+  accepted = 0;
+  isDraining = false;
+
+  constructor(options: LaneOptions) {
+    this.options = options;
+  }
+
+  /** Connections that node:http has not heard of. */
+  get connections(): number {
+    return this.#own.size;
+  }
+
+  /** @returns whether it has taken the connection */
+  take(socket: Socket): boolean {
+    if (this.isDraining || !this.options.lane.mayServe(socket)) return false;
+    const connection = new LaneConnection(this, socket);
+    this.#all.set(socket, connection);
+    this.#own.add(connection);
+    this.accepted++;
+    return true;
+  }
+
+  /** An answer of node:http is complete. */
+  answered(socket: object): void {
+    this.#all.get(socket)?.resume();
+  }
+
+  attached(connection: LaneConnection): void {
+    this.accepted--;
+    this.#own.delete(connection);
+    this.#shared.add(connection);
+  }
+
+  /** The lane has no more to do with it. */
+  left(connection: LaneConnection): void {
+    this.#own.delete(connection);
+    this.#shared.delete(connection);
+    this.#partial.delete(connection);
+    this.#all.delete(connection.socket);
+  }
+
+  /** Ends idle connections by `closeIdle` of node:http, save those whose answers are not all sent. */
+  drain(closeIdle: () => void): void {
+    this.isDraining = true;
+    for (const connection of this.#own) connection.drain();
+    const sending = [...this.#shared].filter(({ socket }) => socket.writableLength > 0);
+    for (const { socket } of sending) socket.destroy = () => socket;
+    closeIdle();
+    // What is of the prototype shows again.
+    for (const { socket } of sending) delete (socket as { destroy?: unknown }).destroy;
+  }
+
+  cut(): void {
+    for (const { socket } of this.#own) socket.destroy();
+  }
+
+  waits(connection: LaneConnection, isPartial: boolean): void {
+    if (!isPartial) {
+      this.#partial.delete(connection);
+      return;
+    }
+    this.#partial.add(connection);
+    this.#sweeping ??= setInterval(() => this.#sweep(), PARTIAL_MS).unref();
+  }
+
+  #sweep(): void {
+    for (const connection of this.#partial) connection.grow();
+    if (this.#partial.size > 0) return;
+    clearInterval(this.#sweeping);
+    this.#sweeping = undefined;
+  }
+}
+
+type OnData = (bytes: Buffer) => void;
+
+class LaneConnection {
+  readonly socket: Socket;
+  readonly #of: LaneConnections;
+  /** What has come and waits. */
+  #held: Buffer | undefined;
+  /** Sweeps that it has waited as a beginning of a request. */
+  #sweeps = 0;
+  /** What node:http listens with, once it has the connection. */
+  #theirs: OnData | undefined;
+  /** node:http has not completed an answer, or the client does not take ours. */
+  #isBusy = false;
+  /** The latter. */
+  #isWaiting = false;
+  #isLeft = false;
+  #hasAnswered = false;
+
+  constructor(of: LaneConnections, socket: Socket) {
+    this.socket = socket;
+    this.#of = of;
+    socket.setTimeout(of.options.headersTimeoutMs);
+    socket.on('data', this.#onData);
+    socket.on('timeout', this.#onTimeout).on('end', this.#onEnd).on('error', IGNORE);
+    socket.once('close', this.#onClose);
+  }
+
+  readonly #onData: OnData = (bytes) => {
+    const held = this.#held;
+    const all = held === undefined ? bytes : Buffer.concat([held, bytes]);
+    this.#held = undefined;
+    if (!this.#isBusy) {
+      this.#run(all);
+      return;
+    }
+    // Who does not take answers is asked for no more requests.
+    if (this.#isWaiting) this.socket.pause();
+    if (all.length > MAX_HELD_BYTES && !this.#isWaiting) this.#leave(all);
+    else this.#held = all;
+  };
+
+  readonly #onTimeout = (): void => {
+    if (this.#hasAnswered || this.#held !== undefined) this.socket.destroy();
+    else this.#of.options.refuse(LATE, this.socket);
+  };
+
+  readonly #onEnd = (): void => {
+    if (this.#held === undefined || this.#isBusy) this.socket.end();
+    else this.#of.options.refuse(CUT_OFF, this.socket);
+  };
+
+  /** Before node:http says so: what has come is its to refuse. */
+  readonly #onSharedEnd = (): void => {
+    if (this.#held !== undefined && !this.#isBusy) this.#leave(this.#held);
+  };
+
+  readonly #onClose = (): void => {
+    this.#isLeft = true;
+    this.#of.left(this);
+  };
+
+  readonly #onDrain = (): void => {
+    this.#isWaiting = false;
+    if (this.socket.isPaused()) this.socket.resume();
+    this.resume();
+  };
+
+  /** Goes on with what waits. */
+  resume(): void {
+    this.#isBusy = false;
+    const held = this.#held;
+    this.#held = undefined;
+    if (held === undefined || this.#isLeft || !this.socket.writable) return;
+    // After what was malformed nothing is read any more.
+    if (!isRefused(this.socket)) this.#run(held);
+  }
+
+  #run(bytes: Buffer): void {
+    const { lane, keepAliveMs } = this.#of.options;
+    const { socket } = this;
+    this.#of.waits(this, false);
+    for (let at = 0; at < bytes.length;) {
+      if (this.#of.isDraining) return this.#leave(bytes.subarray(at));
+      const verdict = lane.take(bytes, at, socket, keepAliveMs);
+      if (verdict === 'foreign') return this.#leave(bytes.subarray(at));
+      if (verdict === 'incomplete') return this.#await(bytes.subarray(at));
+      const { end } = lane;
+      if (verdict === 'answered') {
+        if (!this.#hasAnswered) this.#settle();
+        if (socket.writableNeedDrain) this.#waitForClient();
+      } else {
+        this.#isBusy = true;
+        this.#attach()(bytes.subarray(at, end));
+      }
+      at = end;
+      if (this.#isLeft || socket.destroyed) return;
+      if (this.#isBusy) {
+        if (at < bytes.length) this.#held = Buffer.from(bytes.subarray(at));
+        return;
+      }
+    }
+  }
+
+  /** From the first answer on it may be idle for as long as any other. */
+  #settle(): void {
+    this.#hasAnswered = true;
+    if (this.#theirs === undefined) this.socket.setTimeout(this.#of.options.keepAliveMs);
+  }
+
+  #waitForClient(): void {
+    this.#isBusy = true;
+    this.#isWaiting = true;
+    this.socket.once('drain', this.#onDrain);
+  }
+
+  #await(partial: Buffer): void {
+    this.#held = Buffer.from(partial);
+    this.#sweeps = 0;
+    this.#of.waits(this, true);
+  }
+
+  /** Time has passed while it waited; node:http is stricter with those who are slow. */
+  grow(): void {
+    if (this.#sweeps++ > 0 && this.#held !== undefined) this.#leave(this.#held);
+  }
+
+  drain(): void {
+    if (this.#held !== undefined && !this.#isBusy) this.#leave(this.#held);
+    else if (this.socket.writableLength === 0) this.socket.destroy();
+    else this.socket.end();
+  }
+
+  /** Gives node:http the connection, and takes its place as the one who hears of bytes. */
+  #attach(): OnData {
+    if (this.#theirs !== undefined) return this.#theirs;
+    const { socket } = this;
+    socket.off('timeout', this.#onTimeout).off('end', this.#onEnd).off('data', this.#onData);
+    this.#of.attached(this);
+    this.#of.options.attach(socket);
+    const theirs = socket.listeners('data').at(-1) as OnData;
+    this.#theirs = theirs;
+    socket.off('data', theirs).on('data', this.#onData);
+    socket.prependListener('end', this.#onSharedEnd);
+    return theirs;
+  }
+
+  /** Leaves the connection to node:http for good. @param bytes that it has not seen */
+  #leave(bytes: Buffer): void {
+    const { socket } = this;
+    const theirs = this.#attach();
+    this.#isLeft = true;
+    this.#held = undefined;
+    socket.off('drain', this.#onDrain).off('close', this.#onClose).off('error', IGNORE);
+    socket.off('end', this.#onSharedEnd);
+    socket.off('data', this.#onData).on('data', theirs);
+    this.#of.left(this);
+    if (socket.isPaused()) socket.resume();
+    theirs(bytes);
+  }
+}
+
+const IGNORE = (): void => undefined;
+const LATE = Object.assign(new Error('No request came in time'), {
+  code: 'ERR_HTTP_REQUEST_TIMEOUT',
+});
+const CUT_OFF = Object.assign(new Error('The request is cut off'), {
+  code: 'HPE_INVALID_EOF_STATE',
+});
