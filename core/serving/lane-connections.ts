@@ -150,8 +150,9 @@ class LaneConnection {
   };
 
   readonly #onTimeout = (): void => {
-    if (this.#hasAnswered || this.#held !== undefined) this.socket.destroy();
-    else this.#of.options.refuse(LATE, this.socket);
+    const isLate = this.#held === undefined ? !this.#hasAnswered : !this.#isBusy;
+    if (isLate) this.#of.options.refuse(LATE, this.socket);
+    else this.socket.destroy();
   };
 
   readonly #onEnd = (): void => {
