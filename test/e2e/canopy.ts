@@ -139,6 +139,10 @@ export class LongRunning {
     await Promise.race([heard, ended]);
   }
 
+  get pid(): number {
+    return this.#process.pid ?? 0;
+  }
+
   signal(signal: NodeJS.Signals): void {
     this.#process.kill(signal);
   }
