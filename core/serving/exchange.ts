@@ -182,8 +182,9 @@ export class HttpExchange implements Exchange {
       if (content.length === 0) outgoing.end();
       return { bytes, end: 'complete' };
     }
-    // The header section must not wait for the first byte of content.
-    outgoing.flushHeaders();
+    // The header section must not wait for the first byte of content; flushHeaders() would send
+    // octets beyond ASCII in UTF-8.
+    outgoing.write(NOTHING);
     // A plain close would end an answer without framing as if it were whole.
     return sendPaced(outgoing, content, (error) => {
       outgoing.socket?.resetAndDestroy();
@@ -240,6 +241,8 @@ function switchingHead(fields: Fields): string {
   for (let i = 0; i < fields.length; i += 2) head += `${fields[i]}: ${fields[i + 1]}\r\n`;
   return `${head}\r\n`;
 }
+
+const NOTHING = Buffer.alloc(0);
 
 /** Chunks beyond which even content in memory is paced by the client. */
 export const UNPACED_CHUNKS = 16;

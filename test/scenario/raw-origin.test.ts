@@ -199,3 +199,15 @@ for (const [name, method, answer, status] of TRAILED) {
     },
   );
 }
+
+withRawOrigin(
+  'field values beyond ASCII go through as the octets that they are, missed or hit',
+  (socket) => socket.write(`${FRESH}X-Name: \xe9\r\nContent-Length: 4\r\n\r\ngood`, 'latin1'),
+  async ({ edge }) => {
+    for (const edgeSays of ['uri-miss', 'fresh']) {
+      await edge()
+        .get('/good')
+        .sees({ edge: edgeSays, headers: { 'x-name': '\xe9' } });
+    }
+  },
+);
