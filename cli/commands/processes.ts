@@ -2,10 +2,10 @@ import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { CanopyError } from '#core/errors.ts';
 import { ControlPlaneClient } from '#core/node/control-plane-client.ts';
-import type { ClientLimits } from '#core/serving/clients/limits.ts';
 import type { DiskOptions } from '#core/serving/process.ts';
 import type { NodeOptions, RunningNode } from '#core/node/process.ts';
 import type { BucketOptions } from '#origin/s3/bucket.ts';
+import { limitsOf } from '../client-limit-settings.ts';
 import { describeConfig, resolveConfig, type Settings, type Values } from '../config.ts';
 import { makeDir, readDocument, textOf } from '../document.ts';
 import { enrol, type Enrolled, readEnrolment } from '../enrolment.ts';
@@ -121,28 +121,6 @@ export function addProcesses(program: Command): void {
     },
   );
 }
-
-const limitsOf = ({
-  maxConnections,
-  maxConnectionsPerClient,
-  maxRequestsPerClient,
-  maxTunnels,
-  headersTimeoutMs,
-  keepAliveMs,
-  stalledMs,
-  minContentBytesPerSecond,
-  contentGraceMs,
-}: Values<typeof edgeSettings>): ClientLimits => ({
-  maxConnections,
-  maxConnectionsPerClient,
-  maxRequestsPerClient,
-  maxTunnels,
-  headersTimeoutMs,
-  keepAliveMs,
-  stalledMs,
-  minContentBytesPerSecond,
-  contentGraceMs,
-});
 
 function geographyOf({
   geoDatabases,
