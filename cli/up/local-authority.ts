@@ -2,6 +2,7 @@ import { randomBytes, webcrypto } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as x509 from '@peculiar/x509';
+import { CanopyError } from '#core/errors.ts';
 import { writeFileWhole, writeSecretFile } from '../atomic-file.ts';
 import { makeDir } from '../document.ts';
 
@@ -46,6 +47,14 @@ export class LocalAuthority {
       const der = x509.PemConverter.decodeFirst(key);
       const signing = await webcrypto.subtle.importKey('pkcs8', der, EC, false, ['sign']);
       return new LocalAuthority(file, new x509.X509Certificate(certificate), signing);
+    }
+    if (certificate !== undefined || key !== undefined) {
+      const [there, gone] = key === undefined ? [file, keyFile] : [keyFile, file];
+      // Another authority would not be believed by those who trust this one.
+      throw new CanopyError(
+        'conflict',
+        `${there} is there, but ${gone} is not: put it back, or remove both for a new authority`,
+      );
     }
     const keys = await newKeys();
     const name = 'CN=Canopy on this machine';
