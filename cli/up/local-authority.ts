@@ -37,6 +37,11 @@ export class LocalAuthority {
     this.#key = key;
   }
 
+  /** As certificates that it has issued name it. */
+  get subject(): string {
+    return this.#certificate.subject;
+  }
+
   /** @param dir where it is kept; made if it is missing */
   static async open(dir: string, now: number): Promise<LocalAuthority> {
     x509.cryptoProvider.set(webcrypto);

@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import { join } from 'node:path';
 import type { Clock } from '#core/clock.ts';
 import type { Location, Tier } from '#core/contract/node.ts';
@@ -188,13 +189,15 @@ async function certify(
   authority: LocalAuthority,
   clock: Clock,
 ): Promise<void> {
-  const own = hosts.filter((host) => host !== '*' && !host.startsWith('['));
-  const names = [...new Set(['localhost', ...own])].map((value) => ({
-    type: 'dns' as const,
+  const present = (await api.certificates()).find(({ name }) => name === 'default');
+  // The operator's own stays.
+  if (present !== undefined && present['issuer'] !== authority.subject) return;
+  const own = hosts.filter((host) => host !== '*').map((host) => host.replace(/^\[(.*)\]$/, '$1'));
+  const names = [...new Set(['localhost', '127.0.0.1', '::1', ...own])].map((value) => ({
+    type: isIP(value) === 0 ? ('dns' as const) : ('ip' as const),
     value,
   }));
-  const addresses = ['127.0.0.1', '::1'].map((value) => ({ type: 'ip' as const, value }));
-  const issued = await authority.issue([...names, ...addresses], clock.now());
+  const issued = await authority.issue(names, clock.now());
   // What names no host, as a URL with an address, is presented this one.
   await api.putCertificate('default', { ...issued, privateAuthority: true });
 }

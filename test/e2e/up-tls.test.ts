@@ -1,9 +1,10 @@
 import { execFile } from 'node:child_process';
-import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { TestAuthority } from '#test/tls/authority.ts';
 import { RunningUp } from './canopy.ts';
 
 const run = promisify(execFile);
@@ -66,4 +67,18 @@ test('the authority is made once, and nobody else can read its key', async () =>
   up = await start();
   expect(await readFile(ca(), 'utf8')).toBe(before);
   expect(await seenBy('www.shop.example', 0)).toMatch(/ 200$/);
+});
+
+test('a certificate of the operator by that name stays', async () => {
+  const authority = await TestAuthority.create();
+  const { cert, key } = await authority.issue({ names: ['www.shop.example'] });
+  const [certFile, keyFile] = [join(root, 'cert.pem'), join(root, 'key.pem')];
+  await writeFile(certFile, cert);
+  await writeFile(keyFile, key);
+  const files = ['--cert', certFile, '--key', keyFile, '--private-authority'];
+  expect((await up.command('certificates', 'put', 'default', ...files)).code).toBe(0);
+  await up.end('SIGINT');
+  up = await start();
+  const { stdout } = await up.command('certificates', 'list', '--json');
+  expect(JSON.parse(stdout)).toMatchObject([{ name: 'default', issuer: 'CN=Canopy test root' }]);
 });
