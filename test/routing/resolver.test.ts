@@ -32,7 +32,9 @@ describe('a zone that is delegated to two routers', () => {
     );
     expect(await resolver.dig('alias.cdn.example', 'A')).toMatch(/CNAME film\.cdn\.example/);
     expect(await resolver.dig('_acme-challenge.film.cdn.example', 'TXT')).toContain('"proof"');
-    expect(await resolver.dig('cdn.example', 'NS')).toMatch(/NS ns1\.cdn\.example[^]*NS ns2/);
+    // Unbound rotates the records of a set (RFC 1034 §3.6: their order means nothing).
+    const servers = await resolver.dig('cdn.example', 'NS');
+    for (const server of ['ns1', 'ns2']) expect(servers).toContain(`NS ${server}.cdn.example.`);
 
     await routers[0]?.close();
     for (let i = 0; i < 8; i++) {
