@@ -41,7 +41,7 @@ export interface Certificate {
 }
 
 /** Memory for objects of each server, which the Zipf load exceeds, MiB. */
-const MEMORY_MIB = 256;
+export const MEMORY_MIB = 256;
 
 /** For 127.0.0.1, by openssl. */
 export function selfSigned(): Certificate {
@@ -151,13 +151,15 @@ sub vcl_deliver {
   },
 };
 
-async function started(
+/** Resolves once it accepts connections. @param env beside that of this process */
+export async function started(
   name: string,
   [file = '', ...line]: readonly string[],
   port: number,
   tlsPort?: number,
+  env: Readonly<Record<string, string>> = {},
 ): Promise<HitServer> {
-  const child = spawn(file, line, { stdio: 'ignore' });
+  const child = spawn(file, line, { stdio: 'ignore', env: { ...process.env, ...env } });
   await accepts(port, name);
   return {
     url: `http://127.0.0.1:${port}`,

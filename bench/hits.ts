@@ -13,6 +13,7 @@ import {
   selfSigned,
   varnish,
 } from './hit-servers.ts';
+import { trafficServer } from './traffic-server.ts';
 import { cannon, h2load, type Load, type Loaded, type Paths, wrk } from './load.ts';
 
 const KIB = 1024;
@@ -23,6 +24,7 @@ const ZIPF_OBJECTS = 100_000;
 const CONTENDERS: readonly HitContender[] = [
   nginx,
   varnish,
+  trafficServer,
   canopy('Canopy', ['--hit-lane', 'on']),
   canopy('Canopy without lane', ['--hit-lane', 'off']),
 ];
@@ -50,9 +52,8 @@ const CASES: readonly Case[] = [
   ...[10 * KIB, 100 * KIB, KIB * KIB].map((bytes) => hit('HTTP/1.1', bytes, 32)),
   hit('HTTP/1.1', KIB, 32, '304'),
   hit('HTTP/1.1', 100 * KIB, 32, 'range'),
-  ...[KIB, 10 * KIB, 100 * KIB].map((bytes) => hit('TLS', bytes, 32)),
-  hit('HTTP/2', KIB, 32),
-  hit('HTTP/2', 10 * KIB, 32),
+  ...[KIB, 10 * KIB, 100 * KIB, KIB * KIB].map((bytes) => hit('TLS', bytes, 32)),
+  ...[KIB, 10 * KIB, 100 * KIB].map((bytes) => hit('HTTP/2', bytes, 32)),
   hit('HTTP/1.1', KIB, 32, 'miss'),
   hit('HTTP/1.1', 9 * KIB, 32, 'zipf'),
 ];
@@ -70,12 +71,12 @@ interface Measured extends Loaded {
 export const hits: Benchmark = {
   name: 'hits',
   about:
-    'Hits over HTTP: one worker each of nginx (proxy_cache), Varnish (no TLS) and an edge, the same ' +
+    'Hits over HTTP: one worker each of nginx (proxy_cache), Varnish (no TLS), Traffic Server and an edge, the same ' +
     'origin and validators, keep-alive, without an access log. The server is bound to one core, the ' +
     'load (wrk of one thread; h2load with ten streams for HTTP/2), the origin and this benchmark to ' +
     'the other; rounds interleaved, medians. Ratios are to nginx in the same round, with the least ' +
     'and the greatest. `zipf` is 100 thousand objects (exponent 0.8, 2 to 16 KiB) beyond the 256 MiB ' +
-    'of memory. Needs `apt-get install nginx-light varnish wrk nghttp2-client openssl`; a peer that ' +
+    'of memory. Needs `apt-get install nginx-light varnish trafficserver wrk nghttp2-client openssl`; a peer that ' +
     'is not there is left out.',
   run: (options) => compare(options, CASES, (one) => (one.protocol === 'HTTP/2' ? h2load : wrk)),
 };
@@ -114,7 +115,8 @@ async function compare(
         console.error(`bench: ${name} is not there; apt-get install ${aptPackage}`);
         continue;
       }
-      const own = join(dir, name);
+      // Traffic Server takes no spaces in paths.
+      const own = join(dir, name.replaceAll(' ', '-'));
       await mkdir(own);
       const task = { dir: own, originUrl: urlOf(origin), certificate, pinned: serving };
       servers.set(name, await contender.start(task));
