@@ -101,6 +101,7 @@ export async function startEdgeOf(
     command = [],
     certificate,
     site = {},
+    sites = [{ name: 'site', hosts: ['*'], ...site }],
   }: {
     readonly args: readonly string[];
     /** What runs it, such as taskset with its arguments. */
@@ -109,6 +110,8 @@ export async function startEdgeOf(
     readonly certificate?: { readonly chain: string; readonly key: string };
     /** Settings over the defaults. */
     readonly site?: object;
+    /** All there are, in place of the one; the origin is added. */
+    readonly sites?: readonly object[];
   },
 ): Promise<EdgeProcess> {
   const controlPlane = await startControlPlane({
@@ -121,10 +124,9 @@ export async function startEdgeOf(
     log: pino({ level: 'silent' }),
   });
   const agent = new Agent();
-  await put(controlPlane, '/v1/sites/site', {
-    hosts: ['*'],
-    origin: { kind: 'pull', servers: [{ url: originUrl }] },
-    ...site,
+  const origin = { kind: 'pull', servers: [{ url: originUrl }] };
+  await send(controlPlane, 'POST', '/v1/config', {
+    sites: sites.map((one) => ({ origin, ...one })),
   });
   if (certificate !== undefined)
     await put(controlPlane, '/v1/certificates/default', {
@@ -175,9 +177,17 @@ export async function startEdgeOf(
   };
 }
 
-async function put(controlPlane: RunningControlPlane, path: string, content: object) {
+const put = (controlPlane: RunningControlPlane, path: string, content: object) =>
+  send(controlPlane, 'PUT', path, content);
+
+async function send(
+  controlPlane: RunningControlPlane,
+  method: 'PUT' | 'POST',
+  path: string,
+  content: object,
+) {
   const { statusCode, body } = await request(controlPlane.url + path, {
-    method: 'PUT',
+    method,
     headers: { authorization: `Bearer ${TOKEN}`, 'content-type': 'application/json' },
     body: JSON.stringify(content),
   });
@@ -189,7 +199,8 @@ async function put(controlPlane: RunningControlPlane, path: string, content: obj
 /** Resolves once its output matches; rejects where it ends before. */
 async function says(child: ChildProcess, pattern: RegExp): Promise<RegExpExecArray> {
   let output = '';
-  for await (const chunk of child.stdout ?? []) {
+  // What else it says has a reader, too.
+  for await (const chunk of child.stdout?.iterator({ destroyOnReturn: false }) ?? []) {
     output += String(chunk);
     const found = pattern.exec(output);
     if (found === null) continue;

@@ -54,7 +54,12 @@ export function selfSigned(): Certificate {
   return { chainFile, keyFile };
 }
 
-export const canopy = (name: string, args: readonly string[]): HitContender => ({
+/** @param sites all there are; left out: one for every host */
+export const canopy = (
+  name: string,
+  args: readonly string[],
+  sites?: readonly object[],
+): HitContender => ({
   name,
   command: 'node',
   aptPackage: 'nodejs',
@@ -62,6 +67,7 @@ export const canopy = (name: string, args: readonly string[]): HitContender => (
     const edge = await startEdgeOf(dir, originUrl, {
       args: ['--memory', `${MEMORY_MIB}m`, '--disk', '8g', '--disk-keep-free', '1m', ...args],
       command: pinned,
+      ...(sites !== undefined && { sites }),
       certificate: {
         chain: readFileSync(certificate.chainFile, 'utf8'),
         key: readFileSync(certificate.keyFile, 'utf8'),
@@ -72,20 +78,25 @@ export const canopy = (name: string, args: readonly string[]): HitContender => (
   },
 });
 
-export const nginx: HitContender = {
-  name: 'nginx',
-  command: 'nginx',
-  aptPackage: 'nginx-light',
-  async start({ dir, originUrl, certificate, pinned }) {
-    const [port, tlsPort] = [await freePort(), await freePort()];
-    const config = join(dir, 'nginx.conf');
-    await writeFile(
-      config,
-      `daemon off;
-master_process off;
+export const nginx = nginxOf('nginx', 1);
+
+/** @param workers processes that serve */
+export function nginxOf(name: string, workers: number): HitContender {
+  return {
+    name,
+    command: 'nginx',
+    aptPackage: 'nginx-light',
+    async start({ dir, originUrl, certificate, pinned }) {
+      const [port, tlsPort] = [await freePort(), await freePort()];
+      const config = join(dir, 'nginx.conf');
+      await writeFile(
+        config,
+        `daemon off;
+${workers > 1 ? `worker_processes ${workers};` : 'master_process off;'}
+${process.getuid?.() === 0 ? 'user root;' : ''}
 error_log stderr error;
 pid ${dir}/nginx.pid;
-events { worker_connections 4096; }
+events { worker_connections 16384; }
 http {
   access_log off;
   client_body_temp_path ${dir}/body;
@@ -111,11 +122,12 @@ http {
   }
 }
 `,
-    );
-    const nginxLine = ['nginx', '-p', dir, '-c', config, '-e', 'stderr'];
-    return started('nginx', [...pinned, ...nginxLine], port, tlsPort);
-  },
-};
+      );
+      const nginxLine = ['nginx', '-p', dir, '-c', config, '-e', 'stderr'];
+      return started('nginx', [...pinned, ...nginxLine], port, tlsPort);
+    },
+  };
+}
 
 export const varnish: HitContender = {
   name: 'Varnish',

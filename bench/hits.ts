@@ -1,9 +1,8 @@
-import { execFileSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
-import { cpus, tmpdir } from 'node:os';
-import { delimiter, dirname, join } from 'node:path';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import { type BenchOptions, type Benchmark, median, type Result } from './benchmark.ts';
+import { coresOf, isThere, unbindSelf } from './cores.ts';
 import { startOrigin, urlOf } from './disk-servers.ts';
 import {
   canopy,
@@ -143,7 +142,7 @@ async function compare(
     for (const server of servers.values()) await server.close();
     origin.close();
     origin.closeAllConnections();
-    if (serving.length > 0) bindSelf(`0-${cpus().length - 1}`);
+    unbindSelf();
     for (const path of [dir, dirname(certificate.keyFile)]) {
       await rm(path, { recursive: true, force: true, maxRetries: 10 });
     }
@@ -212,27 +211,3 @@ function fieldsOf({ kind, bytes }: Case): Readonly<Record<string, string>> {
   if (kind === '304') return { 'If-None-Match': `"${bytes}"` };
   return kind === 'range' ? { Range: 'bytes=1000-11239' } : {};
 }
-
-/** What binds the servers to the first core, and the load to another; this process goes with the load. */
-function coresOf(): readonly [serving: readonly string[], loading: readonly string[]] {
-  if (cpus().length < 2 || !isThere('taskset')) {
-    console.error(
-      'bench: without a second core and taskset, server and load get in each other’s way',
-    );
-    return [[], []];
-  }
-  bindSelf('1');
-  return [
-    ['taskset', '-c', '0'],
-    ['taskset', '-c', '1'],
-  ];
-}
-
-const bindSelf = (cores: string): void => {
-  execFileSync('taskset', ['-a', '-p', '-c', cores, String(process.pid)], { stdio: 'ignore' });
-};
-
-const isThere = (command: string): boolean =>
-  [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin'].some((dir) =>
-    existsSync(join(dir, command)),
-  );

@@ -3,6 +3,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import autocannon from 'autocannon';
+import { Pool } from 'undici';
 
 const run = promisify(execFile);
 
@@ -28,7 +29,14 @@ export interface Load {
 export type Paths =
   | { readonly kind: 'one'; readonly path: string }
   | { readonly kind: 'new'; readonly prefix: string; readonly bytes: number }
-  | { readonly kind: 'zipf'; readonly objects: number; readonly exponent: number };
+  | { readonly kind: 'zipf'; readonly objects: number; readonly exponent: number }
+  /** Any of so many, each as likely; they go round the hosts. */
+  | {
+      readonly kind: 'among';
+      readonly objects: number;
+      readonly bytes: number;
+      readonly hosts: number;
+    };
 
 export interface Loaded {
   readonly requests: number;
@@ -62,6 +70,13 @@ request = function()
   end
   return wrk.format(nil, "/zipf-" .. low .. "/" .. 2048 * (1 + low % 8))
 end`,
+  among: ({ objects, bytes, hosts }: Paths & { kind: 'among' }) => `
+math.randomseed(os.time())
+request = function()
+  local one = math.random(0, ${objects - 1})
+  wrk.headers["Host"] = "h" .. one % ${hosts} .. ".bench.example"
+  return wrk.format(nil, "/among-" .. one .. "/${bytes}")
+end`,
 } as const;
 
 /** By wrk, of one thread. */
@@ -89,6 +104,30 @@ end
   const [requests = 0, us = 1, failed = 0, ...percentiles] = counted.split(' ').map(Number);
   const [p50 = 0, p99 = 0, p999 = 0] = percentiles.map((one) => one / 1000);
   return { requests, seconds: us / 1e6, failed, p50, p99, p999 };
+}
+
+/** Asks for each object once, so that a cache has it. */
+export async function fill(
+  url: string,
+  { objects, bytes, hosts }: Paths & { kind: 'among' },
+): Promise<void> {
+  const pool = new Pool(url, { connections: 32 });
+  let next = 0;
+  const worker = async (): Promise<void> => {
+    while (next < objects) {
+      const one = next++;
+      const headers = { host: `h${one % hosts}.bench.example` };
+      const { statusCode, body } = await pool.request({
+        method: 'GET',
+        path: `/among-${one}/${bytes}`,
+        headers,
+      });
+      await body.dump();
+      if (statusCode !== 200) throw new Error(`${one} of ${objects}: ${statusCode}`);
+    }
+  };
+  await Promise.all(Array.from({ length: 64 }, worker));
+  await pool.close();
 }
 
 /** HTTP/2 by h2load, ten streams on each connection. */

@@ -15,6 +15,7 @@ import { policyCost } from './policy-cost.ts';
 import { purgeFanout } from './purge-fanout.ts';
 import { purgeIndex } from './purge-index.ts';
 import { section, withSection } from './report.ts';
+import { scale as scaleSeries } from './scale.ts';
 import { startup } from './startup.ts';
 
 const BENCHMARKS: readonly Benchmark[] = [
@@ -26,6 +27,7 @@ const BENCHMARKS: readonly Benchmark[] = [
   diskHttp,
   hits,
   autocannonHits,
+  scaleSeries,
   startup,
   purgeFanout,
   purgeIndex,

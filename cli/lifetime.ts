@@ -1,5 +1,6 @@
 import { messageOf } from '#core/errors.ts';
 import { EXIT } from './exit-codes.ts';
+import { outliveReader } from './reader.ts';
 
 /** What is sent to the parent process once a child serves. */
 export interface ReadyMessage {
@@ -65,6 +66,7 @@ export async function runUntilStopped(
   start: () => Promise<Server>,
   say: (text: string) => void = console.log,
 ): Promise<void> {
+  outliveReader();
   // While it starts there is nothing under way that could be finished.
   let close = nothingToClose;
   const stop = (): void => {

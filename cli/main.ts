@@ -1,8 +1,5 @@
 import { run } from './program.ts';
+import { endWithReader } from './reader.ts';
 
-// A reader that has seen enough, such as `head`, is no failure.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  process.exit(error.code === 'EPIPE' ? 0 : 1);
-});
-
+endWithReader();
 await run(process.argv);

@@ -152,6 +152,11 @@ export class LongRunning {
     this.#process.stdout?.pause();
   }
 
+  /** Ends the reading of its standard output, as `head` does. */
+  closeOutput(): void {
+    this.#process.stdout?.destroy();
+  }
+
   /** Sends a signal. @returns the exit code once it has ended */
   async end(signal: NodeJS.Signals): Promise<number | null> {
     this.#process.kill(signal);

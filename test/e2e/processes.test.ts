@@ -2,6 +2,7 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { eventually } from '#test/eventually.ts';
 import { canopy, isRunning, LongRunning, RunningUp, kill } from './canopy.ts';
 
 let dir: string;
@@ -63,6 +64,18 @@ describe('processes by themselves', () => {
     expect(nodes.stdout).toMatch(/^edge-oslo .* yes /m);
     expect(await edge.end('SIGTERM')).toBe(0);
     expect(await controlPlane.end('SIGTERM')).toBe(0);
+  });
+
+  test('a server goes on when the reader of its output is gone', async () => {
+    const process = new LongRunning(['control-plane', '--listen', '127.0.0.1:18199'], {
+      cwd: dir,
+      environment: { CANOPY_ADMIN: '127.0.0.1:18198' },
+    });
+    running.push(process);
+    process.closeOutput();
+    const healthy = () => fetch('http://127.0.0.1:18198/healthz');
+    expect((await eventually(healthy)).status).toBe(200);
+    expect(await process.end('SIGTERM')).toBe(0);
   });
 
   test('a given admin token is masked', async () => {
