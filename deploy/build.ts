@@ -13,6 +13,9 @@ const FOLDERS = ['core', 'edge', 'mid-tier', 'origin', 'control-plane', 'cli', '
 /** Published beside dist/, not in it. */
 const LAUNCHER = 'cli/canopy.js';
 
+/** Of this only what vite has made is published. */
+const DASHBOARD = 'control-plane/dashboard/';
+
 /** What stands before the specifier of an import, or of a module that is started as a thread or process. */
 const SPECIFIER = /(\b(?:from|import|import\(|new URL\()\s*)(['"])([.#][^'"]+)\.ts\2/g;
 
@@ -27,6 +30,7 @@ for (const folder of FOLDERS) {
     if (!entry.isFile()) continue;
     const path = join(entry.parentPath, entry.name).slice(ROOT.length);
     if (path === LAUNCHER) continue;
+    if (path.startsWith(DASHBOARD) && !path.startsWith(`${DASHBOARD}built/`)) continue;
     const target = join(DIST, path);
     await mkdir(dirname(target), { recursive: true });
     if (path.endsWith('.ts')) {

@@ -8,6 +8,7 @@ import { auditRoutes, keepAudit } from './audit.ts';
 import { backupRoutes } from './backup.ts';
 import { certificateRoutes } from './certificates.ts';
 import { configRoutes } from './config.ts';
+import { dashboardRoutes } from './dashboard.ts';
 import type { ApiCounters } from './counters.ts';
 import { explainRoutes } from './explain.ts';
 import { journalRoutes } from './journal.ts';
@@ -77,6 +78,7 @@ export function buildApp(services: Services, options: AppOptions): FastifyInstan
   keepAudit(app, services);
   const declarations = new Set<Declaration>();
   app.addHook('onRoute', ({ url, config }) => {
+    if (config?.isPage === true) return;
     if (config?.declaration === undefined) throw new Error(`Route ${url} is not declared`);
     // One for GET brings one for HEAD, of the same declaration.
     declarations.add(config.declaration);
@@ -108,6 +110,7 @@ export function buildApp(services: Services, options: AppOptions): FastifyInstan
   }
   nodeLinkRoutes(app, services);
   openApiRoutes(app, declarations);
+  void app.register(async (scope) => dashboardRoutes(scope));
   // A scope of its own, for it takes bodies of any type as streams.
   void app.register(async (scope) => objectRoutes(scope, services));
   return app;
