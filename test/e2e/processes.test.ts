@@ -73,8 +73,8 @@ describe('processes by themselves', () => {
     });
     running.push(process);
     process.closeOutput();
-    const healthy = () => fetch('http://127.0.0.1:18198/healthz');
-    expect((await eventually(healthy)).status).toBe(200);
+    const health = await eventually(() => fetch('http://127.0.0.1:18198/healthz'));
+    expect(health.status).toBe(200);
     expect(await process.end('SIGTERM')).toBe(0);
   });
 
