@@ -91,13 +91,13 @@ export class LaneConnections {
     for (const { socket } of this.#own) socket.destroy();
   }
 
-  waits(connection: LaneConnection, isPartial: boolean): void {
-    if (!isPartial) {
-      this.#partial.delete(connection);
-      return;
-    }
+  waits(connection: LaneConnection): void {
     this.#partial.add(connection);
     this.#sweeping ??= setInterval(() => this.#sweep(), PARTIAL_MS).unref();
+  }
+
+  goesOn(connection: LaneConnection): void {
+    this.#partial.delete(connection);
   }
 
   #sweep(): void {
@@ -115,6 +115,8 @@ class LaneConnection {
   readonly #of: LaneConnections;
   /** What has come and waits. */
   #held: Buffer | undefined;
+  /** What is held is the beginning of a request. */
+  #isPartial = false;
   /** Sweeps that it has waited as a beginning of a request. */
   #sweeps = 0;
   /** What node:http listens with, once it has the connection. */
@@ -137,6 +139,10 @@ class LaneConnection {
 
   readonly #onData: OnData = (bytes) => {
     const held = this.#held;
+    if (held === undefined && !this.#isBusy) {
+      this.#run(bytes);
+      return;
+    }
     const all = held === undefined ? bytes : Buffer.concat([held, bytes]);
     this.#held = undefined;
     if (!this.#isBusy) {
@@ -189,7 +195,10 @@ class LaneConnection {
   #run(bytes: Buffer): void {
     const { lane, keepAliveMs } = this.#of.options;
     const { socket } = this;
-    this.#of.waits(this, false);
+    if (this.#isPartial) {
+      this.#isPartial = false;
+      this.#of.goesOn(this);
+    }
     for (let at = 0; at < bytes.length;) {
       if (this.#of.isDraining) return this.#leave(bytes.subarray(at));
       const verdict = lane.take(bytes, at, socket, keepAliveMs);
@@ -227,7 +236,8 @@ class LaneConnection {
   #await(partial: Buffer): void {
     this.#held = Buffer.from(partial);
     this.#sweeps = 0;
-    this.#of.waits(this, true);
+    this.#isPartial = true;
+    this.#of.waits(this);
   }
 
   /** Time has passed while it waited; node:http is stricter with those who are slow. */

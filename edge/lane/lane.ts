@@ -1,31 +1,35 @@
 import type { Socket } from 'node:net';
-import { cacheKey } from '#core/cache/key.ts';
-import type { ServedSite } from '#core/cache/served-site.ts';
 import { type HeldObject, isManifest, isPartial, suitsRequest } from '#core/cache/object.ts';
 import type { Fields } from '#core/http/fields.ts';
 import { isEverClaim } from '#core/http/client-claims.ts';
-import { normalizeTarget } from '#core/http/target.ts';
 import type { Lane, LaneVerdict } from '#core/serving/lane.ts';
 import { record } from '#core/serving/record.ts';
 import type { TierNode } from '#core/serving/tier-node.ts';
 import { tlsVersionOf } from '#core/serving/tls/handshakes.ts';
-import type { Outcome } from '#core/telemetry/cache-status.ts';
-import { LaneHosts } from './hosts.ts';
-import { answerTo, headOf, type LaneRequest, prepare, type Prepared } from './prepared.ts';
+import {
+  type LaneRequest,
+  prepare,
+  type Prepared,
+  prepareFor,
+  type PreparedObject,
+} from './prepared.ts';
 import { PlainRequest, SAYS } from './recogniser.ts';
+import { type Route, Routes } from './routes.ts';
 
 /** Bytes of prepared answers and their objects that are kept; beyond it all are made anew. */
 const PREPARED_BYTES = 32 * 1024 * 1024;
+/** Answers to conditions and ranges that are kept of an object; others are made for their request alone. */
+const MAX_PARTS = 16;
 const NO_FIELDS: Fields = [];
 
 /** Plain requests for what is fresh in memory, answered from their bytes. */
 export class HitLane implements Lane {
   readonly #node: TierNode;
   readonly #request = new PlainRequest();
-  readonly #hosts = { http: new LaneHosts('http'), https: new LaneHosts('https') };
+  readonly #routes = { http: new Routes('http'), https: new Routes('https') };
   readonly #prepared = {
-    http: new Map<HeldObject, Prepared>(),
-    https: new Map<HeldObject, Prepared>(),
+    http: new Map<HeldObject, PreparedObject>(),
+    https: new Map<HeldObject, PreparedObject>(),
   };
   #preparedBytes = 0;
   #keepAliveMs = 0;
@@ -58,84 +62,93 @@ export class HitLane implements Lane {
   #answer(scheme: 'http' | 'https', connection: Socket): boolean {
     const { engine, memory, sites, clock } = this.#node;
     const request = this.#request;
+    if (engine.watches.size > 0) return false;
+    const route = this.#routes[scheme].find(request, sites);
+    if (route === undefined) return false;
+    const { site, key } = route;
     const { says } = request;
-    const found = this.#hosts[scheme].find(request.host, sites);
-    if (found === undefined || engine.watches.size > 0) return false;
-    const { site, host } = found;
     if ((says & SAYS.cacheControl) !== 0 && site.cache.honourClientCacheControl) return false;
-    const target = normalizeTarget(request.target);
-    // Below `/.` an edge answers for itself.
-    if (target === undefined || target.startsWith('/.')) return false;
-    const folded = site.keying.foldTarget(target);
-    const key = cacheKey(site, { scheme, host, target }, folded);
     const object = chosen(memory.peek(key), request);
     if (object === undefined || engine.fence.verdict(object) !== undefined) return false;
     if (object.softPurgedAt !== undefined || isPartial(object) || isManifest(object)) return false;
     if (engine.leaseEnded) return false;
     const arrivedAtMs = clock.monotonicMs();
     const now = clock.now();
-    const asked = { site, scheme, target: folded };
-    const prepared = this.#prepare(object, asked, now);
-    if (prepared === undefined) return false;
-    const { outcome } = prepared;
-    let { status } = prepared;
-    let bytes = 0;
-    if (says === 0 || says === SAYS.cacheControl) {
-      if (!request.isHead) bytes = prepared.size;
-      send(connection, prepared, request.isHead);
-    } else {
-      const sent = this.#sendPart(object, asked, prepared, now, connection);
-      if (sent === undefined) return false;
-      ({ status, bytes } = sent);
-    }
+    const whole = this.#prepare(object, route, now);
+    if (whole === undefined) return false;
+    const isConditional = (says & SAYS.conditions) !== 0;
+    const answer = isConditional ? this.#part(object, route, whole, now) : whole;
+    if (answer === undefined) return false;
+    const isHead = !isConditional && request.isHead;
+    send(connection, answer, isHead);
     memory.lookup(key);
     if (site.cache.refreshAhead > 0) engine.noteDemand(key);
-    this.#record(
-      connection,
-      site,
-      status === prepared.status ? prepared : { status, outcome },
-      bytes,
+    const bytes = isHead ? 0 : answer.size;
+    const firstByteMs = clock.monotonicMs() - arrivedAtMs;
+    if (this.#node.accessLog === undefined) {
+      answer.counter.count(bytes, firstByteMs, firstByteMs);
+      return true;
+    }
+    this.#log(connection, route, { status: answer.status, outcome: whole.outcome }, bytes, {
       arrivedAtMs,
-    );
+      firstByteMs,
+    });
     return true;
   }
 
-  /** The one place that tells of requests answered here: metrics, and the log of a node that has one. */
-  #record(
+  /** Metrics, and the log of a node that has one. */
+  #log(
     connection: Socket,
-    site: ServedSite,
-    answer: { readonly status: number; readonly outcome: Outcome },
+    { site, scheme }: Route,
+    answer: Pick<Parameters<typeof record>[1]['answer'], 'status' | 'outcome'>,
     bytes: number,
-    arrivedAtMs: number,
+    times: { readonly arrivedAtMs: number; readonly firstByteMs: number },
   ): void {
-    const { accessLog, clock, counters } = this.#node;
-    const firstByteMs = clock.monotonicMs() - arrivedAtMs;
-    const { status, outcome } = answer;
-    if (accessLog === undefined) {
-      counters.record(site.name, outcome, status, bytes, firstByteMs, firstByteMs, '1.1');
-      return;
-    }
     const exchange = {
-      received: this.#request.received('encrypted' in connection),
+      received: this.#request.received(scheme === 'https'),
       peerAddress: connection.remoteAddress ?? '',
       tlsVersion: tlsVersionOf(connection),
     };
     const sent = { bytes, end: 'complete' } as const;
-    record(this.#node, { exchange, site, answer, sent, arrivedAtMs, firstByteMs });
+    record(this.#node, { exchange, site, answer, sent, ...times });
   }
 
-  #prepare(object: HeldObject, asked: Asked, now: number): Prepared | undefined {
+  #prepare(object: HeldObject, route: Route, now: number): PreparedObject | undefined {
     const { sites } = this.#node;
     if (now >= this.#preparedUntilMs || this.#sites !== sites) this.#forget(now);
-    const ofScheme = this.#prepared[asked.scheme];
+    const ofScheme = this.#prepared[route.scheme];
     const known = ofScheme.get(object);
     if (known !== undefined && now >= known.fromMs && now < known.untilMs) return known;
-    const made = prepare(object, this.#laneRequest(asked, 'GET', NO_FIELDS), now);
+    const made = prepare(object, this.#laneRequest(route, 'GET', NO_FIELDS), now);
     if (made === undefined) return undefined;
-    this.#preparedBytes += made.head.length + (made.joined?.length ?? 0) + made.size;
-    if (this.#preparedBytes > PREPARED_BYTES) this.#forget(now);
+    this.#keeps(made, made.size, now);
     ofScheme.set(object, made);
     return made;
+  }
+
+  /** What conditions and ranges leave of it. @returns `undefined`: there is none that can be sent at once */
+  #part(
+    object: HeldObject,
+    route: Route,
+    whole: PreparedObject,
+    now: number,
+  ): Prepared | undefined {
+    const request = this.#request;
+    const method = request.isHead ? 'HEAD' : 'GET';
+    const asked = request.isHead ? `HEAD ${request.conditions}` : request.conditions;
+    const known = whole.parts.get(asked);
+    if (known !== undefined) return known;
+    const laneRequest = this.#laneRequest(route, method, request.fields());
+    const made = prepareFor(object, laneRequest, whole.outcome, now);
+    if (made === undefined || whole.parts.size >= MAX_PARTS) return made;
+    this.#keeps(made, asked.length, now);
+    whole.parts.set(asked, made);
+    return made;
+  }
+
+  #keeps({ head, joined }: Prepared, moreBytes: number, now: number): void {
+    this.#preparedBytes += head.length + (joined?.length ?? 0) + moreBytes;
+    if (this.#preparedBytes > PREPARED_BYTES) this.#forget(now);
   }
 
   /** What was prepared keeps objects alive that memory may have let go of, so none of it stays for long. */
@@ -147,40 +160,12 @@ export class HitLane implements Lane {
     this.#sites = this.#node.sites;
   }
 
-  /** @returns `undefined`: there is none that can be sent at once */
-  #sendPart(
-    object: HeldObject,
-    asked: Asked,
-    prepared: Prepared,
-    now: number,
-    connection: Socket,
-  ): { status: number; bytes: number } | undefined {
-    const { says, noneMatch } = this.#request;
-    // All that the client says of its copy is this one tag.
-    const isOwn = (says & SAYS.conditions) === 0 && noneMatch !== '' && noneMatch === prepared.etag;
-    if (isOwn && prepared.notModified !== undefined) {
-      connection.write(prepared.notModified);
-      return { status: 304, bytes: 0 };
-    }
-    const method = this.#request.isHead ? 'HEAD' : 'GET';
-    const laneRequest = this.#laneRequest(asked, method, this.#request.fields());
-    const part = answerTo(object, laneRequest, prepared.outcome, now);
-    if (part === undefined) return undefined;
-    const head = headOf(part.status, part.fields, laneRequest.keepAliveMs);
-    if (isOwn && part.status === 304) prepared.notModified = head;
-    sendAll(connection, head, part.content);
-    return {
-      status: part.status,
-      bytes: part.content.reduce((sum, { length }) => sum + length, 0),
-    };
-  }
-
-  #laneRequest(asked: Asked, method: string, fields: Fields): LaneRequest {
-    return { ...asked, method, fields, node: this.#node.name, keepAliveMs: this.#keepAliveMs };
+  #laneRequest(route: Route, method: string, fields: Fields): LaneRequest {
+    const { name: node, counters } = this.#node;
+    const keepAliveMs = this.#keepAliveMs;
+    return { ...route, method, fields, node, counters, keepAliveMs };
   }
 }
-
-type Asked = Pick<LaneRequest, 'site' | 'scheme' | 'target'>;
 
 /** The first variant that suits the request, as `CacheEngine.lookUp` has it. */
 function chosen(variants: readonly HeldObject[], request: PlainRequest): HeldObject | undefined {
