@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import type { Lane } from './lane.ts';
+import { type OnBytes, readShared } from './shared-reads.ts';
 import { isRefused } from './unreadable.ts';
 
 /** Bytes of a connection that wait for their turn; with more it is handed over. */
@@ -132,21 +133,26 @@ class LaneConnection {
     this.socket = socket;
     this.#of = of;
     socket.setTimeout(of.options.headersTimeoutMs);
+    readShared(socket, this.#onBytes, () => this.#isLeft);
     socket.on('data', this.#onData);
     socket.on('timeout', this.#onTimeout).on('end', this.#onEnd).on('error', IGNORE);
     socket.once('close', this.#onClose);
   }
 
-  readonly #onData: OnData = (bytes) => {
+  readonly #onData: OnData = (bytes) => this.#onBytes(bytes, bytes.length);
+
+  /** @param bytes up to `end`, of others as soon as it returns */
+  readonly #onBytes: OnBytes = (bytes, end) => {
     const held = this.#held;
     if (held === undefined && !this.#isBusy) {
-      this.#run(bytes);
+      this.#run(bytes, end);
       return;
     }
-    const all = held === undefined ? bytes : Buffer.concat([held, bytes]);
+    const come = bytes.subarray(0, end);
+    const all = held === undefined ? Buffer.from(come) : Buffer.concat([held, come]);
     this.#held = undefined;
     if (!this.#isBusy) {
-      this.#run(all);
+      this.#run(all, all.length);
       return;
     }
     // Who does not take answers is asked for no more requests.
@@ -189,33 +195,37 @@ class LaneConnection {
     this.#held = undefined;
     if (held === undefined || this.#isLeft || !this.socket.writable) return;
     // After what was malformed nothing is read any more.
-    if (!isRefused(this.socket)) this.#run(held);
+    if (!isRefused(this.socket)) this.#run(held, held.length);
   }
 
-  #run(bytes: Buffer): void {
+  #run(bytes: Buffer, end: number): void {
     const { lane, keepAliveMs } = this.#of.options;
     const { socket } = this;
     if (this.#isPartial) {
       this.#isPartial = false;
       this.#of.goesOn(this);
     }
-    for (let at = 0; at < bytes.length;) {
-      if (this.#of.isDraining) return this.#leave(bytes.subarray(at));
-      const verdict = lane.take(bytes, at, socket, keepAliveMs);
-      if (verdict === 'foreign') return this.#leave(bytes.subarray(at));
-      if (verdict === 'incomplete') return this.#await(bytes.subarray(at));
-      const { end } = lane;
+    for (let at = 0; at < end;) {
+      if (this.#of.isDraining) return this.#leave(copied(bytes, at, end));
+      const verdict = lane.take(bytes, at, end, socket, keepAliveMs);
+      if (verdict === 'foreign') return this.#leave(copied(bytes, at, end));
+      if (verdict === 'incomplete') return this.#await(copied(bytes, at, end));
       if (verdict === 'answered') {
+        at = lane.end;
         if (!this.#hasAnswered) this.#settle();
         if (socket.writableNeedDrain) this.#waitForClient();
       } else {
+        const request = copied(bytes, at, lane.end);
+        at = lane.end;
         this.#isBusy = true;
-        this.#attach()(bytes.subarray(at, end));
+        // What is behind it, before others read into `bytes`.
+        if (at < end) this.#held = copied(bytes, at, end);
+        this.#attach()(request);
+        return;
       }
-      at = end;
       if (this.#isLeft || socket.destroyed) return;
       if (this.#isBusy) {
-        if (at < bytes.length) this.#held = Buffer.from(bytes.subarray(at));
+        if (at < end) this.#held = copied(bytes, at, end);
         return;
       }
     }
@@ -234,7 +244,7 @@ class LaneConnection {
   }
 
   #await(partial: Buffer): void {
-    this.#held = Buffer.from(partial);
+    this.#held = partial;
     this.#sweeps = 0;
     this.#isPartial = true;
     this.#of.waits(this);
@@ -279,6 +289,10 @@ class LaneConnection {
     theirs(bytes);
   }
 }
+
+/** As others may have it for longer. */
+const copied = (bytes: Buffer, start: number, end: number): Buffer =>
+  Buffer.from(bytes.subarray(start, end));
 
 const IGNORE = (): void => undefined;
 const LATE = Object.assign(new Error('No request came in time'), {

@@ -50,9 +50,15 @@ export class HitLane implements Lane {
     return !this.#node.trustedProxies.has(remoteAddress);
   }
 
-  take(bytes: Buffer, start: number, connection: Socket, keepAliveMs: number): LaneVerdict {
+  take(
+    bytes: Buffer,
+    start: number,
+    limit: number,
+    connection: Socket,
+    keepAliveMs: number,
+  ): LaneVerdict {
     this.#keepAliveMs = keepAliveMs;
-    const recognised = this.#request.read(bytes, start);
+    const recognised = this.#request.read(bytes, start, limit);
     if (recognised !== 'plain') return recognised;
     return this.#answer('encrypted' in connection ? 'https' : 'http', connection)
       ? 'answered'

@@ -125,37 +125,39 @@ export class PlainRequest {
     return this.bytes.toString('latin1', this.hostAt, this.hostEnd);
   }
 
-  /** Reads the request that begins at `start`; what is left of another one is overwritten. */
-  read(bytes: Buffer, start: number): Recognised {
-    const { length } = bytes;
-    let at = this.#readMethod(bytes, start);
+  /**
+   * Reads the request that begins at `start`; what is left of another one is overwritten.
+   * @param length where the bytes end that have come
+   */
+  read(bytes: Buffer, start: number, length = bytes.length): Recognised {
+    let at = this.#readMethod(bytes, start, length);
     if (at <= 0) return at === 0 ? 'incomplete' : 'foreign';
     const targetAt = at;
     const targetLimit = Math.min(length, at + MAX_TARGET_BYTES);
     while (at < targetLimit && (MAY[bytes[at] as number] as number) & 2) at++;
     if (at === length) return 'incomplete';
     if (at === targetAt || at === targetLimit || bytes[targetAt] !== 0x2f) return 'foreign';
-    const version = follows(bytes, at, ' HTTP/1.1\r\n');
+    const version = follows(bytes, at, length, ' HTTP/1.1\r\n');
     if (version !== 'plain') return version;
     this.bytes = bytes;
     this.targetAt = targetAt;
     this.targetEnd = at;
-    return this.#readFields(bytes, at + 11, start);
+    return this.#readFields(bytes, at + 11, start, length);
   }
 
   /** @returns where the target begins; 0: incomplete; -1: another method */
-  #readMethod(bytes: Buffer, start: number): number {
+  #readMethod(bytes: Buffer, start: number, length: number): number {
     // G or H
     this.isHead = bytes[start] === 0x48;
     const method = this.isHead ? 'HEAD /' : 'GET /';
-    const found = follows(bytes, start, method);
+    const found = follows(bytes, start, length, method);
     if (found !== 'plain') return found === 'incomplete' ? 0 : -1;
     return start + method.length - 1;
   }
 
-  #readFields(bytes: Buffer, fieldsAt: number, start: number): Recognised {
-    const limit = Math.min(bytes.length, start + MAX_HEAD_BYTES);
-    const cut = bytes.length === limit ? 'incomplete' : 'foreign';
+  #readFields(bytes: Buffer, fieldsAt: number, start: number, length: number): Recognised {
+    const limit = Math.min(length, start + MAX_HEAD_BYTES);
+    const cut = length === limit ? 'incomplete' : 'foreign';
     this.hostEnd = 0;
     this.says = 0;
     this.conditions = '';
@@ -234,9 +236,9 @@ export class PlainRequest {
 /** Optional white space around a value, RFC 9110 §5.6.3. */
 const PADDING = /^[ \t]+|[ \t]+$/g;
 
-function follows(bytes: Buffer, start: number, expected: string): Recognised {
+function follows(bytes: Buffer, start: number, length: number, expected: string): Recognised {
   for (let i = 0; i < expected.length; i++) {
-    if (start + i >= bytes.length) return 'incomplete';
+    if (start + i >= length) return 'incomplete';
     if (bytes[start + i] !== expected.charCodeAt(i)) return 'foreign';
   }
   return 'plain';
