@@ -49,7 +49,7 @@ export async function withEdge(world: World, play: (edge: Edge) => Promise<void>
   const { handle, lane: hits } = serveClients(node, (error) => edge().errors.push(error));
   const lane = new Noting(hits as Lane);
   const place = { host: '127.0.0.1', port: 0, handle, onError: () => undefined };
-  const [withLane, without] = await Promise.all([listen({ ...place, lane }), listen(place)]);
+  const [withLane, without] = await Promise.all([listen({ ...place, lane, clock }), listen(place)]);
   const fields = { 'Cache-Tag': 'a, b', 'X-Odd': 'caf\xe9' };
   const fresh = { cacheControl: 'max-age=600', etag: '"1"', fields };
   const lastModified = 'Wed, 31 Dec 2025 00:00:00 GMT';
