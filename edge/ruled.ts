@@ -43,6 +43,16 @@ export class RuledRequest {
     return new RuledRequest(site, new RequestFacts(request, address, places));
   }
 
+  /** @param facts of which some may be forbidden to ask for, see `urlFacts` */
+  static by(site: ServedSite, facts: RequestFacts): RuledRequest {
+    return new RuledRequest(site, facts);
+  }
+
+  /** Whether the rules change nothing but the header section of the answer. */
+  get onlyShapes(): boolean {
+    return Object.values(this.actions).every((said) => said.length === 0);
+  }
+
   /** @throws CanopyError `denied` */
   guard(): void {
     if (this.actions.deny.at(-1) === true) {

@@ -1,6 +1,10 @@
 import type { Socket } from 'node:net';
 import { type HeldObject, isManifest, isPartial, suitsRequest } from '#core/cache/object.ts';
-import type { Fields } from '#core/http/fields.ts';
+import { ALL_CODINGS } from '#core/cache/policy/coding.ts';
+import { foldedRequest, keySelector } from '#core/cache/policy/keying.ts';
+import type { ServedSite } from '#core/cache/served-site.ts';
+import { type Fields, withField } from '#core/http/fields.ts';
+import type { ClientRequest } from '#core/http/request.ts';
 import { isEverClaim } from '#core/http/client-claims.ts';
 import type { Lane, LaneVerdict } from '#core/serving/lane.ts';
 import { record } from '#core/serving/record.ts';
@@ -15,11 +19,17 @@ import {
 } from './prepared.ts';
 import { PlainRequest, SAYS } from './recogniser.ts';
 import { type Route, Routes } from './routes.ts';
+import { readyFor } from '../compression/shaping.ts';
+import { askingFor } from '../made.ts';
 
 /** Bytes of prepared answers and their objects that are kept; beyond it all are made anew. */
 const PREPARED_BYTES = 32 * 1024 * 1024;
 /** Answers to conditions and ranges that are kept of an object; others are made for their request alone. */
 const MAX_PARTS = 16;
+/** Values of `Accept-Encoding` for which a URL's answers are prepared; browsers send a handful. */
+const MAX_CODINGS = 16;
+/** What no field value is. */
+const NO_CODINGS = '\n';
 const NO_FIELDS: Fields = [];
 
 /** Plain requests for what is fresh in memory, answered from their bytes. */
@@ -31,6 +41,8 @@ export class HitLane implements Lane {
     http: new Map<HeldObject, PreparedObject>(),
     https: new Map<HeldObject, PreparedObject>(),
   };
+  /** Routes with prepared answers of their own. */
+  readonly #withOwn = new Set<Route>();
   #preparedBytes = 0;
   #keepAliveMs = 0;
   /** Until when any of them may hold, ms since the epoch, and by which configuration. */
@@ -73,8 +85,8 @@ export class HitLane implements Lane {
     if (route === undefined) return false;
     const { site, key } = route;
     const { says } = request;
-    if ((says & SAYS.cacheControl) !== 0 && site.cache.honourClientCacheControl) return false;
-    const object = chosen(memory.peek(key), request);
+    if ((says & SAYS.cacheControl) !== 0 && heedsCacheControl(site)) return false;
+    const object = chosen(memory.peek(key), route, request);
     if (object === undefined || engine.fence.verdict(object) !== undefined) return false;
     if (object.softPurgedAt !== undefined || isPartial(object) || isManifest(object)) return false;
     if (engine.leaseEnded) return false;
@@ -83,7 +95,7 @@ export class HitLane implements Lane {
     const whole = this.#prepare(object, route, now);
     if (whole === undefined) return false;
     const isConditional = (says & SAYS.conditions) !== 0;
-    const answer = isConditional ? this.#part(object, route, whole, now) : whole;
+    const answer = isConditional ? this.#part(route, whole, now) : whole;
     if (answer === undefined) return false;
     const isHead = !isConditional && request.isHead;
     send(connection, answer, isHead);
@@ -122,30 +134,53 @@ export class HitLane implements Lane {
   #prepare(object: HeldObject, route: Route, now: number): PreparedObject | undefined {
     const { sites } = this.#node;
     if (now >= this.#preparedUntilMs || this.#sites !== sites) this.#forget(now);
-    const ofScheme = this.#prepared[route.scheme];
-    const known = ofScheme.get(object);
+    const { coding } = route.site;
+    const isOwn = coding !== undefined || route.ruled !== undefined;
+    const all = isOwn ? this.#preparedOf(route) : this.#prepared[route.scheme];
+    const known = all?.get(object);
     if (known !== undefined && now >= known.fromMs && now < known.untilMs) return known;
-    const made = prepare(object, this.#laneRequest(route, 'GET', NO_FIELDS), now);
+    if (all === undefined) return undefined;
+    const asked = this.#laneRequest(route, 'GET', NO_FIELDS);
+    const shown = this.#shown(object, route.site);
+    const made = shown && orLeft(route, () => prepare(object, shown, asked, now));
     if (made === undefined) return undefined;
     this.#keeps(made, made.size, now);
-    ofScheme.set(object, made);
+    all.set(object, made);
     return made;
   }
 
+  /** @returns `undefined`: there is no room for more */
+  #preparedOf(route: Route): Map<HeldObject, PreparedObject> | undefined {
+    const request = this.#request;
+    const isCoded = route.site.coding !== undefined;
+    if (isCoded && (request.says & SAYS.manyCodings) !== 0) return undefined;
+    const codings = isCoded ? (request.acceptEncoding ?? NO_CODINGS) : '';
+    const known = route.prepared.get(codings);
+    if (known !== undefined || route.prepared.size >= MAX_CODINGS) return known;
+    const made = new Map<HeldObject, PreparedObject>();
+    route.prepared.set(codings, made);
+    this.#withOwn.add(route);
+    return made;
+  }
+
+  /** The object as the client is to have it; `undefined`: it would have to be made. */
+  #shown(object: HeldObject, { coding }: ServedSite): HeldObject | undefined {
+    if (coding === undefined) return object;
+    return readyFor(this.#node.engine, coding, this.#request.acceptEncoding, object);
+  }
+
   /** What conditions and ranges leave of it. @returns `undefined`: there is none that can be sent at once */
-  #part(
-    object: HeldObject,
-    route: Route,
-    whole: PreparedObject,
-    now: number,
-  ): Prepared | undefined {
+  #part(route: Route, whole: PreparedObject, now: number): Prepared | undefined {
     const request = this.#request;
     const method = request.isHead ? 'HEAD' : 'GET';
     const asked = request.isHead ? `HEAD ${request.conditions}` : request.conditions;
     const known = whole.parts.get(asked);
     if (known !== undefined) return known;
-    const laneRequest = this.#laneRequest(route, method, request.fields());
-    const made = prepareFor(object, laneRequest, whole.outcome, now);
+    const { shown, outcome } = whole;
+    const said = { method, fields: request.fields() } as ClientRequest;
+    const { fields } = shown.made === undefined ? said : askingFor(said, shown.fields);
+    const laneRequest = this.#laneRequest(route, method, fields);
+    const made = orLeft(route, () => prepareFor(shown, laneRequest, outcome, now));
     if (made === undefined || whole.parts.size >= MAX_PARTS) return made;
     this.#keeps(made, asked.length, now);
     whole.parts.set(asked, made);
@@ -161,6 +196,8 @@ export class HitLane implements Lane {
   #forget(now: number): void {
     this.#prepared.http.clear();
     this.#prepared.https.clear();
+    for (const { prepared } of this.#withOwn) prepared.clear();
+    this.#withOwn.clear();
     this.#preparedBytes = 0;
     this.#preparedUntilMs = now + 1000;
     this.#sites = this.#node.sites;
@@ -173,15 +210,48 @@ export class HitLane implements Lane {
   }
 }
 
+/** Whether it may matter what a request says there; `no-transform` does to who compresses. */
+const heedsCacheControl = ({ cache, coding }: ServedSite): boolean =>
+  cache.honourClientCacheControl || coding !== undefined;
+
+/**
+ * What `make` makes, unless a rule asks for more than the URL, or fails: then the route is left to others
+ * from now on.
+ */
+function orLeft<T>(route: Route, make: () => T): T | undefined {
+  if (route.ruled === undefined) return make();
+  try {
+    return make();
+  } catch {
+    route.isLeft = true;
+    return undefined;
+  }
+}
+
 /** The first variant that suits the request, as `CacheEngine.lookUp` has it. */
-function chosen(variants: readonly HeldObject[], request: PlainRequest): HeldObject | undefined {
-  const [first] = variants;
-  if (first === undefined || (first.selector === '' && first.facts.vary.length === 0)) return first;
+function chosen(
+  variants: readonly HeldObject[],
+  { site, target }: Route,
+  request: PlainRequest,
+): HeldObject | undefined {
+  const { keying, coding } = site;
+  let first = variants[0];
+  // What is made of others is not looked for.
+  if (first?.made !== undefined) first = variants.find(({ made }) => made === undefined);
+  if (first === undefined) return undefined;
+  const hasInputs = keying.inputs.length > 0;
+  if (!hasInputs && first.selector === '' && first.facts.vary.length === 0) return first;
   // What clients claim is nothing to select by; others have it as the edge knows it.
   if (variants.some(({ facts }) => facts.vary.some(isEverClaim))) return undefined;
-  const fields = request.fields();
-  return variants.find((object) => suitsRequest(object, '', fields));
+  const asked = { method: 'GET', target, fields: request.fields() } as ClientRequest;
+  let { fields } = foldedRequest(keying, asked, target, NO_COUNTRY);
+  if (coding !== undefined) fields = withField(fields, 'Accept-Encoding', ALL_CODINGS);
+  const selector = keySelector(keying.inputs, fields);
+  return variants.find((object) => suitsRequest(object, selector, fields));
 }
+
+/** The lane has no site whose key the country is part of. */
+const NO_COUNTRY = (): string => '';
 
 function send(connection: Socket, { head, joined, content }: Prepared, isHead: boolean): void {
   if (isHead) connection.write(head);

@@ -12,6 +12,7 @@ import { UNPACED_CHUNKS } from '#core/serving/exchange.ts';
 import type { Counter, Counters } from '#core/telemetry/counters.ts';
 import { decidedOutcome, type Outcome } from '#core/telemetry/cache-status.ts';
 import { clientFields } from '../client-fields.ts';
+import type { RuledRequest } from '../ruled.ts';
 
 /** An answer whose bytes are all there. */
 export interface Prepared {
@@ -31,6 +32,8 @@ export interface PreparedObject extends Prepared {
   readonly fromMs: number;
   readonly untilMs: number;
   readonly outcome: Outcome;
+  /** The object as the client is to have it. */
+  readonly shown: HeldObject;
   /** What conditions and ranges, by their lines, have been answered with; see `MAX_PARTS`. */
   readonly parts: Map<string, Prepared>;
 }
@@ -46,18 +49,23 @@ export interface LaneRequest extends Pick<
   readonly site: ServedSite;
   readonly node: string;
   readonly counters: Counters;
+  readonly ruled: RuledRequest | undefined;
   /** How long the connection may be idle, ms. */
   readonly keepAliveMs: number;
 }
 
-/** The answer to a plain GET, if it is fresh and can be sent at once. */
+/**
+ * The answer to a plain GET, if it is fresh and can be sent at once.
+ * @param shown the object as the client is to have it
+ */
 export function prepare(
   object: HeldObject,
+  shown: HeldObject,
   request: LaneRequest,
   now: number,
 ): PreparedObject | undefined {
   const { site } = request;
-  if (now < object.receivedAt || object.body.chunks.length > UNPACED_CHUNKS) return undefined;
+  if (now < object.receivedAt || shown.body.chunks.length > UNPACED_CHUNKS) return undefined;
   const settings = site.cacheFor(request.target, object.facts);
   const given = jitter(object.key, site.cache.jitterFraction);
   const decision = decide({
@@ -80,7 +88,7 @@ export function prepare(
   });
   if (decision.reason !== 'fresh') return undefined;
   const outcome = decidedOutcome(decision);
-  const answered = prepareFor(object, request, outcome, now);
+  const answered = prepareFor(shown, request, outcome, now);
   if (answered === undefined || answered.status !== object.facts.status) return undefined;
   const freshForMs = freshness(object.facts, settings).freshForMs * (1 - given);
   const ahead = site.cache.refreshAhead > 0 ? settings.refreshAhead : 0;
@@ -89,6 +97,7 @@ export function prepare(
     fromMs: now,
     untilMs: now + holdsForMs(object, freshForMs, ahead, now),
     outcome,
+    shown,
     parts: new Map(),
   };
 }
@@ -112,12 +121,15 @@ export function prepareFor(
   outcome: Outcome,
   now: number,
 ): Prepared | undefined {
-  const { site, scheme, method, fields: requestFields, node, counters } = request;
+  const { site, scheme, method, fields: requestFields, node, counters, ruled } = request;
   const stored = answerFromStored(object, { method, fields: requestFields } as ClientRequest, now);
   const { status, content } = stored;
   if (!isHeldContent(content)) return undefined;
-  const shown = clientFields(site, scheme, stored.fields);
-  const signed = { fields: shown, outcome, asOf: 0 };
+  // It may have a page of its own.
+  if (ruled !== undefined && status >= 400) return undefined;
+  const ours = { status, fields: clientFields(site, scheme, stored.fields) };
+  const shown = ruled?.shape(ours) ?? ours;
+  const signed = { fields: shown.fields, outcome, asOf: 0 };
   const fields = signedFields(signed, { node, toTier: false, now });
   if (!isFramed(status, method, fields, content)) return undefined;
   if (fields.some((text) => UNSENDABLE.test(text))) return undefined;

@@ -7,6 +7,10 @@ export const SAYS = {
   conditions: 1,
   /** `Cache-Control` or `Pragma`. */
   cacheControl: 2,
+  /** `Accept-Encoding`. */
+  codings: 4,
+  /** In several lines. */
+  manyCodings: 8,
 } as const;
 
 export type Recognised =
@@ -51,6 +55,7 @@ const NAMES: readonly (readonly [name: string, says: number])[] = [
     'if-range',
     'range',
   ].map((name) => [name, SAYS.conditions] as const),
+  ['accept-encoding', SAYS.codings],
   ...['cache-control', 'pragma'].map((name) => [name, SAYS.cacheControl] as const),
   ...[
     'cdn-loop',
@@ -114,6 +119,14 @@ export class PlainRequest {
   /** Where it ends in `bytes`. */
   end = 0;
   #fieldsAt = 0;
+  #codingsAt = 0;
+  #codingsEnd = 0;
+
+  /** Of `Accept-Encoding`, its only line. */
+  get acceptEncoding(): string | undefined {
+    if ((this.says & SAYS.codings) === 0) return undefined;
+    return this.bytes.toString('latin1', this.#codingsAt, this.#codingsEnd).replaceAll(PADDING, '');
+  }
 
   /** As it came: origin-form, printable ASCII. */
   get target(): string {
@@ -197,6 +210,11 @@ export class PlainRequest {
         if (says === CONNECTION)
           return /^keep-alive[ \t]*$/i.test(bytes.toString('latin1', valueAt, end));
         if (says === LEAVE) return false;
+        if (says === SAYS.codings) {
+          if ((this.says & says) !== 0) this.says |= SAYS.manyCodings;
+          this.#codingsAt = valueAt;
+          this.#codingsEnd = end;
+        }
         this.says |= says;
         if (says === SAYS.conditions) this.conditions += bytes.toString('latin1', nameAt, end + 2);
         return true;

@@ -2,8 +2,12 @@ import { cacheKey } from '#core/cache/key.ts';
 import type { ServedSite } from '#core/cache/served-site.ts';
 import { normalizeTarget } from '#core/http/target.ts';
 import type { SiteDirectory } from '#core/sites.ts';
+import type { HeldObject } from '#core/cache/object.ts';
+import { RuledRequest } from '../ruled.ts';
 import { LaneHosts } from './hosts.ts';
+import type { PreparedObject } from './prepared.ts';
 import type { PlainRequest } from './recogniser.ts';
+import { urlFacts } from './url-facts.ts';
 
 /** What a request's host and target come to. */
 export interface Route {
@@ -12,10 +16,17 @@ export interface Route {
   /** As the key has it. */
   readonly target: string;
   readonly key: string;
+  /** What the rules of the site say of its answers; `undefined`: it has none. */
+  readonly ruled: RuledRequest | undefined;
+  /** Answers of its own, by `Accept-Encoding`; of most routes the object is all that they depend on. */
+  readonly prepared: Map<string, Map<HeldObject, PreparedObject>>;
+  /** It has turned out that the rules look at each request. */
+  isLeft: boolean;
 }
 
 interface Remembered {
-  readonly route: Route;
+  /** `undefined`: it is not for the lane. */
+  readonly route: Route | undefined;
   /** Target and `Host` as they came. */
   readonly spelling: Buffer;
 }
@@ -57,13 +68,11 @@ export class Routes {
         isAt(bytes, targetAt, spelling, 0, targetBytes) &&
         isAt(bytes, hostAt, spelling, targetBytes, spelling.length)
       ) {
-        return known.route;
+        return known.route?.isLeft === false ? known.route : undefined;
       }
     }
     const route = this.#look(request, sites);
-    if (route === undefined || targetEnd - targetAt + hostEnd - hostAt > MAX_SPELLING_BYTES) {
-      return route;
-    }
+    if (targetEnd - targetAt + hostEnd - hostAt > MAX_SPELLING_BYTES) return route;
     const spelling = Buffer.concat([
       bytes.subarray(targetAt, targetEnd),
       bytes.subarray(hostAt, hostEnd),
@@ -80,9 +89,20 @@ export class Routes {
     if (target === undefined || target.startsWith('/.')) return undefined;
     const { site, host } = found;
     const scheme = this.#scheme;
+    const ruled = site.ruleset.isIdle ? undefined : ruledBy(site, { scheme, host, target });
+    if (ruled?.onlyShapes === false || ruled === null) return undefined;
     const folded = site.keying.foldTarget(target);
     const key = cacheKey(site, { scheme, host, target }, folded);
-    return { site, scheme, target: folded, key };
+    return { site, scheme, target: folded, key, ruled, prepared: new Map(), isLeft: false };
+  }
+}
+
+/** @returns `null` where the rules look at more of requests than the URL, or fail */
+function ruledBy(site: ServedSite, url: Parameters<typeof urlFacts>[0]): RuledRequest | null {
+  try {
+    return RuledRequest.by(site, urlFacts(url));
+  } catch {
+    return null;
   }
 }
 

@@ -46,6 +46,7 @@ interface Taken {
   readonly isHead: boolean;
   readonly says: number;
   readonly conditions: readonly string[];
+  readonly acceptEncoding: string | undefined;
   readonly fields: readonly string[];
 }
 
@@ -57,6 +58,7 @@ function taken(text: string): Taken | undefined {
   const bytes = Buffer.from(text, 'latin1');
   if (request.read(bytes, 0) !== 'plain') return undefined;
   const { target, host, isHead, says, conditions, end } = request;
+  const isOne = (says & SAYS.manyCodings) === 0;
   return {
     text: text.slice(0, end),
     target,
@@ -64,6 +66,7 @@ function taken(text: string): Taken | undefined {
     isHead,
     says,
     conditions: conditions.split('\r\n').slice(0, -1).flatMap(nameAndValue),
+    acceptEncoding: isOne ? request.acceptEncoding : undefined,
     fields: request.fields(),
   };
 }
@@ -77,16 +80,22 @@ const CONDITIONS = [
   'range',
 ];
 
-const says = ({ headers }: IncomingMessage): number => {
+const says = ({ headers, headersDistinct }: IncomingMessage): number => {
+  const codings = headersDistinct['accept-encoding']?.length ?? 0;
   const has = (...names: string[]): boolean => names.some((name) => headers[name] !== undefined);
   return (
     (has(...CONDITIONS) ? SAYS.conditions : 0) |
-    (has('cache-control', 'pragma') ? SAYS.cacheControl : 0)
+    (has('cache-control', 'pragma') ? SAYS.cacheControl : 0) |
+    (codings > 0 ? SAYS.codings : 0) |
+    (codings > 1 ? SAYS.manyCodings : 0)
   );
 };
 
 const conditions = ({ rawHeaders }: IncomingMessage): readonly string[] =>
   rawHeaders.filter((_, i) => CONDITIONS.includes((rawHeaders[i - (i % 2)] ?? '').toLowerCase()));
+
+const onlyOf = (lines: readonly string[] = []): string | undefined =>
+  lines.length === 1 ? lines[0] : undefined;
 
 async function expectAlike(all: readonly Taken[]): Promise<void> {
   const incoming = await parsed(Buffer.from(all.map(({ text }) => text).join(''), 'latin1'));
@@ -100,6 +109,7 @@ async function expectAlike(all: readonly Taken[]): Promise<void> {
       isHead: one.method === 'HEAD',
       says: says(one),
       conditions: conditions(one),
+      acceptEncoding: onlyOf(one.headersDistinct['accept-encoding']),
       fields: endToEndFields(one.rawHeaders),
     };
     expect(all[i]).toEqual(theirs);
