@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import type { Cancel, Clock } from '#core/clock.ts';
+import type { Clock } from '#core/clock.ts';
 import type { Lane } from './lane.ts';
 import { type OnBytes, readShared } from './shared-reads.ts';
 import { isRefused } from './unreadable.ts';
@@ -43,7 +43,7 @@ export class LaneConnections {
   /** Idle for more of them than that, a connection is late. */
   readonly headersSweeps: number;
   readonly keepAliveSweeps: number;
-  #cancelSweep: Cancel | undefined;
+  #isSweeping = false;
   /** So far: connections are idle since one of them, for a timer of each would have to be put off by each request. */
   sweeps = 0;
   /** Connections that node:http never heard of. */
@@ -118,8 +118,10 @@ export class LaneConnections {
   }
 
   #sweepLater(): void {
-    this.#cancelSweep ??= this.options.clock.after(this.#sweepMs, () => {
-      this.#cancelSweep = undefined;
+    if (this.#isSweeping) return;
+    this.#isSweeping = true;
+    this.options.clock.after(this.#sweepMs, () => {
+      this.#isSweeping = false;
       this.sweeps++;
       for (const connection of this.#partial) connection.grow();
       for (const connection of this.#own) connection.look();

@@ -23,7 +23,7 @@ async function bytesOf(socket: Socket, least = Infinity): Promise<number> {
   return bytes;
 }
 
-async function text(socket: Socket): Promise<string> {
+async function textOf(socket: Socket): Promise<string> {
   let all = '';
   for await (const chunk of socket as AsyncIterable<Buffer>) all += chunk.toString('latin1');
   return all;
@@ -103,9 +103,7 @@ scenario('a request that is cut off is refused, on a new connection and on one i
         await bytesOf(socket, 1);
       }
       socket.end(`GET /a HTTP/1.1\r\n${HOST}`);
-      let text = '';
-      for await (const chunk of socket as AsyncIterable<Buffer>) text += chunk.toString();
-      expect(text).toMatch(/HTTP\/1\.1 400 Bad Request/);
+      expect(await textOf(socket)).toMatch(/HTTP\/1\.1 400 Bad Request/);
     }
   }),
 );
@@ -116,7 +114,7 @@ scenario(
     withEdge(world, async ({ lane, withLane }) => {
       const { clock } = world;
       const [silent, idle] = await Promise.all([paused(withLane.port), paused(withLane.port)]);
-      const said = text(silent);
+      const said = textOf(silent);
       await until(() => withLane.activity().connections === 2);
       idle.write(get('/a'));
       await bytesOf(idle, 1);
@@ -165,7 +163,7 @@ scenario('a head that comes slowly is for node:http, which answers it once it is
       world.clock.advance('1s');
       world.clock.advance('1s');
       socket.write(request.slice(10));
-      expect(await text(socket)).toBe(await exchanged(without, request));
+      expect(await textOf(socket)).toBe(await exchanged(without, request));
       expect(lane.answered).toBe(answered);
       lane.verdicts.push('foreign');
     }
