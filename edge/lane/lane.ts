@@ -10,6 +10,7 @@ import type { Lane, LaneVerdict } from '#core/serving/lane.ts';
 import { record } from '#core/serving/record.ts';
 import type { TierNode } from '#core/serving/tier-node.ts';
 import { tlsVersionOf } from '#core/serving/tls/handshakes.ts';
+import type { Samples } from '#core/telemetry/samples.ts';
 import {
   type LaneRequest,
   prepare,
@@ -45,6 +46,7 @@ export class HitLane implements Lane {
   readonly #withOwn = new Set<Route>();
   #preparedBytes = 0;
   #keepAliveMs = 0;
+  #answered = 0;
   /** Until when any of them may hold, ms since the epoch, and by which configuration. */
   #preparedUntilMs = 0;
   #sites: unknown;
@@ -55,6 +57,10 @@ export class HitLane implements Lane {
 
   get end(): number {
     return this.#request.end;
+  }
+
+  sample(samples: Samples): void {
+    samples.add('canopy_hit_lane_requests_total', this.#answered);
   }
 
   /** What trusted proxies say of their clients is for others to read. */
@@ -99,6 +105,7 @@ export class HitLane implements Lane {
     if (answer === undefined) return false;
     const isHead = !isConditional && request.isHead;
     send(connection, answer, isHead);
+    this.#answered++;
     memory.lookup(key);
     if (site.cache.refreshAhead > 0) engine.noteDemand(key);
     const bytes = isHead ? 0 : answer.size;
