@@ -30,7 +30,7 @@ export function serveClients(node: TierNode, onError: (error: unknown) => void):
   const guards = new Guards(node);
   const functions = new EdgeFunctions(node, onError);
   const edge: Edge = { node, guards, functions };
-  const lane = new HitLane(node);
+  const lane = new HitLane(node, guards);
   return {
     handle: (exchange) => handleRequest(edge, exchange),
     lane,

@@ -48,9 +48,14 @@ export class RuledRequest {
     return new RuledRequest(site, facts);
   }
 
-  /** Whether the rules change nothing but the header section of the answer. */
-  get onlyShapes(): boolean {
-    return Object.values(this.actions).every((said) => said.length === 0);
+  /** Whether the rules shape the answer, count the request by at most one rate, and do nothing else. */
+  get isSimple(): boolean {
+    const { rateLimit, ...others } = this.actions;
+    const isCounted = rateLimit.length === 1 && rateLimit[0]?.needsToken === false;
+    return (
+      (rateLimit.length === 0 || isCounted) &&
+      Object.values(others).every((said) => said.length === 0)
+    );
   }
 
   /** @throws CanopyError `denied` */

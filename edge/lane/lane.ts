@@ -6,6 +6,8 @@ import type { ServedSite } from '#core/cache/served-site.ts';
 import { type Fields, withField } from '#core/http/fields.ts';
 import type { ClientRequest } from '#core/http/request.ts';
 import { isEverClaim } from '#core/http/client-claims.ts';
+import { Refusal } from '#core/errors.ts';
+import { IPV4_MAPPED } from '#core/serving/client-address.ts';
 import type { Lane, LaneVerdict } from '#core/serving/lane.ts';
 import { record } from '#core/serving/record.ts';
 import type { TierNode } from '#core/serving/tier-node.ts';
@@ -21,6 +23,7 @@ import {
 import { PlainRequest, SAYS } from './recogniser.ts';
 import { type Route, Routes } from './routes.ts';
 import { readyFor } from '../compression/shaping.ts';
+import type { Guards } from '../guards/guards.ts';
 import { askingFor } from '../made.ts';
 
 /** Bytes of prepared answers and their objects that are kept; beyond it all are made anew. */
@@ -36,6 +39,7 @@ const NO_FIELDS: Fields = [];
 /** Plain requests for what is fresh in memory, answered from their bytes. */
 export class HitLane implements Lane {
   readonly #node: TierNode;
+  readonly #guards: Guards;
   readonly #request = new PlainRequest();
   readonly #routes = { http: new Routes('http'), https: new Routes('https') };
   readonly #prepared = {
@@ -51,8 +55,9 @@ export class HitLane implements Lane {
   #preparedUntilMs = 0;
   #sites: unknown;
 
-  constructor(node: TierNode) {
+  constructor(node: TierNode, guards: Guards) {
     this.#node = node;
+    this.#guards = guards;
   }
 
   get end(): number {
@@ -101,7 +106,10 @@ export class HitLane implements Lane {
     const whole = this.#prepare(object, route, now);
     if (whole === undefined) return false;
     const isConditional = (says & SAYS.conditions) !== 0;
-    const answer = isConditional ? this.#part(route, whole, now) : whole;
+    let answer = isConditional ? this.#part(route, whole, now) : whole;
+    if (answer !== undefined && route.ruled !== undefined) {
+      answer = this.#counted(route, whole, answer, connection, now);
+    }
     if (answer === undefined) return false;
     const isHead = !isConditional && request.isHead;
     send(connection, answer, isHead);
@@ -179,19 +187,47 @@ export class HitLane implements Lane {
   /** What conditions and ranges leave of it. @returns `undefined`: there is none that can be sent at once */
   #part(route: Route, whole: PreparedObject, now: number): Prepared | undefined {
     const request = this.#request;
-    const method = request.isHead ? 'HEAD' : 'GET';
     const asked = request.isHead ? `HEAD ${request.conditions}` : request.conditions;
     const known = whole.parts.get(asked);
     if (known !== undefined) return known;
     const { shown, outcome } = whole;
-    const said = { method, fields: request.fields() } as ClientRequest;
-    const { fields } = shown.made === undefined ? said : askingFor(said, shown.fields);
-    const laneRequest = this.#laneRequest(route, method, fields);
+    const laneRequest = this.#said(route, shown);
     const made = orLeft(route, () => prepareFor(shown, laneRequest, outcome, now));
-    if (made === undefined || whole.parts.size >= MAX_PARTS) return made;
+    // Several ranges have a boundary that no other answer has.
+    const isShared = made?.status !== 206 || !asked.includes(',');
+    if (made === undefined || !isShared || whole.parts.size >= MAX_PARTS) return made;
     this.#keeps(made, asked.length, now);
     whole.parts.set(asked, made);
     return made;
+  }
+
+  /** The answer once a rate limit has let the request in. @returns `undefined`: others are to ask it again, and to tell what it says */
+  #counted(
+    route: Route,
+    whole: PreparedObject,
+    answer: Prepared,
+    { remoteAddress = '' }: Socket,
+    now: number,
+  ): Prepared | undefined {
+    const { site, ruled } = route;
+    const [limiter] = ruled?.request.actions.rateLimit ?? [];
+    if (limiter === undefined || ruled === undefined) return answer;
+    const address = remoteAddress.replace(IPV4_MAPPED, '');
+    let announced: Fields;
+    try {
+      announced = ruled.facts.from(address, () =>
+        this.#guards.takeRate(limiter, ruled.facts.facts, site),
+      );
+    } catch (error) {
+      route.isLeft = !(error instanceof Refusal);
+      return undefined;
+    }
+    if (announced.length === 0) return answer;
+    const isConditional = (this.#request.says & SAYS.conditions) !== 0;
+    const asked = isConditional
+      ? this.#said(route, whole.shown)
+      : this.#laneRequest(route, 'GET', NO_FIELDS);
+    return prepareFor(whole.shown, { ...asked, announced }, whole.outcome, now);
   }
 
   #keeps({ head, joined }: Prepared, moreBytes: number, now: number): void {
@@ -210,10 +246,19 @@ export class HitLane implements Lane {
     this.#sites = this.#node.sites;
   }
 
+  /** What the request asks of the object as it is shown. */
+  #said(route: Route, shown: HeldObject): LaneRequest {
+    const request = this.#request;
+    const method = request.isHead ? 'HEAD' : 'GET';
+    const said = { method, fields: request.fields() } as ClientRequest;
+    const { fields } = shown.made === undefined ? said : askingFor(said, shown.fields);
+    return this.#laneRequest(route, method, fields);
+  }
+
   #laneRequest(route: Route, method: string, fields: Fields): LaneRequest {
     const { name: node, counters } = this.#node;
     const keepAliveMs = this.#keepAliveMs;
-    return { ...route, method, fields, node, counters, keepAliveMs };
+    return { ...route, method, fields, node, counters, keepAliveMs, announced: NO_FIELDS };
   }
 }
 

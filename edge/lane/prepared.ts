@@ -12,7 +12,7 @@ import { UNPACED_CHUNKS } from '#core/serving/exchange.ts';
 import type { Counter, Counters } from '#core/telemetry/counters.ts';
 import { decidedOutcome, type Outcome } from '#core/telemetry/cache-status.ts';
 import { clientFields } from '../client-fields.ts';
-import type { RuledRequest } from '../ruled.ts';
+import type { Ruled } from './routes.ts';
 
 /** An answer whose bytes are all there. */
 export interface Prepared {
@@ -49,7 +49,9 @@ export interface LaneRequest extends Pick<
   readonly site: ServedSite;
   readonly node: string;
   readonly counters: Counters;
-  readonly ruled: RuledRequest | undefined;
+  readonly ruled: Ruled | undefined;
+  /** Fields of the guards. */
+  readonly announced: Fields;
   /** How long the connection may be idle, ms. */
   readonly keepAliveMs: number;
 }
@@ -121,14 +123,15 @@ export function prepareFor(
   outcome: Outcome,
   now: number,
 ): Prepared | undefined {
-  const { site, scheme, method, fields: requestFields, node, counters, ruled } = request;
+  const { site, scheme, method, fields: requestFields, node, counters, ruled, announced } = request;
   const stored = answerFromStored(object, { method, fields: requestFields } as ClientRequest, now);
   const { status, content } = stored;
   if (!isHeldContent(content)) return undefined;
   // It may have a page of its own.
   if (ruled !== undefined && status >= 400) return undefined;
-  const ours = { status, fields: clientFields(site, scheme, stored.fields) };
-  const shown = ruled?.shape(ours) ?? ours;
+  const guarded = announced.length === 0 ? stored.fields : [...stored.fields, ...announced];
+  const ours = { status, fields: clientFields(site, scheme, guarded) };
+  const shown = ruled?.request.shape(ours) ?? ours;
   const signed = { fields: shown.fields, outcome, asOf: 0 };
   const fields = signedFields(signed, { node, toTier: false, now });
   if (!isFramed(status, method, fields, content)) return undefined;

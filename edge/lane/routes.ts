@@ -7,7 +7,13 @@ import { RuledRequest } from '../ruled.ts';
 import { LaneHosts } from './hosts.ts';
 import type { PreparedObject } from './prepared.ts';
 import type { PlainRequest } from './recogniser.ts';
-import { urlFacts } from './url-facts.ts';
+import { UrlFacts } from './url-facts.ts';
+
+/** What rules say that look at no more than the URL. */
+export interface Ruled {
+  readonly request: RuledRequest;
+  readonly facts: UrlFacts;
+}
 
 /** What a request's host and target come to. */
 export interface Route {
@@ -17,7 +23,7 @@ export interface Route {
   readonly target: string;
   readonly key: string;
   /** What the rules of the site say of its answers; `undefined`: it has none. */
-  readonly ruled: RuledRequest | undefined;
+  readonly ruled: Ruled | undefined;
   /** Answers of its own, by `Accept-Encoding`; of most routes the object is all that they depend on. */
   readonly prepared: Map<string, Map<HeldObject, PreparedObject>>;
   /** It has turned out that the rules look at each request. */
@@ -90,17 +96,19 @@ export class Routes {
     const { site, host } = found;
     const scheme = this.#scheme;
     const ruled = site.ruleset.isIdle ? undefined : ruledBy(site, { scheme, host, target });
-    if (ruled?.onlyShapes === false || ruled === null) return undefined;
+    if (ruled === null) return undefined;
     const folded = site.keying.foldTarget(target);
     const key = cacheKey(site, { scheme, host, target }, folded);
     return { site, scheme, target: folded, key, ruled, prepared: new Map(), isLeft: false };
   }
 }
 
-/** @returns `null` where the rules look at more of requests than the URL, or fail */
-function ruledBy(site: ServedSite, url: Parameters<typeof urlFacts>[0]): RuledRequest | null {
+/** @returns `null` where the rules look at more of requests than the URL, do more than the lane can, or fail */
+function ruledBy(site: ServedSite, url: ConstructorParameters<typeof UrlFacts>[0]): Ruled | null {
   try {
-    return RuledRequest.by(site, urlFacts(url));
+    const facts = new UrlFacts(url);
+    const request = RuledRequest.by(site, facts.facts);
+    return request.isSimple ? { request, facts } : null;
   } catch {
     return null;
   }

@@ -12,18 +12,32 @@ const OF_URL: ReadonlySet<PropertyKey> = new Set<keyof RequestFacts>([
   'givenCookies',
 ]);
 
-/**
- * The facts of all requests of a URL: rules that look at no more than these say the same of all of them.
- * @returns facts that throw when asked for others
- */
-export function urlFacts(url: Pick<ClientRequest, 'scheme' | 'host' | 'target'>): RequestFacts {
-  const request = { ...url, method: 'GET', fields: [] } as unknown as ClientRequest;
-  return new Proxy(new RequestFacts(request, '', NOWHERE), {
-    get: (facts, name) => {
-      if (!OF_URL.has(name)) throw new Error(`${String(name)} is of a request`);
-      return Reflect.get(facts, name) as unknown;
-    },
-  });
+/** The facts of all requests of a URL: rules that look at no more than these say the same of all of them. */
+export class UrlFacts {
+  /** Throw when asked for more than the URL. */
+  readonly facts: RequestFacts;
+  #address: string | undefined;
+
+  constructor(url: Pick<ClientRequest, 'scheme' | 'host' | 'target'>) {
+    const request = { ...url, method: 'GET', fields: [] } as unknown as ClientRequest;
+    this.facts = new Proxy(new RequestFacts(request, '', NOWHERE), {
+      get: (facts, name) => {
+        if (name === 'address' && this.#address !== undefined) return this.#address;
+        if (!OF_URL.has(name)) throw new Error(`${String(name)} is of a request`);
+        return Reflect.get(facts, name) as unknown;
+      },
+    });
+  }
+
+  /** Has the facts tell an address, too, while `ask` is called. */
+  from<T>(address: string, ask: () => T): T {
+    this.#address = address;
+    try {
+      return ask();
+    } finally {
+      this.#address = undefined;
+    }
+  }
 }
 
 const NOWHERE = { countryOf: () => '', asnOf: () => undefined };

@@ -33,7 +33,7 @@ const SITES: readonly (readonly [string, Partial<SiteInput>, readonly Row[]])[] 
         { match: { path: '/empty', method: ['GET'] }, responseHeaders: { set: { 'X-M': 'm' } } },
         { match: { path: '/text', country: ['NO'] }, responseHeaders: { set: { 'X-C': 'c' } } },
         { match: { path: '/short' }, deny: true },
-        { match: { path: '/%C3%A9' }, rateLimit: { requests: 100, windowSeconds: 60 } },
+        { match: { path: '/%C3%A9' }, concurrency: { requests: 100, by: 'address' } },
       ],
     },
     [
@@ -50,8 +50,8 @@ const SITES: readonly (readonly [string, Partial<SiteInput>, readonly Row[]])[] 
       ['a field of the request', get('/moved', 'X-A: b\r\n'), false],
       ['the method', get('/empty'), false],
       ['the country', get('/text'), false],
+      ['a guard of another kind', get('/%C3%A9'), false],
       ['what is denied', get('/short'), false],
-      ['a rate', get('/%C3%A9'), false],
       ['an error, which may have a page', get('/gone'), false],
     ],
   ],
@@ -146,5 +146,66 @@ scenario(
       world.origin.answers('/text', { cacheControl: 'no-store', body: 'new' });
       world.purge(['/text']);
       expect(await exchanged(withLane, request)).toContain('new');
+    }),
+);
+
+describe.each([
+  ['a hit', get('/a')],
+  ['HEAD', head('/a')],
+  ['304', get('/a', 'If-None-Match: "1"\r\n')],
+  ['a part', get('/a', 'Range: bytes=2-5\r\n')],
+])('%s', (_, request) => {
+  scenario(
+    'a rate counts requests alike, whoever answers them',
+    {
+      site: {
+        rules: [
+          { match: { path: '/a' }, rateLimit: { requests: 5, windowSeconds: 60, announce: true } },
+        ],
+      },
+    },
+    (world) =>
+      withEdge(world, async ({ lane, withLane, without }) => {
+        const said: string[] = [];
+        for (const listener of [withLane, without, withLane, without, withLane, without]) {
+          said.push(await exchanged(listener, request + END));
+        }
+        const left = said.map((text) => /^RateLimit: .*;r=(\d+);/m.exec(text)?.[1]);
+        expect(left).toEqual(['3', '2', '1', '0', '0', '0']);
+        const alike = said.map((text) => text.replace(/;r=\d+;/, ';r=N;'));
+        expect(alike.slice(0, 4)).toEqual(Array.from({ length: 4 }, () => alike[1]));
+        expect(alike[4]).toMatch(/^HTTP\/1\.1 429 /);
+        expect(alike[4]).toBe(alike[5]);
+        expect(lane.verdicts.filter((verdict) => verdict !== 'foreign')).toEqual([
+          'answered',
+          'answered',
+          'passed',
+        ]);
+        world.clock.advance('70s');
+        expect(await exchanged(withLane, request + END)).toMatch(/;r=4;/);
+        expect(lane.answered).toBe(3);
+      }),
+  );
+});
+
+scenario(
+  'a rate of who is told apart by more than the address is for others',
+  {
+    site: {
+      rules: [
+        {
+          match: { path: '/a' },
+          rateLimit: { requests: 5, windowSeconds: 60, announce: true, by: { header: 'x-key' } },
+        },
+      ],
+    },
+  },
+  (world) =>
+    withEdge(world, async ({ lane, withLane, without }) => {
+      for (const left of [3, 1]) {
+        expect(await exchanged(withLane, get('/a') + END)).toMatch(`;r=${left};`);
+        expect(await exchanged(without, get('/a') + END)).toMatch(`;r=${left - 1};`);
+      }
+      expect(lane.answered).toBe(0);
     }),
 );

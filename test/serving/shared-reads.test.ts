@@ -23,10 +23,11 @@ test('on this Node bytes come in the shared buffer, and by data once that is ask
   let isDone = false;
   let isShared = false;
   const [accepted, client] = await connected((socket) => {
-    const note = (bytes: Buffer, end: number): void => {
-      shared.push(bytes.toString('latin1', 0, end));
-    };
-    isShared = readShared(socket, note, () => isDone);
+    isShared = readShared(
+      socket,
+      (bytes, end) => shared.push(bytes.toString('latin1', 0, end)),
+      () => isDone,
+    );
     socket.on('data', (bytes: Buffer) => byData.push(bytes.toString()));
   });
   expect(isShared).toBe(true);
@@ -63,8 +64,8 @@ test('who does not read holds up the other side all the same', async () => {
 });
 
 test.each([
-  ['bytes wait already', (socket: Socket) => void socket.unshift(Buffer.from('a'))],
-  ['it has none of the fields', (socket: Socket) => void Object.assign(socket, { _handle: {} })],
+  ['bytes wait already', (socket: Socket) => socket.unshift(Buffer.from('a'))],
+  ['it has none of the fields', (socket: Socket) => Object.assign(socket, { _handle: {} })],
 ])('a connection is left as it is where %s', async (_, prepare) => {
   let isShared = true;
   let handle: unknown;
