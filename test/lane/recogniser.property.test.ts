@@ -53,10 +53,16 @@ interface Taken {
 const nameAndValue = (line: string): readonly string[] =>
   (/^(.*?):[ \t]*(.*?)[ \t]*$/.exec(line) ?? []).slice(1);
 
+const STALE = '\r\nHost: stale\r\n\r\nGET /stale HTTP/1.1\r\nHost: stale\r\n\r\n';
+
 function taken(text: string): Taken | undefined {
   const request = new PlainRequest();
-  const bytes = Buffer.from(text, 'latin1');
-  if (request.read(bytes, 0) !== 'plain') return undefined;
+  // Behind what has come is what was there before.
+  const bytes = Buffer.from(text + STALE, 'latin1');
+  const isPlain = request.read(bytes, 0, text.length) === 'plain';
+  const isPlainAlone = new PlainRequest().read(bytes.subarray(0, text.length), 0) === 'plain';
+  if (isPlainAlone !== isPlain) throw new Error(`What is behind it matters: ${text}`);
+  if (!isPlain) return undefined;
   const { target, host, isHead, says, conditions, end } = request;
   const isOne = (says & SAYS.manyCodings) === 0;
   return {
@@ -144,6 +150,7 @@ test('of a request that is cut anywhere, the beginning is incomplete and nothing
     expect(request.end).toBe(bytes.length);
     for (let length = 0; length < bytes.length; length++) {
       expect(request.read(bytes.subarray(0, length), 0)).toBe('incomplete');
+      expect(request.read(bytes, 0, length)).toBe('incomplete');
     }
   }
 });
