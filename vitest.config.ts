@@ -15,6 +15,16 @@ function scratchDir(): { TMPDIR?: string } {
   return bavail * bsize > 1024 ** 3 ? { TMPDIR: dir } : {};
 }
 
+/** Scenarios in which what is on disk and the hit lane could come to differ: these run with both. */
+const LANE_ON_DISK = [
+  'compression',
+  'disk-damage',
+  'disk-threads',
+  'fence',
+  'purges',
+  'slices',
+].map((name) => `test/scenario/${name}.test.ts`);
+
 export default defineConfig({
   test: {
     exclude: EXCLUDED,
@@ -39,6 +49,16 @@ export default defineConfig({
           name: 'scenarios-on-disk',
           include: ['test/scenario/**/*.test.ts'],
           env: { CANOPY_SCENARIO_STORE: 'disk', CANOPY_SCENARIO_LANE: 'off', ...scratchDir() },
+          maxWorkers: 2,
+          sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'lane-on-disk',
+          include: LANE_ON_DISK,
+          env: { CANOPY_SCENARIO_STORE: 'disk', ...scratchDir() },
           maxWorkers: 2,
           sequence: { groupOrder: 0 },
         },

@@ -20,6 +20,9 @@ export interface DiskServer {
   close(): Promise<void>;
 }
 
+/** Of objects whose path begins so, which are refreshed behind once a second. */
+export const REFRESHED = '/refreshed';
+
 /** Answers `/…/BYTES` with as much. */
 export async function startOrigin(): Promise<Server> {
   const contents = new Map<number, Buffer>();
@@ -27,8 +30,10 @@ export async function startOrigin(): Promise<Server> {
     const bytes = Number(incoming.url?.split('/').at(-1));
     let content = contents.get(bytes);
     if (content === undefined) contents.set(bytes, (content = Buffer.alloc(bytes, 'canopy ')));
+    const isRefreshed = incoming.url?.startsWith(REFRESHED) === true;
+    const lifetime = isRefreshed ? 'max-age=1, stale-while-revalidate=86400' : 'max-age=86400';
     outgoing.writeHead(200, {
-      'Cache-Control': 'public, max-age=86400',
+      'Cache-Control': `public, ${lifetime}`,
       'Content-Type': 'image/jpeg',
       'Content-Length': bytes,
       ETag: `"${bytes}"`,

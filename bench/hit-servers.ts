@@ -117,6 +117,8 @@ http {
       proxy_set_header Connection "";
       proxy_cache bench;
       proxy_cache_lock on;
+      proxy_cache_background_update on;
+      proxy_cache_use_stale updating;
       add_header X-Cache $upstream_cache_status;
     }
   }

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { type BenchOptions, type Benchmark, median, type Result } from './benchmark.ts';
 import { coresOf, isThere, unbindSelf } from './cores.ts';
-import { startOrigin, urlOf } from './disk-servers.ts';
+import { REFRESHED, startOrigin, urlOf } from './disk-servers.ts';
 import {
   canopy,
   type HitContender,
@@ -19,6 +19,7 @@ const KIB = 1024;
 const ROUNDS = 3;
 const SECONDS = 3;
 const ZIPF_OBJECTS = 100_000;
+const SEVERAL_OBJECTS = 100;
 /** The first is what ratios are taken to. */
 const CONTENDERS: readonly HitContender[] = [
   nginx,
@@ -29,7 +30,7 @@ const CONTENDERS: readonly HitContender[] = [
 ];
 
 type Protocol = 'HTTP/1.1' | 'TLS' | 'HTTP/2';
-type Kind = 'hit' | '304' | 'range' | 'miss' | 'zipf';
+type Kind = 'hit' | '304' | 'range' | 'several' | 'refreshed' | 'miss' | 'zipf';
 
 /** One line of what is measured. */
 interface Case {
@@ -51,6 +52,8 @@ const CASES: readonly Case[] = [
   ...[10 * KIB, 100 * KIB, KIB * KIB].map((bytes) => hit('HTTP/1.1', bytes, 32)),
   hit('HTTP/1.1', KIB, 32, '304'),
   hit('HTTP/1.1', 100 * KIB, 32, 'range'),
+  hit('HTTP/1.1', KIB, 32, 'several'),
+  hit('HTTP/1.1', KIB, 32, 'refreshed'),
   ...[KIB, 10 * KIB, 100 * KIB, KIB * KIB].map((bytes) => hit('TLS', bytes, 32)),
   ...[KIB, 10 * KIB, 100 * KIB].map((bytes) => hit('HTTP/2', bytes, 32)),
   hit('HTTP/1.1', KIB, 32, 'miss'),
@@ -74,7 +77,8 @@ export const hits: Benchmark = {
     'origin and validators, keep-alive, without an access log. The server is bound to one core, the ' +
     'load (wrk of one thread; h2load with ten streams for HTTP/2), the origin and this benchmark to ' +
     'the other; rounds interleaved, medians. Ratios are to nginx in the same round, with the least ' +
-    'and the greatest. `zipf` is 100 thousand objects (exponent 0.8, 2 to 16 KiB) beyond the 256 MiB ' +
+    'and the greatest. `several` is 100 objects, `refreshed` as many that are fresh for a second and ' +
+    'refreshed behind: what refreshing costs the rest is the difference in p99. `zipf` is 100 thousand objects (exponent 0.8, 2 to 16 KiB) beyond the 256 MiB ' +
     'of memory. Needs `apt-get install nginx-light varnish trafficserver wrk nghttp2-client openssl`; a peer that ' +
     'is not there is left out.',
   run: (options) => compare(options, CASES, (one) => (one.protocol === 'HTTP/2' ? h2load : wrk)),
@@ -203,6 +207,10 @@ async function measure(server: HitServer, load: () => Promise<Loaded>): Promise<
 
 function pathsOf({ kind, bytes }: Case, round: number, objects: number): Paths {
   if (kind === 'zipf') return { kind: 'zipf', objects, exponent: 0.8 };
+  if (kind === 'several' || kind === 'refreshed') {
+    const prefix = kind === 'refreshed' ? REFRESHED.slice(1) : kind;
+    return { kind: 'several', prefix, objects: SEVERAL_OBJECTS, bytes };
+  }
   if (kind === 'miss') return { kind: 'new', prefix: `miss-${round}-${process.pid}`, bytes };
   return { kind: 'one', path: `/hit/${bytes}` };
 }

@@ -15,7 +15,7 @@ const pinnedRun = (pinned: readonly string[], line: readonly string[]) => {
 /** What is asked for, and how. */
 export interface Load {
   readonly url: string;
-  /** Paths: one, all anew each time, or by Zipf's law. */
+  /** Paths: one, one of several, all anew each time, or by Zipf's law. */
   readonly paths: Paths;
   readonly fields: Readonly<Record<string, string>>;
   readonly connections: number;
@@ -28,6 +28,12 @@ export interface Load {
 
 export type Paths =
   | { readonly kind: 'one'; readonly path: string }
+  | {
+      readonly kind: 'several';
+      readonly prefix: string;
+      readonly objects: number;
+      readonly bytes: number;
+    }
   | { readonly kind: 'new'; readonly prefix: string; readonly bytes: number }
   | { readonly kind: 'zipf'; readonly objects: number; readonly exponent: number }
   /** Any of so many, each as likely; they go round the hosts. */
@@ -56,6 +62,11 @@ local count = 0
 request = function()
   count = count + 1
   return wrk.format(nil, "/${prefix}-" .. count .. "/${bytes}")
+end`,
+  several: ({ prefix, objects, bytes }: Paths & { kind: 'several' }) => `
+math.randomseed(os.time())
+request = function()
+  return wrk.format(nil, "/${prefix}-" .. math.random(${objects}) .. "/${bytes}")
 end`,
   // The sum of the probabilities up to each object, searched by halves; sizes of 2 to 16 KiB.
   zipf: ({ objects, exponent }: Paths & { kind: 'zipf' }) => `

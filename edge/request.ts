@@ -30,12 +30,14 @@ export function serveClients(node: TierNode, onError: (error: unknown) => void):
   const guards = new Guards(node);
   const functions = new EdgeFunctions(node, onError);
   const edge: Edge = { node, guards, functions };
+  const lane = new HitLane(node, guards);
   return {
     handle: (exchange) => handleRequest(edge, exchange),
-    lane: new HitLane(node),
+    lane,
     sample: (samples) => {
       guards.sample(samples);
       functions.sample(samples);
+      lane.sample(samples);
     },
     close: () => {
       guards.close();

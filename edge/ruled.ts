@@ -43,6 +43,21 @@ export class RuledRequest {
     return new RuledRequest(site, new RequestFacts(request, address, places));
   }
 
+  /** @param facts of which some may be forbidden to ask for, see `urlFacts` */
+  static by(site: ServedSite, facts: RequestFacts): RuledRequest {
+    return new RuledRequest(site, facts);
+  }
+
+  /** Whether the rules shape the answer, count the request by at most one rate, and do nothing else. */
+  get isSimple(): boolean {
+    const { rateLimit, ...others } = this.actions;
+    const isCounted = rateLimit.length === 1 && rateLimit[0]?.needsToken === false;
+    return (
+      (rateLimit.length === 0 || isCounted) &&
+      Object.values(others).every((said) => said.length === 0)
+    );
+  }
+
   /** @throws CanopyError `denied` */
   guard(): void {
     if (this.actions.deny.at(-1) === true) {

@@ -17,17 +17,24 @@ type RequestCondition = Exclude<keyof Conditions, AnswerCondition>;
 type Value<K extends keyof Conditions> = NonNullable<Conditions[K]>;
 type Test<F> = (facts: F) => boolean;
 
-/** For each condition on requests, what tests for its value; made when a rule arrives. */
+/**
+ * For each condition on requests, what tests for its value; made when a rule arrives. In the order in which
+ * they are looked at: first those that all requests of a URL have in common.
+ */
 export const REQUEST_TESTS: {
   readonly [K in RequestCondition]: (value: Value<K>) => Test<RequestFacts>;
 } = {
-  method: (methods) => (request) => methods.includes(request.method),
   scheme: (scheme) => (request) => request.scheme === scheme,
   host: (patterns) => {
     const tests = patterns.map(hostTest);
     return ({ host }) => tests.some((test) => test(host));
   },
+  path: (globs) => {
+    const has = pathTest(globs);
+    return ({ path }) => has(path);
+  },
   query: (values) => allOf(values, (request, name) => request.parameter(name), false),
+  method: (methods) => (request) => methods.includes(request.method),
   headers: (values) => allOf(values, ({ fields }, name) => fieldValue(fields, name), true),
   cookies: (values) => allOf(values, ({ fields }, name) => cookieValue(fields, name), false),
   address: (networks) => {
@@ -38,10 +45,6 @@ export const REQUEST_TESTS: {
   asn: (asns) => (request) => request.asn !== undefined && asns.includes(request.asn),
   deviceClass: (classes) => (request) => classes.includes(request.deviceClass),
   sample: sampleTest,
-  path: (globs) => {
-    const has = pathTest(globs);
-    return ({ path }) => has(path);
-  },
 };
 
 /** The same for conditions on answers. */

@@ -48,14 +48,13 @@ export function objectMatcher({ path, not, ...conditions }: Match = {}): ObjectM
     excludes?.(candidate, answer) !== true;
 }
 
+/** In the order of `makers`. */
 function testsFor<F>(
   makers: Readonly<Record<string, (value: never) => (facts: F) => boolean>>,
   conditions: Conditions,
 ): Test<F>[] {
-  return Object.entries(conditions)
-    .filter(([condition, value]) => condition in makers && value !== undefined)
-    .map(([condition, value]) => ({
-      condition,
-      holds: makers[condition]?.(value as never) ?? (() => false),
-    }));
+  return Object.entries(makers).flatMap(([condition, make]) => {
+    const value = conditions[condition as keyof Conditions];
+    return value === undefined ? [] : [{ condition, holds: make(value as never) }];
+  });
 }

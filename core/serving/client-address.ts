@@ -50,7 +50,7 @@ export class TrustedProxies {
 }
 
 /** How a socket for both families writes IPv4 addresses. */
-const IPV4_MAPPED = /^::ffff:(?=[\d.]+$)/i;
+export const IPV4_MAPPED = /^::ffff:(?=[\d.]+$)/i;
 
 /** `203.0.113.7`, `203.0.113.7:1234`, `2001:db8::7` or `[2001:db8::7]:1234` without the port. */
 function addressIn(hop: string): string | undefined {

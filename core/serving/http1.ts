@@ -103,6 +103,7 @@ export class Http1Service implements Service {
         lane: options.lane,
         headersTimeoutMs: limits.headersTimeoutMs,
         keepAliveMs: limits.keepAliveMs,
+        clock,
         attach: (connection) => void server.emit('connection', connection),
         refuse,
       });

@@ -1,17 +1,23 @@
 import type { Socket } from 'node:net';
+import type { Clock } from '#core/clock.ts';
 import type { Lane } from './lane.ts';
+import { type OnBytes, readShared } from './shared-reads.ts';
 import { isRefused } from './unreadable.ts';
 
 /** Bytes of a connection that wait for their turn; with more it is handed over. */
 const MAX_HELD_BYTES = 64 * 1024;
-/** A request that is not complete after so long is handed over, with its connection. */
-const PARTIAL_MS = 1000;
+/**
+ * How often connections are looked at. A request that is not complete when that has been twice is
+ * handed over, with its connection.
+ */
+const SWEEP_MS = 1000;
 
 export interface LaneOptions {
   readonly lane: Lane;
   /** For the first byte to come. */
   readonly headersTimeoutMs: number;
   readonly keepAliveMs: number;
+  readonly clock: Clock;
   /** Has node:http serve a connection, which then listens to its 'data'. */
   readonly attach: (connection: Socket) => void;
   /** Answers what is no request, and ends the connection. */
@@ -33,13 +39,23 @@ export class LaneConnections {
   /** Given to node:http with the lane before it. */
   readonly #shared = new Set<LaneConnection>();
   readonly #partial = new Set<LaneConnection>();
-  #sweeping: NodeJS.Timeout | undefined;
+  readonly #sweepMs: number;
+  /** Idle for more of them than that, a connection is late. */
+  readonly headersSweeps: number;
+  readonly keepAliveSweeps: number;
+  #isSweeping = false;
+  /** So far: connections are idle since one of them, for a timer of each would have to be put off by each request. */
+  sweeps = 0;
   /** Connections that node:http never heard of. */
   accepted = 0;
   isDraining = false;
 
   constructor(options: LaneOptions) {
+    const { headersTimeoutMs, keepAliveMs } = options;
     this.options = options;
+    this.#sweepMs = Math.min(SWEEP_MS, headersTimeoutMs, keepAliveMs);
+    this.headersSweeps = Math.ceil(headersTimeoutMs / this.#sweepMs);
+    this.keepAliveSweeps = Math.ceil(keepAliveMs / this.#sweepMs);
   }
 
   /** Connections that node:http has not heard of. */
@@ -54,6 +70,7 @@ export class LaneConnections {
     this.#all.set(socket, connection);
     this.#own.add(connection);
     this.accepted++;
+    this.#sweepLater();
     return true;
   }
 
@@ -91,20 +108,25 @@ export class LaneConnections {
     for (const { socket } of this.#own) socket.destroy();
   }
 
-  waits(connection: LaneConnection, isPartial: boolean): void {
-    if (!isPartial) {
-      this.#partial.delete(connection);
-      return;
-    }
+  waits(connection: LaneConnection): void {
     this.#partial.add(connection);
-    this.#sweeping ??= setInterval(() => this.#sweep(), PARTIAL_MS).unref();
+    this.#sweepLater();
   }
 
-  #sweep(): void {
-    for (const connection of this.#partial) connection.grow();
-    if (this.#partial.size > 0) return;
-    clearInterval(this.#sweeping);
-    this.#sweeping = undefined;
+  goesOn(connection: LaneConnection): void {
+    this.#partial.delete(connection);
+  }
+
+  #sweepLater(): void {
+    if (this.#isSweeping) return;
+    this.#isSweeping = true;
+    this.options.clock.after(this.#sweepMs, () => {
+      this.#isSweeping = false;
+      this.sweeps++;
+      for (const connection of this.#partial) connection.grow();
+      for (const connection of this.#own) connection.look();
+      if (this.#own.size + this.#partial.size > 0) this.#sweepLater();
+    });
   }
 }
 
@@ -115,8 +137,11 @@ class LaneConnection {
   readonly #of: LaneConnections;
   /** What has come and waits. */
   #held: Buffer | undefined;
-  /** Sweeps that it has waited as a beginning of a request. */
-  #sweeps = 0;
+  /** What is held is the beginning of a request. */
+  #isPartial = false;
+  /** The sweep after which it began to wait as a beginning of a request, or last heard anything. */
+  #partialSince = 0;
+  #activeAt: number;
   /** What node:http listens with, once it has the connection. */
   #theirs: OnData | undefined;
   /** node:http has not completed an answer, or the client does not take ours. */
@@ -129,18 +154,28 @@ class LaneConnection {
   constructor(of: LaneConnections, socket: Socket) {
     this.socket = socket;
     this.#of = of;
-    socket.setTimeout(of.options.headersTimeoutMs);
+    this.#activeAt = of.sweeps;
+    readShared(socket, this.#onBytes, () => this.#isLeft);
     socket.on('data', this.#onData);
     socket.on('timeout', this.#onTimeout).on('end', this.#onEnd).on('error', IGNORE);
     socket.once('close', this.#onClose);
   }
 
-  readonly #onData: OnData = (bytes) => {
+  readonly #onData: OnData = (bytes) => this.#onBytes(bytes, bytes.length);
+
+  /** @param bytes up to `end`, of others as soon as it returns */
+  readonly #onBytes: OnBytes = (bytes, end) => {
+    this.#activeAt = this.#of.sweeps;
     const held = this.#held;
-    const all = held === undefined ? bytes : Buffer.concat([held, bytes]);
+    if (held === undefined && !this.#isBusy) {
+      this.#run(bytes, end);
+      return;
+    }
+    const come = bytes.subarray(0, end);
+    const all = held === undefined ? Buffer.from(come) : Buffer.concat([held, come]);
     this.#held = undefined;
     if (!this.#isBusy) {
-      this.#run(all);
+      this.#run(all, all.length);
       return;
     }
     // Who does not take answers is asked for no more requests.
@@ -149,6 +184,7 @@ class LaneConnection {
     else this.#held = all;
   };
 
+  /** Nothing has come for too long, or the client has taken nothing of what was sent. */
   readonly #onTimeout = (): void => {
     const isLate = this.#held === undefined ? !this.#hasAnswered : !this.#isBusy;
     if (isLate) this.#of.options.refuse(LATE, this.socket);
@@ -172,6 +208,8 @@ class LaneConnection {
 
   readonly #onDrain = (): void => {
     this.#isWaiting = false;
+    this.#activeAt = this.#of.sweeps;
+    if (this.#theirs === undefined) this.socket.setTimeout(0);
     if (this.socket.isPaused()) this.socket.resume();
     this.resume();
   };
@@ -183,56 +221,75 @@ class LaneConnection {
     this.#held = undefined;
     if (held === undefined || this.#isLeft || !this.socket.writable) return;
     // After what was malformed nothing is read any more.
-    if (!isRefused(this.socket)) this.#run(held);
+    if (!isRefused(this.socket)) this.#run(held, held.length);
   }
 
-  #run(bytes: Buffer): void {
+  #run(bytes: Buffer, end: number): void {
     const { lane, keepAliveMs } = this.#of.options;
     const { socket } = this;
-    this.#of.waits(this, false);
-    for (let at = 0; at < bytes.length;) {
-      if (this.#of.isDraining) return this.#leave(bytes.subarray(at));
-      const verdict = lane.take(bytes, at, socket, keepAliveMs);
-      if (verdict === 'foreign') return this.#leave(bytes.subarray(at));
-      if (verdict === 'incomplete') return this.#await(bytes.subarray(at));
-      const { end } = lane;
+    if (this.#isPartial) {
+      this.#isPartial = false;
+      this.#of.goesOn(this);
+    }
+    for (let at = 0; at < end;) {
+      if (this.#of.isDraining) return this.#leave(copied(bytes, at, end));
+      const verdict = lane.take(bytes, at, end, socket, keepAliveMs);
+      if (verdict === 'foreign') return this.#leave(copied(bytes, at, end));
+      if (verdict === 'incomplete') return this.#await(copied(bytes, at, end));
       if (verdict === 'answered') {
-        if (!this.#hasAnswered) this.#settle();
+        at = lane.end;
+        this.#hasAnswered = true;
         if (socket.writableNeedDrain) this.#waitForClient();
       } else {
+        const request = copied(bytes, at, lane.end);
+        at = lane.end;
         this.#isBusy = true;
-        this.#attach()(bytes.subarray(at, end));
+        // What is behind it, before others read into `bytes`.
+        if (at < end) this.#held = copied(bytes, at, end);
+        this.#attach()(request);
+        return;
       }
-      at = end;
       if (this.#isLeft || socket.destroyed) return;
       if (this.#isBusy) {
-        if (at < bytes.length) this.#held = Buffer.from(bytes.subarray(at));
+        if (at < end) this.#held = copied(bytes, at, end);
         return;
       }
     }
   }
 
-  /** From the first answer on it may be idle for as long as any other. */
-  #settle(): void {
-    this.#hasAnswered = true;
-    if (this.#theirs === undefined) this.socket.setTimeout(this.#of.options.keepAliveMs);
-  }
-
   #waitForClient(): void {
     this.#isBusy = true;
     this.#isWaiting = true;
+    this.#timeSending();
     this.socket.once('drain', this.#onDrain);
   }
 
   #await(partial: Buffer): void {
-    this.#held = Buffer.from(partial);
-    this.#sweeps = 0;
-    this.#of.waits(this, true);
+    this.#held = partial;
+    this.#partialSince = this.#of.sweeps;
+    this.#isPartial = true;
+    this.#of.waits(this);
   }
 
   /** Time has passed while it waited; node:http is stricter with those who are slow. */
   grow(): void {
-    if (this.#sweeps++ > 0 && this.#held !== undefined) this.#leave(this.#held);
+    const isSlow = this.#of.sweeps - this.#partialSince > 1;
+    if (isSlow && this.#held !== undefined) this.#leave(this.#held);
+  }
+
+  /** Time has passed. Who has not got all that was sent is timed by Node, which knows how much that is. */
+  look(): void {
+    const { sweeps, headersSweeps, keepAliveSweeps } = this.#of;
+    const idle = sweeps - this.#activeAt;
+    if (this.#isWaiting || idle <= (this.#hasAnswered ? keepAliveSweeps : headersSweeps)) return;
+    this.#activeAt = sweeps;
+    if (this.socket.writableLength > 0) this.#timeSending();
+    else this.#onTimeout();
+  }
+
+  /** Once node:http has the connection, it does so. */
+  #timeSending(): void {
+    if (this.#theirs === undefined) this.socket.setTimeout(this.#of.options.keepAliveMs);
   }
 
   drain(): void {
@@ -269,6 +326,10 @@ class LaneConnection {
     theirs(bytes);
   }
 }
+
+/** As others may have it for longer. */
+const copied = (bytes: Buffer, start: number, end: number): Buffer =>
+  Buffer.from(bytes.subarray(start, end));
 
 const IGNORE = (): void => undefined;
 const LATE = Object.assign(new Error('No request came in time'), {

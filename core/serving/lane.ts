@@ -19,7 +19,14 @@ export interface Lane {
   mayServe(connection: Socket): boolean;
   /**
    * Reads the request that begins at `start`, and writes its answer to the connection if it has one.
+   * @param bytes up to `limit`; of others as soon as it returns
    * @param keepAliveMs how long the connection may be idle after, the same for all of a thread
    */
-  take(bytes: Buffer, start: number, connection: Socket, keepAliveMs: number): LaneVerdict;
+  take(
+    bytes: Buffer,
+    start: number,
+    limit: number,
+    connection: Socket,
+    keepAliveMs: number,
+  ): LaneVerdict;
 }

@@ -26,6 +26,49 @@ const BYTES = CLASSES;
 /** By version of HTTP, after all results. */
 const HTTP_VERSIONS = ['1.0', '1.1', '2.0'] as const;
 const VERSIONS_AT = CACHE_RESULTS.length * WIDTH;
+const NO_LATENCIES = new Latencies();
+
+interface Count {
+  count: number;
+}
+
+/** Where all requests of one kind are counted. */
+export class Counter {
+  readonly #totals: Counters;
+  isHit = false;
+  row: Float64Array = new Float64Array(0);
+  statusAt = 0;
+  bytesAt = 0;
+  /** -1: nowhere. */
+  versionAt = -1;
+  decision: Count = { count: 0 };
+  error: Count | undefined = undefined;
+  firstBytes = NO_LATENCIES;
+  durations = NO_LATENCIES;
+
+  constructor(totals: Counters) {
+    this.#totals = totals;
+  }
+
+  /** See `Counters.record`. */
+  count(bytes: number, firstByteMs: number, durationMs: number): void {
+    const totals = this.#totals;
+    totals.requests++;
+    totals.bytesSent += bytes;
+    if (this.isHit) {
+      totals.hits++;
+      totals.hitBytes += bytes;
+    }
+    const { row, statusAt, bytesAt, versionAt } = this;
+    increase(row, statusAt, 1);
+    increase(row, bytesAt, bytes);
+    if (versionAt !== -1) increase(row, versionAt, 1);
+    this.decision.count++;
+    if (this.error !== undefined) this.error.count++;
+    this.firstBytes.observe(firstByteMs);
+    this.durations.observe(durationMs);
+  }
+}
 
 /** Totals of one thread since it started. Counting allocates nothing once each kind was counted. */
 export class Counters {
@@ -35,10 +78,11 @@ export class Counters {
   /** Bytes of content sent to clients. */
   bytesSent = 0;
   readonly sites = siteRows(VERSIONS_AT + HTTP_VERSIONS.length);
-  readonly #decisions: Partial<Record<Action, Partial<Record<Reason, number>>>> = {};
-  readonly #errors: Partial<Record<ErrorCode, number>> = {};
+  readonly #decisions: Partial<Record<Action, Partial<Record<Reason, Count>>>> = {};
+  readonly #errors: Partial<Record<ErrorCode, Count>> = {};
   readonly #firstBytes = byResult(() => new Latencies());
   readonly #durations = byResult(() => new Latencies());
+  readonly #any = new Counter(this);
 
   /**
    * @param bytes of content sent
@@ -55,33 +99,52 @@ export class Counters {
     durationMs: number,
     httpVersion: string,
   ): void {
+    const counter = this.#any;
+    this.#aim(counter, site, outcome, status, httpVersion);
+    counter.count(bytes, firstByteMs, durationMs);
+  }
+
+  /** What counts, with nothing to look up, requests that have all this in common; see `record`. */
+  counter(
+    site: string | undefined,
+    outcome: Outcome,
+    status: number,
+    httpVersion: string,
+  ): Counter {
+    const counter = new Counter(this);
+    this.#aim(counter, site, outcome, status, httpVersion);
+    return counter;
+  }
+
+  #aim(
+    counter: Counter,
+    site: string | undefined,
+    outcome: Outcome,
+    status: number,
+    httpVersion: string,
+  ): void {
     const { action, reason, detail } = outcome;
-    this.requests++;
-    this.bytesSent += bytes;
-    if (isHit(outcome)) {
-      this.hits++;
-      this.hitBytes += bytes;
-    }
     const result = cacheResult(outcome);
-    const row = this.sites.row(site ?? NO_SITE);
     const at = CACHE_RESULTS.indexOf(result) * WIDTH;
-    increase(row, at + Math.floor(status / 100) - 1, 1);
-    increase(row, at + BYTES, bytes);
     const version = HTTP_VERSIONS.indexOf(httpVersion as (typeof HTTP_VERSIONS)[number]);
-    if (version !== -1) increase(row, VERSIONS_AT + version, 1);
     const reasons = (this.#decisions[action] ??= {});
-    reasons[reason] = (reasons[reason] ?? 0) + 1;
+    counter.isHit = isHit(outcome);
+    counter.row = this.sites.row(site ?? NO_SITE);
+    counter.statusAt = at + Math.floor(status / 100) - 1;
+    counter.bytesAt = at + BYTES;
+    counter.versionAt = version === -1 ? -1 : VERSIONS_AT + version;
+    counter.decision = reasons[reason] ??= { count: 0 };
+    counter.error = undefined;
     if (detail !== undefined && detail in ERRORS) {
-      const code = detail as ErrorCode;
-      this.#errors[code] = (this.#errors[code] ?? 0) + 1;
+      counter.error = this.#errors[detail as ErrorCode] ??= { count: 0 };
     }
-    this.#firstBytes[result].observe(firstByteMs);
-    this.#durations[result].observe(durationMs);
+    counter.firstBytes = this.#firstBytes[result];
+    counter.durations = this.#durations[result];
   }
 
   /** How often something was decided for a reason. */
   decided(action: Action, reason: Reason): number {
-    return this.#decisions[action]?.[reason] ?? 0;
+    return this.#decisions[action]?.[reason]?.count ?? 0;
   }
 
   sample(samples: Samples): void {
@@ -101,11 +164,11 @@ export class Counters {
       }
     }
     for (const [action, reasons] of Object.entries(this.#decisions)) {
-      for (const [reason, count] of Object.entries(reasons)) {
-        samples.add('canopy_decisions_total', count, action, reason);
+      for (const [reason, { count }] of Object.entries(reasons)) {
+        if (count > 0) samples.add('canopy_decisions_total', count, action, reason);
       }
     }
-    for (const [code, count] of Object.entries(this.#errors)) {
+    for (const [code, { count }] of Object.entries(this.#errors)) {
       samples.add('canopy_errors_total', count, code);
     }
     for (const result of CACHE_RESULTS) {

@@ -20,7 +20,7 @@ export class Latencies {
     let bucket = 0;
     while (bucket < BOUNDS_MS.length && ms > (BOUNDS_MS[bucket] ?? 0)) bucket++;
     this.#counts[bucket] = (this.#counts[bucket] ?? 0) + 1;
-    this.#sumMs[0] = this.sumSeconds * 1000 + ms;
+    this.#sumMs[0] = (this.#sumMs[0] as number) + ms;
   }
 
   get sumSeconds(): number {

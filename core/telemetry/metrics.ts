@@ -54,6 +54,7 @@ export const METRICS = {
     ['site', 'protocol'],
     'Requests answered, by the version of HTTP',
   ),
+  canopy_hit_lane_requests_total: cache('counter', [], 'Requests that the hit lane has answered'),
   canopy_decisions_total: cache('counter', ['action', 'reason'], 'What was decided, and why'),
   canopy_clients_refused_total: cache('counter', ['limit'], 'Clients that have met a limit'),
   canopy_errors_total: cache('counter', ['code'], 'Failures that the node answered itself'),

@@ -82,6 +82,16 @@ export class Coder {
     );
   }
 
+  /** The object that `stored` comes to for a whole one where nothing has to be made. */
+  ready(source: StoredObject, { policy, acceptance }: Wish): StoredObject | undefined {
+    const codable = policy.codable(source.facts.status, source.fields, sizeOf(source));
+    const plan = codingPlan(codable, acceptance, true);
+    if (plan === 'ask-origin') return undefined;
+    if (plan === 'as-is') return shownAsIs(source, codable);
+    const found = findMade(this.#engine, source, formOf(plan));
+    return found && showMade(source, codable.fields, found);
+  }
+
   arriving(lookup: Lookup, source: Arriving, fields: Fields, wish: Wish): Shaped | AsIs {
     const { request } = lookup;
     const { policy, acceptance } = wish;
@@ -231,10 +241,14 @@ const isEmpty = (content: Answer['content']): boolean =>
 const instead = (plan: Work, asIt: () => Shaped): Shaped =>
   plan.decode === undefined ? asIt() : 'ask-origin';
 
-function asIs(source: StoredObject, { fields }: Codable, request: ClientRequest): Shaped {
-  const object = fields === source.fields ? source : { ...source, fields };
-  return { kind: 'whole', object, request };
-}
+const shownAsIs = (source: StoredObject, { fields }: Codable): StoredObject =>
+  fields === source.fields ? source : { ...source, fields };
+
+const asIs = (source: StoredObject, codable: Codable, request: ClientRequest): Shaped => ({
+  kind: 'whole',
+  object: shownAsIs(source, codable),
+  request,
+});
 
 function whole(
   source: StoredObject,

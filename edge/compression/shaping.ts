@@ -1,4 +1,6 @@
 import type { CacheEngine } from '#core/cache/engine.ts';
+import { type HeldObject, isHeld } from '#core/cache/object.ts';
+import type { CodingPolicy } from '#core/cache/policy/coding.ts';
 import type { ServedSite } from '#core/cache/served-site.ts';
 import type { Shaping } from '#core/cache/shaping.ts';
 import type { Acceptance } from '#core/http/content-coding.ts';
@@ -66,6 +68,22 @@ export function compressionFor(
     },
   };
   return shaping;
+}
+
+/**
+ * What a client gets of a whole object in memory without anything being made for it, as `compressionFor`
+ * has it for a request that says nothing of transformations.
+ * @param acceptEncoding of the client
+ */
+export function readyFor(
+  engine: CacheEngine,
+  policy: CodingPolicy,
+  acceptEncoding: string | undefined,
+  source: HeldObject,
+): HeldObject | undefined {
+  const wish = { policy, acceptance: policy.acceptance(acceptEncoding) };
+  const ready = coderOf(engine).ready(source, wish);
+  return ready !== undefined && isHeld(ready) ? ready : undefined;
 }
 
 const forbidsTransformation = (fields: Fields): boolean =>

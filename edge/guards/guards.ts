@@ -7,7 +7,7 @@ import { SlidingWindows } from '#core/limits/sliding-windows.ts';
 import { UnderWay } from '#core/limits/under-way.ts';
 import type { RequestActions } from '#core/rules/actions.ts';
 import type { RequestFacts } from '#core/rules/facts.ts';
-import type { ConcurrencyLimiter, LookupLimiter } from '#core/rules/guards/limits.ts';
+import type { ConcurrencyLimiter, LookupLimiter, RateLimiter } from '#core/rules/guards/limits.ts';
 import type { Exchange } from '#core/serving/exchange.ts';
 import type { Samples } from '#core/telemetry/samples.ts';
 import { Admission, type Guarded } from './admission.ts';
@@ -79,6 +79,15 @@ export class Guards {
       });
     };
     return checking === undefined ? admitted() : checking.then(admitted);
+  }
+
+  /**
+   * Counts a request that one rate limit and no other guard is for.
+   * @returns the fields that announce it
+   * @throws Refusal where it is refused; then it is not counted
+   */
+  takeRate(limiter: RateLimiter, facts: RequestFacts, site: ServedSite): readonly string[] {
+    return this.#rates.take(limiter, facts, site);
   }
 
   #takeRates({ site, facts, actions }: Guarded, needsToken: boolean): readonly string[] {

@@ -8,13 +8,11 @@ import type { ServedSite } from '#core/cache/served-site.ts';
 const HINDRANCES: Readonly<
   Record<string, (site: ServedSite, scheme: 'http' | 'https') => boolean>
 > = {
-  rules: ({ ruleset }) => !ruleset.isIdle,
   'redirect-to-tls': ({ tls }, scheme) => tls.redirect && scheme === 'http',
   'client-certificates': ({ tls }) => tls.clientAuthorities !== null,
   'early-hints': ({ tls }) => tls.earlyHints,
-  compression: ({ coding }) => coding !== undefined,
   images: ({ images }) => images.enabled,
-  'key-inputs': ({ keying }) => keying.inputs.length > 0,
+  'country-in-key': ({ keying }) => keying.settings.country,
 };
 
 /** Why a site's requests cannot take the lane; `undefined`: they can. Asked when configuration arrives. */

@@ -5,19 +5,17 @@ import { currentAgeMs, decide } from '#core/cache/policy/decide.ts';
 import { freshness } from '#core/cache/policy/freshness.ts';
 import { jitter } from '#core/cache/policy/jitter.ts';
 import type { ServedSite } from '#core/cache/served-site.ts';
-import { type Fields, fieldLines, fieldValue } from '#core/http/fields.ts';
+import { type Fields, fieldLines } from '#core/http/fields.ts';
 import type { ClientRequest } from '#core/http/request.ts';
 import { signedFields } from '#core/serving/deliver.ts';
 import { UNPACED_CHUNKS } from '#core/serving/exchange.ts';
+import type { Counter, Counters } from '#core/telemetry/counters.ts';
 import { decidedOutcome, type Outcome } from '#core/telemetry/cache-status.ts';
 import { clientFields } from '../client-fields.ts';
+import type { Ruled } from './routes.ts';
 
-/** A fresh object as it is answered within one moment of time. */
+/** An answer whose bytes are all there. */
 export interface Prepared {
-  /** Wall time from and until when it holds: then the age or what is left of the freshness is another. */
-  readonly fromMs: number;
-  readonly untilMs: number;
-  readonly outcome: Outcome;
   readonly status: number;
   /** Bytes of content. */
   readonly size: number;
@@ -25,10 +23,19 @@ export interface Prepared {
   /** Head and content in one, where the content is small. */
   readonly joined: Buffer | undefined;
   readonly content: readonly Buffer[];
-  /** `If-None-Match` of a client that has it, in the spelling that nearly all use. */
-  readonly etag: string | undefined;
-  /** The answer to it, once it was asked for. */
-  notModified: Buffer | undefined;
+  readonly counter: Counter;
+}
+
+/** A fresh object as it is answered within one moment of time. */
+export interface PreparedObject extends Prepared {
+  /** Wall time from and until when it holds: then the age or what is left of the freshness is another. */
+  readonly fromMs: number;
+  readonly untilMs: number;
+  readonly outcome: Outcome;
+  /** The object as the client is to have it. */
+  readonly shown: HeldObject;
+  /** What conditions and ranges, by their lines, have been answered with; see `MAX_PARTS`. */
+  readonly parts: Map<string, Prepared>;
 }
 
 /** Content up to so many bytes is joined to its head: copying it costs less than a second piece to write. */
@@ -41,18 +48,26 @@ export interface LaneRequest extends Pick<
 > {
   readonly site: ServedSite;
   readonly node: string;
+  readonly counters: Counters;
+  readonly ruled: Ruled | undefined;
+  /** Fields of the guards. */
+  readonly announced: Fields;
   /** How long the connection may be idle, ms. */
   readonly keepAliveMs: number;
 }
 
-/** The answer to a plain GET, if it is fresh and can be sent at once. */
+/**
+ * The answer to a plain GET, if it is fresh and can be sent at once.
+ * @param shown the object as the client is to have it
+ */
 export function prepare(
   object: HeldObject,
+  shown: HeldObject,
   request: LaneRequest,
   now: number,
-): Prepared | undefined {
+): PreparedObject | undefined {
   const { site } = request;
-  if (now < object.receivedAt || object.body.chunks.length > UNPACED_CHUNKS) return undefined;
+  if (now < object.receivedAt || shown.body.chunks.length > UNPACED_CHUNKS) return undefined;
   const settings = site.cacheFor(request.target, object.facts);
   const given = jitter(object.key, site.cache.jitterFraction);
   const decision = decide({
@@ -75,24 +90,17 @@ export function prepare(
   });
   if (decision.reason !== 'fresh') return undefined;
   const outcome = decidedOutcome(decision);
-  const answered = answerTo(object, request, outcome, now);
+  const answered = prepareFor(shown, request, outcome, now);
   if (answered === undefined || answered.status !== object.facts.status) return undefined;
-  const { status, fields, content } = answered;
-  const { size } = object.body;
-  const head = headOf(status, fields, request.keepAliveMs);
   const freshForMs = freshness(object.facts, settings).freshForMs * (1 - given);
   const ahead = site.cache.refreshAhead > 0 ? settings.refreshAhead : 0;
   return {
+    ...answered,
     fromMs: now,
     untilMs: now + holdsForMs(object, freshForMs, ahead, now),
     outcome,
-    status,
-    size,
-    head,
-    joined: size <= JOINED_BYTES ? Buffer.concat([head, ...content]) : undefined,
-    content,
-    etag: status === 200 ? fieldValue(object.fields, 'etag') : undefined,
-    notModified: undefined,
+    shown,
+    parts: new Map(),
   };
 }
 
@@ -108,21 +116,36 @@ function holdsForMs(object: HeldObject, freshForMs: number, ahead: number, now: 
   );
 }
 
-/** The answer to one request alone, conditions and ranges heeded; its content in memory. */
-export function answerTo(
+/** The answer to one request, conditions and ranges heeded; its content in memory. */
+export function prepareFor(
   object: HeldObject,
-  { site, scheme, method, fields: requestFields, node }: LaneRequest,
+  request: LaneRequest,
   outcome: Outcome,
   now: number,
-): { status: number; fields: Fields; content: readonly Buffer[] } | undefined {
+): Prepared | undefined {
+  const { site, scheme, method, fields: requestFields, node, counters, ruled, announced } = request;
   const stored = answerFromStored(object, { method, fields: requestFields } as ClientRequest, now);
   const { status, content } = stored;
   if (!isHeldContent(content)) return undefined;
-  const shown = clientFields(site, scheme, stored.fields);
-  const signed = { fields: shown, outcome, asOf: 0 };
+  // It may have a page of its own.
+  if (ruled !== undefined && status >= 400) return undefined;
+  const guarded = announced.length === 0 ? stored.fields : [...stored.fields, ...announced];
+  const ours = { status, fields: clientFields(site, scheme, guarded) };
+  const shown = ruled?.request.shape(ours) ?? ours;
+  const signed = { fields: shown.fields, outcome, asOf: 0 };
   const fields = signedFields(signed, { node, toTier: false, now });
   if (!isFramed(status, method, fields, content)) return undefined;
-  return fields.some((text) => UNSENDABLE.test(text)) ? undefined : { status, fields, content };
+  if (fields.some((text) => UNSENDABLE.test(text))) return undefined;
+  const head = headOf(status, fields, request.keepAliveMs);
+  const size = content.reduce((sum, { length }) => sum + length, 0);
+  return {
+    status,
+    size,
+    head,
+    joined: size <= JOINED_BYTES ? Buffer.concat([head, ...content]) : undefined,
+    content,
+    counter: counters.counter(site.name, outcome, status, '1.1'),
+  };
 }
 
 /** Whether the client can tell where the answer ends without chunks, RFC 9112 §6.3. */
@@ -147,7 +170,7 @@ const isHeldContent = (
 const UNSENDABLE = /[^\t\x20-\x7e\x80-\xff]/;
 
 /** A header section as node:http writes it on a connection that stays open. */
-export function headOf(status: number, fields: Fields, keepAliveMs: number): Buffer {
+function headOf(status: number, fields: Fields, keepAliveMs: number): Buffer {
   let head = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? 'unknown'}\r\n`;
   for (let i = 0; i < fields.length; i += 2) head += `${fields[i]}: ${fields[i + 1]}\r\n`;
   head += `Connection: keep-alive\r\nKeep-Alive: timeout=${Math.floor(keepAliveMs / 1000)}\r\n\r\n`;

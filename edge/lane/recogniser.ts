@@ -3,12 +3,14 @@ import type { ReceivedRequest } from '#core/http/request.ts';
 
 /** What a request says beside its target and host that an answer may depend on. */
 export const SAYS = {
-  /** `If-None-Match`. */
-  noneMatch: 1,
-  /** Another condition, or `Range`. */
-  conditions: 2,
+  /** A condition, or `Range`. */
+  conditions: 1,
   /** `Cache-Control` or `Pragma`. */
-  cacheControl: 4,
+  cacheControl: 2,
+  /** `Accept-Encoding`. */
+  codings: 4,
+  /** In several lines. */
+  manyCodings: 8,
 } as const;
 
 export type Recognised =
@@ -35,15 +37,25 @@ for (let octet = 0x20; octet < 0x7f; octet++) {
 }
 MAY[HT] = 4;
 
+/** What else becomes of a request that has a field. */
+const [HOST, CONNECTION, LEAVE] = [-1, -2, -3] as const;
+
 /**
- * Field names that matter, in lower case: what they say, or `undefined` where the request is left to
- * others. Connection and framing are theirs, and so is what only they heed.
+ * Field names that matter, in lower case, with what they say, or what becomes of the request: it is
+ * left to others where they are of connections and framing, or where only others heed them.
  */
-const NAMES: ReadonlyMap<string, number | undefined> = new Map([
-  ['if-none-match', SAYS.noneMatch],
-  ...['if-match', 'if-modified-since', 'if-unmodified-since', 'if-range', 'range'].map(
-    (name) => [name, SAYS.conditions] as const,
-  ),
+const NAMES: readonly (readonly [name: string, says: number])[] = [
+  ['host', HOST],
+  ['connection', CONNECTION],
+  ...[
+    'if-none-match',
+    'if-match',
+    'if-modified-since',
+    'if-unmodified-since',
+    'if-range',
+    'range',
+  ].map((name) => [name, SAYS.conditions] as const),
+  ['accept-encoding', SAYS.codings],
   ...['cache-control', 'pragma'].map((name) => [name, SAYS.cacheControl] as const),
   ...[
     'cdn-loop',
@@ -60,75 +72,113 @@ const NAMES: ReadonlyMap<string, number | undefined> = new Map([
     'trailer',
     'transfer-encoding',
     'upgrade',
-  ].map((name) => [name, undefined] as const),
-]);
+  ].map((name) => [name, LEAVE] as const),
+];
+
+interface Name {
+  /** Lower case. */
+  readonly octets: Uint8Array;
+  readonly says: number;
+}
+
+/** By length; names that are longer matter to nobody. */
+const BY_LENGTH: readonly (readonly Name[])[] = Array.from(
+  { length: Math.max(...NAMES.map(([name]) => name.length)) + 1 },
+  (_, length) =>
+    NAMES.filter(([name]) => name.length === length).map(([name, says]) => ({
+      octets: Buffer.from(name),
+      says,
+    })),
+);
 
 /** Of tiers among themselves, which no client has a say in. */
-const TIER_PREFIX = 'canopy-';
+const TIER_PREFIX = Buffer.from('canopy-');
 
-/** Names that are longer matter to nobody. */
-const LONGEST_NAME = Math.max(...[...NAMES.keys()].map(({ length }) => length));
-/** By length, the letters (A: bit 1) that names which matter begin with: of most, no text is made. */
-const INITIALS = new Int32Array(LONGEST_NAME + 1);
-const initial = (octet: number): number => 1 << (octet & 31);
-for (const name of [...NAMES.keys(), 'host', 'connection']) {
-  INITIALS[name.length] = (INITIALS[name.length] as number) | initial(name.charCodeAt(0));
+/** Whether a token begins with `octets`, which are lower case. */
+function begins(bytes: Buffer, at: number, octets: Uint8Array): boolean {
+  for (let i = 0; i < octets.length; i++) {
+    // What may stand in a token and is in lower case already, this leaves as it is, but for `^` and `_`.
+    if (((bytes[at + i] as number) | 0x20) !== octets[i]) return false;
+  }
+  return true;
 }
 
 /** What the lane reads of one request after the other. */
 export class PlainRequest {
   isHead = false;
-  /** As it came: origin-form, printable ASCII. */
-  target = '';
-  /** As it came. */
-  host = '';
   /** Of `SAYS`. */
   says = 0;
-  /** The value of `If-None-Match` where it is one line; `''`: there is none, or several. */
-  noneMatch = '';
+  /** The lines of conditions and ranges as they came. */
+  conditions = '';
+  bytes: Buffer = Buffer.alloc(0);
+  /** Where the target and the value of `Host` are in `bytes`. */
+  targetAt = 0;
+  targetEnd = 0;
+  hostAt = 0;
+  hostEnd = 0;
   /** Where it ends in `bytes`. */
   end = 0;
-  #bytes: Buffer = Buffer.alloc(0);
   #fieldsAt = 0;
+  #codingsAt = 0;
+  #codingsEnd = 0;
 
-  /** Reads the request that begins at `start`; what is left of another one is overwritten. */
-  read(bytes: Buffer, start: number): Recognised {
-    const { length } = bytes;
-    let at = this.#readMethod(bytes, start);
+  /** Of `Accept-Encoding`, its only line. */
+  get acceptEncoding(): string | undefined {
+    if ((this.says & SAYS.codings) === 0) return undefined;
+    return this.bytes.toString('latin1', this.#codingsAt, this.#codingsEnd).replaceAll(PADDING, '');
+  }
+
+  /** As it came: origin-form, printable ASCII. */
+  get target(): string {
+    return this.bytes.toString('latin1', this.targetAt, this.targetEnd);
+  }
+
+  /** As it came. */
+  get host(): string {
+    return this.bytes.toString('latin1', this.hostAt, this.hostEnd);
+  }
+
+  /**
+   * Reads the request that begins at `start`; what is left of another one is overwritten.
+   * @param length where the bytes end that have come
+   */
+  read(bytes: Buffer, start: number, length = bytes.length): Recognised {
+    let at = this.#readMethod(bytes, start, length);
     if (at <= 0) return at === 0 ? 'incomplete' : 'foreign';
     const targetAt = at;
     const targetLimit = Math.min(length, at + MAX_TARGET_BYTES);
     while (at < targetLimit && (MAY[bytes[at] as number] as number) & 2) at++;
     if (at === length) return 'incomplete';
     if (at === targetAt || at === targetLimit || bytes[targetAt] !== 0x2f) return 'foreign';
-    const version = follows(bytes, at, ' HTTP/1.1\r\n');
+    const version = follows(bytes, at, length, ' HTTP/1.1\r\n');
     if (version !== 'plain') return version;
-    this.target = bytes.toString('latin1', targetAt, at);
-    return this.#readFields(bytes, at + 11, start);
+    this.bytes = bytes;
+    this.targetAt = targetAt;
+    this.targetEnd = at;
+    return this.#readFields(bytes, at + 11, start, length);
   }
 
   /** @returns where the target begins; 0: incomplete; -1: another method */
-  #readMethod(bytes: Buffer, start: number): number {
+  #readMethod(bytes: Buffer, start: number, length: number): number {
     // G or H
     this.isHead = bytes[start] === 0x48;
     const method = this.isHead ? 'HEAD /' : 'GET /';
-    const found = follows(bytes, start, method);
+    const found = follows(bytes, start, length, method);
     if (found !== 'plain') return found === 'incomplete' ? 0 : -1;
     return start + method.length - 1;
   }
 
-  #readFields(bytes: Buffer, fieldsAt: number, start: number): Recognised {
-    const limit = Math.min(bytes.length, start + MAX_HEAD_BYTES);
-    const cut = bytes.length === limit ? 'incomplete' : 'foreign';
-    this.host = '';
+  #readFields(bytes: Buffer, fieldsAt: number, start: number, length: number): Recognised {
+    const limit = Math.min(length, start + MAX_HEAD_BYTES);
+    const cut = length === limit ? 'incomplete' : 'foreign';
+    this.hostEnd = 0;
     this.says = 0;
-    this.noneMatch = '';
+    this.conditions = '';
     let at = fieldsAt;
     for (let lines = 0; lines <= MAX_LINES; lines++) {
       if (at + 1 >= limit) return cut;
       if (bytes[at] === CR) {
-        if (bytes[at + 1] !== LF || this.host === '') return 'foreign';
-        this.#bytes = bytes;
+        if (bytes[at + 1] !== LF || this.hostEnd === 0) return 'foreign';
         this.#fieldsAt = fieldsAt;
         this.end = at + 2;
         return 'plain';
@@ -152,28 +202,34 @@ export class PlainRequest {
 
   /** @returns whether the request may stay */
   #note(bytes: Buffer, nameAt: number, nameEnd: number, valueAt: number, end: number): boolean {
-    const length = nameEnd - nameAt;
-    const first = bytes[nameAt] as number;
-    const matters = length <= LONGEST_NAME && (INITIALS[length] as number) & initial(first);
-    // C of Canopy, and A.
-    const isOfTiers = (first & 31) === 3 && ((bytes[nameAt + 1] as number) & 31) === 1;
-    if (!matters && !isOfTiers) return true;
-    const name = bytes.toString('latin1', nameAt, nameEnd).toLowerCase();
-    if (name === 'host') {
-      if (this.host !== '') return false;
-      this.host = trimmed(bytes, valueAt, end);
-      return this.host !== '';
+    const names = BY_LENGTH[nameEnd - nameAt];
+    if (names !== undefined) {
+      for (const { octets, says } of names) {
+        if (!begins(bytes, nameAt, octets)) continue;
+        if (says === HOST) return this.#noteHost(bytes, valueAt, end);
+        if (says === CONNECTION)
+          return /^keep-alive[ \t]*$/i.test(bytes.toString('latin1', valueAt, end));
+        if (says === LEAVE) return false;
+        if (says === SAYS.codings) {
+          if ((this.says & says) !== 0) this.says |= SAYS.manyCodings;
+          this.#codingsAt = valueAt;
+          this.#codingsEnd = end;
+        }
+        this.says |= says;
+        if (says === SAYS.conditions) this.conditions += bytes.toString('latin1', nameAt, end + 2);
+        return true;
+      }
     }
-    if (name === 'connection') return /^keep-alive$/i.test(trimmed(bytes, valueAt, end));
-    if (name.startsWith(TIER_PREFIX)) return false;
-    const says = NAMES.get(name);
-    if (says === undefined) return !NAMES.has(name);
-    if (says === SAYS.noneMatch) {
-      const isFirst = (this.says & says) === 0;
-      this.noneMatch = isFirst ? trimmed(bytes, valueAt, end) : '';
-    }
-    this.says |= says;
-    return true;
+    return nameEnd - nameAt < TIER_PREFIX.length || !begins(bytes, nameAt, TIER_PREFIX);
+  }
+
+  #noteHost(bytes: Buffer, valueAt: number, end: number): boolean {
+    if (this.hostEnd !== 0) return false;
+    let last = end;
+    while (last > valueAt && (bytes[last - 1] === SP || bytes[last - 1] === HT)) last--;
+    this.hostAt = valueAt;
+    this.hostEnd = last;
+    return last > valueAt;
   }
 
   /** The same for those who take requests from others. */
@@ -185,7 +241,7 @@ export class PlainRequest {
   /** End-to-end fields, as `readRequest` has them. */
   fields(): Fields {
     const fields: string[] = [];
-    for (const line of this.#bytes.toString('latin1', this.#fieldsAt, this.end - 4).split('\r\n')) {
+    for (const line of this.bytes.toString('latin1', this.#fieldsAt, this.end - 4).split('\r\n')) {
       const colon = line.indexOf(':');
       const name = line.slice(0, colon);
       if (name.toLowerCase() === 'connection') continue;
@@ -198,15 +254,9 @@ export class PlainRequest {
 /** Optional white space around a value, RFC 9110 §5.6.3. */
 const PADDING = /^[ \t]+|[ \t]+$/g;
 
-function trimmed(bytes: Buffer, start: number, end: number): string {
-  let last = end;
-  while (last > start && (bytes[last - 1] === SP || bytes[last - 1] === HT)) last--;
-  return bytes.toString('latin1', start, last);
-}
-
-function follows(bytes: Buffer, start: number, expected: string): Recognised {
+function follows(bytes: Buffer, start: number, length: number, expected: string): Recognised {
   for (let i = 0; i < expected.length; i++) {
-    if (start + i >= bytes.length) return 'incomplete';
+    if (start + i >= length) return 'incomplete';
     if (bytes[start + i] !== expected.charCodeAt(i)) return 'foreign';
   }
   return 'plain';

@@ -86,6 +86,8 @@ scenario('what is purged, stale or of another configuration, the lane leaves alo
     changeSite({
       rules: [{ match: { path: '/**' }, responseHeaders: { set: { 'X-Rule': 'yes' } } }],
     });
+    await same('/a', 1);
+    changeSite({ rules: [{ match: { path: '/a' }, deny: true }] });
     await same('/a', 0);
     changeSite({});
     await same('/a', 1);

@@ -3,7 +3,7 @@ import { expect } from 'vitest';
 import { ThreadLog } from '#core/telemetry/access-log/thread-log.ts';
 import { scenario } from '#test/scenario/kit/scenario.ts';
 import { until } from '#test/scenario/kit/until.ts';
-import { get, HOST, withEdge } from './kit.ts';
+import { END, exchanged, get, HOST, withEdge } from './kit.ts';
 
 // Connections on which the lane answers are those of the listener in all else.
 
@@ -21,6 +21,12 @@ async function bytesOf(socket: Socket, least = Infinity): Promise<number> {
     if (bytes >= least) break;
   }
   return bytes;
+}
+
+async function textOf(socket: Socket): Promise<string> {
+  let all = '';
+  for await (const chunk of socket as AsyncIterable<Buffer>) all += chunk.toString('latin1');
+  return all;
 }
 
 const LARGE = 300_000;
@@ -97,9 +103,69 @@ scenario('a request that is cut off is refused, on a new connection and on one i
         await bytesOf(socket, 1);
       }
       socket.end(`GET /a HTTP/1.1\r\n${HOST}`);
-      let text = '';
-      for await (const chunk of socket as AsyncIterable<Buffer>) text += chunk.toString();
-      expect(text).toMatch(/HTTP\/1\.1 400 Bad Request/);
+      expect(await textOf(socket)).toMatch(/HTTP\/1\.1 400 Bad Request/);
+    }
+  }),
+);
+
+scenario(
+  'who asks nothing is told so, and who is idle after an answer is let go, in their time',
+  (world) =>
+    withEdge(world, async ({ lane, withLane }) => {
+      const { clock } = world;
+      const [silent, idle] = await Promise.all([paused(withLane.port), paused(withLane.port)]);
+      const said = textOf(silent);
+      await until(() => withLane.activity().connections === 2);
+      idle.write(get('/a'));
+      await bytesOf(idle, 1);
+      clock.advance('15s');
+      expect(withLane.activity().connections).toBe(2);
+      clock.advance('1s');
+      expect(await said).toMatch(/^HTTP\/1\.1 408 /);
+      await until(() => withLane.activity().connections === 1);
+      // What it asks meanwhile puts it off.
+      clock.advance('50s');
+      idle.write(get('/a'));
+      await bytesOf(idle, 1);
+      clock.advance('75s');
+      idle.write(get('/a'));
+      await bytesOf(idle, 1);
+      expect(lane.answered).toBe(3);
+      clock.advance('76s');
+      expect(await bytesOf(idle)).toBe(0);
+      await until(() => withLane.activity().connections === 0);
+    }),
+);
+
+scenario('who takes an answer slowly is not idle', (world) =>
+  withEdge(world, async ({ lane, withLane }) => {
+    const socket = await paused(withLane.port);
+    socket.write(get('/large').repeat(40));
+    await until(() => lane.answered > 0);
+    world.clock.advance('10m');
+    expect(await bytesOf(socket, 40 * LARGE)).toBeGreaterThanOrEqual(40 * LARGE);
+    socket.destroy();
+  }),
+);
+
+scenario('a head that comes slowly is for node:http, which answers it once it is whole', (world) =>
+  withEdge(world, async ({ lane, withLane, without }) => {
+    const request = get('/a') + END;
+    for (const before of ['', get('/a'), get('/private')]) {
+      const socket = await paused(withLane.port);
+      if (before !== '') {
+        socket.write(before);
+        await bytesOf(socket, 1);
+      }
+      socket.write(request.slice(0, 10));
+      await until(() => lane.verdicts.at(-1) === 'incomplete');
+      const { answered } = lane;
+      world.clock.advance('1s');
+      world.clock.advance('1s');
+      socket.write(request.slice(10));
+      expect(await textOf(socket)).toBe(await exchanged(without, request));
+      expect(lane.answered).toBe(answered);
+      lane.verdicts.push('foreign');
     }
   }),
 );

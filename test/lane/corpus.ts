@@ -66,6 +66,8 @@ const PIECES: readonly string[] = [
   'CDN-Loop: x\r\n',
   'Trailer: x\r\n',
   'Keep-Alive: 1\r\n',
+  'Accept-Encoding: br\r\n',
+  'accept-encoding:\tgzip;q=0 \r\n',
   'X_A: b\r\n',
   'X-A: "\\"\r\n',
 ];

@@ -49,7 +49,7 @@ export async function withEdge(world: World, play: (edge: Edge) => Promise<void>
   const { handle, lane: hits } = serveClients(node, (error) => edge().errors.push(error));
   const lane = new Noting(hits as Lane);
   const place = { host: '127.0.0.1', port: 0, handle, onError: () => undefined };
-  const [withLane, without] = await Promise.all([listen({ ...place, lane }), listen(place)]);
+  const [withLane, without] = await Promise.all([listen({ ...place, lane, clock }), listen(place)]);
   const fields = { 'Cache-Tag': 'a, b', 'X-Odd': 'caf\xe9' };
   const fresh = { cacheControl: 'max-age=600', etag: '"1"', fields };
   const lastModified = 'Wed, 31 Dec 2025 00:00:00 GMT';
@@ -68,8 +68,10 @@ export async function withEdge(world: World, play: (edge: Edge) => Promise<void>
   const unstored = { cacheControl: 'no-store', body: 'private' };
   for (const method of ['HEAD', 'POST']) origin.answersTo(`${method} /private`, unstored);
   origin.answers('/.well-known/acme-challenge/x', unstored);
+  const type = { 'Content-Type': 'text/css' };
+  origin.answers('/text', { ...fresh, fields: type, body: 'of many lines\n'.repeat(200) });
   origin.answers('/end', { ...fresh, body: 'end' });
-  const all = '/a /large /empty /q?b=2&a=1 /%C3%A9 /gone /moved /short /vary /private /end';
+  const all = '/a /large /empty /q?b=2&a=1 /%C3%A9 /gone /moved /short /vary /private /text /end';
   for (const target of all.split(' ')) await edge().get(target);
   // The next ones are passed on at once.
   for (const target of ['/private', '/.well-known/acme-challenge/x']) await edge().get(target);

@@ -45,40 +45,63 @@ interface Taken {
   readonly host: string;
   readonly isHead: boolean;
   readonly says: number;
-  readonly noneMatch: string;
+  readonly conditions: readonly string[];
+  readonly acceptEncoding: string | undefined;
   readonly fields: readonly string[];
 }
 
+const nameAndValue = (line: string): readonly string[] =>
+  (/^(.*?):[ \t]*(.*?)[ \t]*$/.exec(line) ?? []).slice(1);
+
+const STALE = '\r\nHost: stale\r\n\r\nGET /stale HTTP/1.1\r\nHost: stale\r\n\r\n';
+
 function taken(text: string): Taken | undefined {
   const request = new PlainRequest();
-  const bytes = Buffer.from(text, 'latin1');
-  if (request.read(bytes, 0) !== 'plain') return undefined;
-  const { target, host, isHead, says, noneMatch, end } = request;
+  // Behind what has come is what was there before.
+  const bytes = Buffer.from(text + STALE, 'latin1');
+  const isPlain = request.read(bytes, 0, text.length) === 'plain';
+  const isPlainAlone = new PlainRequest().read(bytes.subarray(0, text.length), 0) === 'plain';
+  if (isPlainAlone !== isPlain) throw new Error(`What is behind it matters: ${text}`);
+  if (!isPlain) return undefined;
+  const { target, host, isHead, says, conditions, end } = request;
+  const isOne = (says & SAYS.manyCodings) === 0;
   return {
     text: text.slice(0, end),
     target,
     host,
     isHead,
     says,
-    noneMatch,
+    conditions: conditions.split('\r\n').slice(0, -1).flatMap(nameAndValue),
+    acceptEncoding: isOne ? request.acceptEncoding : undefined,
     fields: request.fields(),
   };
 }
 
-const says = ({ headers }: IncomingMessage): number => {
+const CONDITIONS = [
+  'if-none-match',
+  'if-match',
+  'if-modified-since',
+  'if-unmodified-since',
+  'if-range',
+  'range',
+];
+
+const says = ({ headers, headersDistinct }: IncomingMessage): number => {
+  const codings = headersDistinct['accept-encoding']?.length ?? 0;
   const has = (...names: string[]): boolean => names.some((name) => headers[name] !== undefined);
-  const others = ['if-match', 'if-modified-since', 'if-unmodified-since', 'if-range', 'range'];
   return (
-    (has('if-none-match') ? SAYS.noneMatch : 0) |
-    (has(...others) ? SAYS.conditions : 0) |
-    (has('cache-control', 'pragma') ? SAYS.cacheControl : 0)
+    (has(...CONDITIONS) ? SAYS.conditions : 0) |
+    (has('cache-control', 'pragma') ? SAYS.cacheControl : 0) |
+    (codings > 0 ? SAYS.codings : 0) |
+    (codings > 1 ? SAYS.manyCodings : 0)
   );
 };
 
-const onlyLine = ({ headersDistinct }: IncomingMessage, name: string): string => {
-  const lines = headersDistinct[name] ?? [];
-  return lines.length === 1 ? (lines[0] ?? '') : '';
-};
+const conditions = ({ rawHeaders }: IncomingMessage): readonly string[] =>
+  rawHeaders.filter((_, i) => CONDITIONS.includes((rawHeaders[i - (i % 2)] ?? '').toLowerCase()));
+
+const onlyOf = (lines: readonly string[] = []): string | undefined =>
+  lines.length === 1 ? lines[0] : undefined;
 
 async function expectAlike(all: readonly Taken[]): Promise<void> {
   const incoming = await parsed(Buffer.from(all.map(({ text }) => text).join(''), 'latin1'));
@@ -91,7 +114,8 @@ async function expectAlike(all: readonly Taken[]): Promise<void> {
       host: one.headers.host,
       isHead: one.method === 'HEAD',
       says: says(one),
-      noneMatch: onlyLine(one, 'if-none-match'),
+      conditions: conditions(one),
+      acceptEncoding: onlyOf(one.headersDistinct['accept-encoding']),
       fields: endToEndFields(one.rawHeaders),
     };
     expect(all[i]).toEqual(theirs);
@@ -126,6 +150,7 @@ test('of a request that is cut anywhere, the beginning is incomplete and nothing
     expect(request.end).toBe(bytes.length);
     for (let length = 0; length < bytes.length; length++) {
       expect(request.read(bytes.subarray(0, length), 0)).toBe('incomplete');
+      expect(request.read(bytes, 0, length)).toBe('incomplete');
     }
   }
 });
