@@ -14,6 +14,7 @@ import type { TierNode } from '#core/serving/tier-node.ts';
 import { isLoop, withClient } from '#core/tree/forward.ts';
 import { limitContent } from './content.ts';
 import { withErrorPage } from './error-page.ts';
+import { explainClient } from './explain.ts';
 import { orElse } from './fallback.ts';
 import { EdgeFunctions } from './functions/functions.ts';
 import type { Admission } from './guards/admission.ts';
@@ -32,6 +33,7 @@ export function serveClients(node: TierNode, onError: (error: unknown) => void):
   const edge: Edge = { node, guards, functions };
   return {
     handle: (exchange) => handleRequest(edge, exchange),
+    explain: (asked) => explainClient(edge, asked),
     lane: new HitLane(node),
     sample: (samples) => {
       guards.sample(samples);

@@ -18,6 +18,7 @@ import { decidedOutcome } from '#core/telemetry/cache-status.ts';
 import { forwardedFields, isLoop } from '#core/tree/forward.ts';
 import { TIER_FIELDS } from '#core/tree/tier-fields.ts';
 import { isTierKey } from '#core/tree/tier-key.ts';
+import { explainEdge } from './explain.ts';
 
 /** How long an edge that is ahead of us waits for our own link to catch up before we ask upward. */
 const FENCE_WAIT_MS = 250;
@@ -25,6 +26,7 @@ const FENCE_WAIT_MS = 250;
 /** What answers the requests of edges in one thread of a mid-tier. */
 export const serveEdges = (midTier: TierNode): Serving => ({
   handle: (exchange) => handleRequest(midTier, exchange),
+  explain: (asked) => explainEdge(midTier, asked),
 });
 
 /** An edge's request, from its arrival to its record. */

@@ -10,6 +10,7 @@ import { certificateRoutes } from './certificates.ts';
 import { configRoutes } from './config.ts';
 import type { ApiCounters } from './counters.ts';
 import { explainRoutes } from './explain.ts';
+import { explainRequestRoutes } from './explain-requests.ts';
 import { journalRoutes } from './journal.ts';
 import { latencyRoutes } from './latencies.ts';
 import { networkRoutes } from './network.ts';
@@ -101,6 +102,7 @@ export function buildApp(services: Services, options: AppOptions): FastifyInstan
     backupRoutes,
     routingRoutes,
     explainRoutes,
+    explainRequestRoutes,
     standingRoutes,
     latencyRoutes,
   ]) {

@@ -3,7 +3,7 @@ import type { Changed } from '#core/cache/engine.ts';
 import type { MemoryLedger } from '#core/cache/memory-share.ts';
 import type { PolicyName } from '#core/cache/eviction/policies.ts';
 import type { Config, JournalEvent } from '#core/contract/event.ts';
-import type { Estimate, Question } from '#core/contract/question.ts';
+import type { Question, Said } from '#core/contract/question.ts';
 import type { Tier } from '#core/contract/node.ts';
 import type { ErrorCode } from '#core/errors.ts';
 import type { DatabaseContent } from '#core/geography/node-geography.ts';
@@ -91,7 +91,7 @@ export type ToThread =
   | { readonly type: 'checked'; readonly down: readonly string[] }
   /** A database has new content. */
   | { readonly type: 'geography'; readonly database: DatabaseContent }
-  /** Answered with `estimated`. */
+  /** Answered with `said`. */
   | { readonly type: 'question'; readonly id: number; readonly question: Question }
   /** Answered with `measured`. */
   | { readonly type: 'measure'; readonly id: number }
@@ -136,5 +136,6 @@ export type FromThread =
     }
   /** Lines of the access log; answered with `logged`. */
   | { readonly type: 'log'; readonly lines: Lines }
-  | { readonly type: 'estimated'; readonly id: number; readonly estimate: Estimate }
+  /** `undefined`: nothing, for an error that it has told of. */
+  | { readonly type: 'said'; readonly id: number; readonly said: Said | undefined }
   | { readonly type: 'error'; readonly message: string };

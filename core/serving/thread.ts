@@ -4,7 +4,7 @@ import type { Changed } from '#core/cache/engine.ts';
 import { MemoryShare } from '#core/cache/memory-share.ts';
 import { DiskStore } from '#core/cache/disk/disk-store.ts';
 import { systemClock } from '#core/clock.ts';
-import type { Question } from '#core/contract/question.ts';
+import type { Question, Said } from '#core/contract/question.ts';
 import { CanopyError, messageOf } from '#core/errors.ts';
 import { NodeGeography } from '#core/geography/node-geography.ts';
 import { applyEvent } from '#core/node/config.ts';
@@ -144,8 +144,18 @@ export function runThread(
     send({ type: 'measured', id, samples: samples.byMetric });
   };
 
-  const estimate = async (id: number, { targets }: Question): Promise<void> =>
-    send({ type: 'estimated', id, estimate: await node.preview(targets) });
+  const answer = async (question: Question): Promise<Said> =>
+    'explain' in question
+      ? { explained: await serving.explain(question.explain) }
+      : { estimate: await node.preview(question.targets) };
+  const say = (id: number, question: Question): Promise<void> =>
+    answer(question).then(
+      (said) => send({ type: 'said', id, said }),
+      (error: unknown) => {
+        onError(error);
+        send({ type: 'said', id, said: undefined });
+      },
+    );
 
   const stop = async (graceMs: number): Promise<void> => {
     await Promise.all(listeners.map((listener) => listener.close(graceMs)));
@@ -200,7 +210,7 @@ export function runThread(
         geography.renew(message.database);
         break;
       case 'question':
-        void estimate(message.id, message.question);
+        void say(message.id, message.question);
         break;
       case 'measure':
         measure(message.id);
