@@ -6,6 +6,7 @@ import tab from '@bomb.sh/tab/commander';
 import { addBackup } from './commands/backup.ts';
 import { addCertificates } from './commands/certificates.ts';
 import { addConfig } from './commands/config.ts';
+import { addExplain } from './commands/explain.ts';
 import { addFunction } from './commands/function.ts';
 import { addNodes } from './commands/nodes.ts';
 import { addProcesses } from './commands/processes.ts';
@@ -61,6 +62,7 @@ export function createProgram(): Command {
     addTokens,
     addAudit,
     addTierKey,
+    addExplain,
     addRoute,
     addDnssec,
     addRules,

@@ -2,7 +2,7 @@ import { cacheKey } from '#core/cache/key.ts';
 import type { Lookup } from '#core/cache/engine.ts';
 import { inputsFrom, keySelector } from '#core/cache/policy/keying.ts';
 import { type ServedSite, siteAt } from '#core/cache/served-site.ts';
-import type { ExplainAsked, Explained, KeyInput, TierAsked } from '#core/contract/explain.ts';
+import type { ExplainAsked, Explained, TierAsked } from '#core/contract/explain.ts';
 import { selecting } from '#core/explain/key-inputs.ts';
 import { explainedBefore, explainLookup } from '#core/explain/lookup.ts';
 import type { ClientRequest } from '#core/http/request.ts';
@@ -12,7 +12,12 @@ import { forwardedFields } from '#core/tree/forward.ts';
 const UNKNOWN = { site: null, hostPattern: null, rules: [], guards: [], inputs: [] };
 
 /** What one thread of a mid-tier would do with what an edge would ask of it. */
-export async function explainEdge(midTier: TierNode, asked: ExplainAsked): Promise<Explained> {
+export const explainEdge =
+  (midTier: TierNode) =>
+  (asked: ExplainAsked): Promise<Explained> =>
+    explained(midTier, asked);
+
+async function explained(midTier: TierNode, asked: ExplainAsked): Promise<Explained> {
   if (asked.as !== 'tier') {
     return explainedBefore(midTier, UNKNOWN, {
       verdict: 'refused',
@@ -37,7 +42,8 @@ export async function explainEdge(midTier: TierNode, asked: ExplainAsked): Promi
     hostPattern: null,
     rules: [],
     guards: [],
-    inputs: inputsOf(lookup, asked),
+    // The URL is folded already: the asking node says how.
+    inputs: selecting(inputsFrom(asked.keyedBy), asked.fields),
   });
 }
 
@@ -67,24 +73,4 @@ function keyed({ forwardedBy }: TierNode, asked: TierAsked, site: ServedSite): L
     askingFence: fence,
     changed: false,
   };
-}
-
-function inputsOf({ request, site }: Lookup, { keyedBy }: TierAsked): KeyInput[] {
-  const { scheme, host, target } = request;
-  const why = 'as the asking node has it';
-  const isPull = site.origin.kind === 'pull';
-  const input = (part: KeyInput['part'], value: string, counts = true): KeyInput => ({
-    part,
-    name: null,
-    value,
-    counts,
-    why,
-  });
-  return [
-    input('site', site.name),
-    input('scheme', scheme, isPull),
-    input('host', host, isPull),
-    input('path', target),
-    ...selecting(inputsFrom(keyedBy), request.fields),
-  ];
 }

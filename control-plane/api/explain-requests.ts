@@ -5,8 +5,13 @@ import { nameSchema, timestampSchema } from '#core/contract/names.ts';
 import { CanopyError } from '#core/errors.ts';
 import { EXPLAIN_FIELD, sealExplainToken } from '#core/explain/token.ts';
 import { sealKeysOf } from '#core/latency/seal.ts';
-import { explain } from '../explain/explain.ts';
-import { explainBodySchema, explainQuerySchema, type ExplainRequest } from '../explain/request.ts';
+import { explain, sitesOf } from '../explain/explain.ts';
+import {
+  explainBodySchema,
+  explainQuerySchema,
+  type ExplainRequest,
+  urlSchema,
+} from '../explain/request.ts';
 import { requireNetwork, requireSite } from './access.ts';
 import { route } from './route.ts';
 import type { Services } from './services.ts';
@@ -15,7 +20,8 @@ const LONGEST_TOKEN_SECONDS = 86_400;
 
 const tokenRequestSchema = z
   .strictObject({
-    site: nameSchema,
+    /** Any of the site that requests are for. */
+    url: urlSchema,
     forSeconds: z.int().min(1).max(LONGEST_TOKEN_SECONDS).default(600),
   })
   .meta({ title: 'token request' });
@@ -89,12 +95,13 @@ export function explainRequestRoutes(app: FastifyInstance, services: Services): 
       errors: ['not-found'],
     },
     async (request) => {
-      const { site, forSeconds } = request.body;
-      requireSite(request.token, site);
+      const { url, forSeconds } = request.body;
       const { config } = journal;
-      if (!config.sites.some(({ name }) => name === site)) {
-        throw new CanopyError('not-found', `There is no site "${site}"`);
-      }
+      const { hostname } = new URL(url);
+      const site = sitesOf(config).byHost(hostname)?.name;
+      if (site === undefined)
+        throw new CanopyError('not-found', `No site has the host ${hostname}`);
+      requireSite(request.token, site);
       const expiresAt = clock.now() + forSeconds * 1000;
       const value = sealExplainToken(sealKeysOf(config.network), { site, until: expiresAt });
       return { site, field: EXPLAIN_FIELD, value, expiresAt };

@@ -1,4 +1,4 @@
-import { servedSite } from '#core/cache/served-site.ts';
+import { type ServedSite, servedSite } from '#core/cache/served-site.ts';
 import type { Config } from '#core/contract/event.ts';
 import type {
   ExplainAsked,
@@ -9,6 +9,7 @@ import type {
 } from '#core/contract/explain.ts';
 import type { Node } from '#core/contract/node.ts';
 import { zonesOf } from '#core/contract/routed-hosts.ts';
+import { askUp } from '#core/explain/up.ts';
 import { SiteDirectory } from '#core/sites.ts';
 import type { Services } from '../api/services.ts';
 import { chooseEdge } from './edge-choice.ts';
@@ -18,9 +19,6 @@ import { askedOf, type ExplainRequest } from './request.ts';
 
 /** How long one node is waited for. */
 const PATIENCE_MS = 3_000;
-/** An edge, a mid-tier of its group, the shield, and one to spare. */
-const MOST_TIERS = 4;
-
 /** Hosts that are named where none is the one asked for. */
 const MOST_HOSTS = 5;
 
@@ -52,8 +50,7 @@ export async function explain(
   const { clock, journal } = services;
   const { config } = journal;
   const asked = askedOf(request, request.client ?? asker);
-  const zones = zonesOf(config);
-  const sites = new SiteDirectory(config.sites.map((site) => servedSite(site, zones)));
+  const sites = sitesOf(config);
   const site = sites.byHost(asked.authority);
   require(site?.name);
   const about = {
@@ -101,6 +98,12 @@ export async function explain(
   };
 }
 
+/** The sites as nodes find them by the hosts of requests. */
+export function sitesOf(config: Config): SiteDirectory<ServedSite> {
+  const zones = zonesOf(config);
+  return new SiteDirectory(config.sites.map((site) => servedSite(site, zones)));
+}
+
 async function standingOf({ leases }: Pick<Services, 'leases'>): Promise<Standing> {
   const [survey, heartbeats] = await Promise.all([leases.survey(), leases.heartbeats()]);
   const standing = survey.nodes.filter(({ remainingMs }) => remainingMs > 0);
@@ -115,7 +118,7 @@ async function standingOf({ leases }: Pick<Services, 'leases'>): Promise<Standin
   };
 }
 
-/** Asks the edge, then the parent that it would ask first, and so on up to the origin. */
+/** What the edge, and each parent that would be asked first, up to the origin, has to say. */
 async function walked(
   { questions }: Pick<Services, 'questions'>,
   { nodes }: Pick<Config, 'nodes'>,
@@ -124,21 +127,21 @@ async function walked(
   asked: ExplainAsked,
 ): Promise<ExplainedTier[]> {
   const tiers: ExplainedTier[] = [];
-  let node: Node | undefined = edge;
-  let question: ExplainAsked = asked;
-  while (node !== undefined && tiers.length < MOST_TIERS) {
-    const { name, tier }: Node = node;
+  const last = await askUp(edge.name, asked, async (name, question) => {
+    const node = nodes.find((candidate) => candidate.name === name);
+    if (node === undefined) return undefined;
+    const { tier } = node;
     const unasked = notToBeAsked(node, standing);
-    if (unasked !== undefined) return [...tiers, unasked];
-    const explained = await explainedBy(questions, name, question);
-    if (explained === undefined) return [...tiers, { node: name, tier, status: 'silent' }];
-    tiers.push({ node: name, tier, status: 'explained', explanation: explained.explanation });
-    if (explained.next === null) return [...tiers, ...originOf(explained)];
-    const [parent] = explained.explanation.parents.order;
-    question = explained.next;
-    node = nodes.find((candidate) => candidate.name === parent?.name);
-  }
-  return tiers;
+    const explained =
+      unasked === undefined ? await explainedBy(questions, name, question) : undefined;
+    tiers.push(
+      explained === undefined
+        ? (unasked ?? { node: name, tier, status: 'silent' })
+        : { node: name, tier, status: 'explained', explanation: explained.explanation },
+    );
+    return explained;
+  });
+  return last?.next === null ? [...tiers, ...originOf(last)] : tiers;
 }
 
 async function explainedBy(

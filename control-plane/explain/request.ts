@@ -5,7 +5,7 @@ import { CanopyError } from '#core/errors.ts';
 
 const TOKEN = /^[!#$%&'*+.^_`|~0-9a-z-]+$/i;
 
-const urlSchema = z.string().max(16_384).refine(isHttpUrl, {
+export const urlSchema = z.string().max(16_384).refine(isHttpUrl, {
   message: 'an http:// or https:// URL without credentials',
 });
 const methodSchema = z.string().regex(TOKEN, 'a method').max(32).default('GET');

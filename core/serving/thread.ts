@@ -4,6 +4,7 @@ import type { Changed } from '#core/cache/engine.ts';
 import { MemoryShare } from '#core/cache/memory-share.ts';
 import { DiskStore } from '#core/cache/disk/disk-store.ts';
 import { systemClock } from '#core/clock.ts';
+import type { ExplainAsked, Explained } from '#core/contract/explain.ts';
 import type { Question, Said } from '#core/contract/question.ts';
 import { CanopyError, messageOf } from '#core/errors.ts';
 import { NodeGeography } from '#core/geography/node-geography.ts';
@@ -64,6 +65,13 @@ export function runThread(
       telling.set(id, resolve);
       send({ type: 'changed', id, changed });
     });
+  const explaining = new Map<number, (explained: Explained | undefined) => void>();
+  const explainNode = (asked: ExplainAsked): Promise<Explained | undefined> =>
+    new Promise((resolve) => {
+      const id = nextTelling++;
+      explaining.set(id, resolve);
+      send({ type: 'explain', id, asked });
+    });
   const disk = connection && new DiskStore(connection.place, connection.port);
   const shared = disk === undefined ? {} : { disk, tendsDisk: slot === 0 };
   const accessLog =
@@ -86,6 +94,7 @@ export function runThread(
     asnOf: (address) => geography.asnOf(address),
     guarding: limits && { memory: limits, slot, redisUrl },
     tellThreads,
+    explainNode,
     accessLog,
   });
   node.siblings.sit(slot);
@@ -196,6 +205,10 @@ export function runThread(
       case 'told':
         telling.get(message.id)?.();
         telling.delete(message.id);
+        break;
+      case 'explained':
+        explaining.get(message.id)?.(message.explained);
+        explaining.delete(message.id);
         break;
       case 'sibling':
         node.siblings.meet(message.slot, message.port);

@@ -271,6 +271,8 @@ export class Threads {
     } else if (message.type === 'said') {
       thread.asked.get(message.id)?.(message.said);
       thread.asked.delete(message.id);
+    } else if (message.type === 'explain') {
+      void this.#explain(thread, message);
     } else if (message.type === 'log') {
       void this.#write(thread, message.lines);
     } else if (message.type === 'error') {
@@ -292,6 +294,15 @@ export class Threads {
       ),
     );
     from.worker.postMessage({ type: 'told', id } satisfies ToThread);
+  }
+
+  async #explain(
+    { worker }: Thread,
+    { id, asked }: FromThread & { type: 'explain' },
+  ): Promise<void> {
+    const said = await this.answer({ id: String(id), explain: asked }).catch(() => undefined);
+    const explained = said !== undefined && 'explained' in said ? said.explained : undefined;
+    worker.postMessage({ type: 'explained', id, explained } satisfies ToThread);
   }
 
   /** What a dead thread held is gone with it, so it has heeded whatever it was sent; not so what is on disk. */
