@@ -253,7 +253,7 @@ export const nodeExplanationSchema = z.strictObject({
     order: z.array(parentSchema),
     skipped: z.array(skippedParentSchema),
   }),
-  /** Looked for only where nothing stored suits. */
+  /** Looked for only where nothing is stored under the key. */
   near: nearKeysSchema.nullable(),
   hints: z.array(hintSchema),
 });

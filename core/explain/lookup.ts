@@ -98,8 +98,7 @@ export async function explainLookup(
   const next = nextOf(node, lookup, decision.action, parents.order[0]);
   const banned = engine.bans.has({ site: site.name, key, tags: variants[0]?.facts.tags });
   const own = ofNode(node);
-  const near =
-    typeof found === 'string' && decision.reason === found ? await nearKeys(engine, lookup) : null;
+  const near = decision.reason === 'uri-miss' ? await nearKeys(engine, lookup) : null;
   const vary = unitedVary(...variants.map(({ facts }) => facts.vary));
   const because = becauseOf(decision, {
     method: request.method,
