@@ -34,6 +34,8 @@ export function createProgram(): Command {
     .description('The content delivery network that you run yourself.')
     .version(version, '--version')
     .showSuggestionAfterError()
+    // So that a command whose own commands have options of the same names can tell them apart.
+    .enablePositionalOptions()
     .configureOutput({
       // Commander spreads an error and its suggestion over two lines.
       outputError: (text, write) =>

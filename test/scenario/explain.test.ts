@@ -17,6 +17,9 @@ const asked = (target: string, ...fields: string[]): ClientAsked => ({
   address: '127.0.0.1',
 });
 
+const faresOf = ({ rules }: NodeExplanation): unknown =>
+  rules.map(({ name, unmet }) => [name, unmet]);
+
 interface Told {
   readonly edge: NodeExplanation;
   readonly midTier: NodeExplanation | undefined;
@@ -205,8 +208,6 @@ scenario(
     },
   },
   async (world) => {
-    const faresOf = ({ rules }: NodeExplanation): unknown =>
-      rules.map(({ name, unmet }) => [name, unmet]);
     const away = await tell(world, asked('/gone'));
     expect(faresOf(away.edge)).toEqual([
       ['move', 'path'],
@@ -257,7 +258,7 @@ scenario(
     publish({ type: 'node.put', node: { ...paris, draining: true } });
     const before = await tell(world, asked('/a'));
     const [first, second] = before.edge.parents.order.map(({ name }) => name);
-    expect([first, second].toSorted()).toEqual(['frankfurt', 'london']);
+    expect(new Set([first, second])).toEqual(new Set(['frankfurt', 'london']));
     expect(before.edge.parents.skipped).toMatchObject([
       { name: 'paris', why: 'it is being drained' },
     ]);
