@@ -26,7 +26,7 @@ export const explained = (
     hitForMiss: false,
     fill: null,
     parents: { asks: true, order: [], skipped: [] },
-    near: { keys: [], looked: 0, of: 0, sampled: false },
+    near: { keys: [], alike: 0, looked: 0, of: 0, sampled: false },
     hints: [],
     ...change,
   },

@@ -200,7 +200,10 @@ export const nearKeySchema = z.strictObject({
 });
 
 export const nearKeysSchema = z.strictObject({
+  /** The nearest first. */
   keys: z.array(nearKeySchema),
+  /** How many differ in the same as the first does, it and those that are not told of included. */
+  alike: z.int(),
   /** Objects that were looked at, and that there are. */
   looked: z.int(),
   of: z.int(),

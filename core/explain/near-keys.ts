@@ -7,45 +7,53 @@ import { keyDifferences } from './differences.ts';
 /** Objects that are looked at; there may be many millions. */
 const MAX_LOOKED_AT = 100_000;
 /** Near ones that are told of. */
-export const MAX_NEAR = 5;
+const MAX_NEAR = 5;
 /** What differs in more is another thing. */
 const MOST_DIFFERENCES = 4;
+/** Ways to differ that are counted. */
+const MAX_COUNTED = 1000;
+
+type NearKey = NearKeys['keys'][number];
 
 /**
- * What this thread has stored under keys of the site that are nearly the one asked for, the nearest
- * first: the same path, up to what people mix up.
+ * What this thread has stored under keys of the site that are nearly the one asked for: the same path,
+ * up to what people mix up.
  */
 export async function nearKeys(engine: CacheEngine, { site, key }: Lookup): Promise<NearKeys> {
   const now = engine.now();
-  const found = new Map<string, NearKeys['keys'][number]>();
-  let looked = 0;
-  let sampled = false;
+  const counts = new Map<string, number>();
+  let keys: readonly NearKey[] = [];
+  let [looked, sampled, last] = [0, false, key];
   await engine.store.scan((object) => {
     if (looked >= MAX_LOOKED_AT) {
       sampled = true;
       return false;
     }
     looked++;
-    const isOther = object.site === site.name && object.key !== key && !found.has(object.key);
-    // Slices have the key of their object and more.
-    if (!isOther || object.key.includes('\n') || engine.fence.verdict(object)?.mode === 'hard') {
-      return true;
-    }
+    // Variants of one key come together; slices have the key of their object and more.
+    const isOther = object.site === site.name && object.key !== last && object.key !== key;
+    if (!isOther || object.key.includes('\n')) return true;
+    last = object.key;
     const differences = keyDifferences(key, object.key);
     if (differences === undefined || differences.length > MOST_DIFFERENCES) return true;
-    const { freshForMs } = freshness(object.facts, site.cacheFor('', object.facts));
-    found.set(object.key, {
-      key: object.key,
-      differences,
-      leftMs: freshForMs - currentAgeMs(object, now),
-    });
+    if (engine.fence.verdict(object)?.mode === 'hard') return true;
+    const settings = site.cacheFor(keyTarget(object.key), object.facts);
+    const leftMs = freshness(object.facts, settings).freshForMs - currentAgeMs(object, now);
+    keys = nearestOf([...keys, { key: object.key, differences, leftMs }]);
+    const what = whatOf(differences);
+    const count = counts.get(what);
+    if (count !== undefined || counts.size < MAX_COUNTED) counts.set(what, (count ?? 0) + 1);
     return true;
   });
-  const { objects } = engine.store.volume();
-  return { keys: nearestOf([...found.values()]), looked, of: objects, sampled };
+  const [nearest] = keys;
+  const alike = nearest === undefined ? 0 : (counts.get(whatOf(nearest.differences)) ?? 1);
+  return { keys: [...keys], alike, looked, of: engine.store.volume().objects, sampled };
 }
 
-const nearestOf = (keys: NearKeys['keys']): NearKeys['keys'] =>
+/** Path and query of a primary key. */
+const keyTarget = (key: string): string => key.replace(/^\S* (?:https?:\/\/[^/?]*)?/, '');
+
+const nearestOf = (keys: readonly NearKey[]): readonly NearKey[] =>
   keys.toSorted((a, b) => a.differences.length - b.differences.length).slice(0, MAX_NEAR);
 
 /** What several threads have found. */
@@ -53,25 +61,31 @@ export function mergeNear(all: readonly NearKeys[]): NearKeys {
   const byKey = new Map(all.flatMap(({ keys }) => keys.map((one) => [one.key, one] as const)));
   const total = (of: (one: NearKeys) => number): number =>
     all.reduce((sum, one) => sum + of(one), 0);
+  const keys = nearestOf([...byKey.values()]);
+  const what = (of: readonly NearKey[]): string => whatOf(of[0]?.differences ?? []);
   return {
-    keys: nearestOf([...byKey.values()]),
+    keys: [...keys],
+    alike: total((one) => (what(one.keys) === what(keys) ? one.alike : 0)),
     looked: total(({ looked }) => looked),
     of: total(({ of }) => of),
     sampled: all.some(({ sampled }) => sampled),
   };
 }
 
+const whatOf = (differences: readonly KeyDifference[]): string =>
+  differences.map(partText).join(' and ');
+
 /** What a difference is in, for people. */
 export const partText = ({ part, name }: Pick<KeyDifference, 'part' | 'name'>): string =>
   name === null ? (part === 'query' ? 'the order of parameters' : `the ${part}`) : `\`${name}\``;
 
 /** "3 stored keys differ only in `utm_source`" */
-export function nearText({ keys }: NearKeys): string | undefined {
+export function nearText({ keys, alike, sampled }: NearKeys): string | undefined {
   const [nearest] = keys;
   if (nearest === undefined) return undefined;
-  const what = nearest.differences.map(partText).join(' and ');
-  const same = keys.filter((one) => one.differences.map(partText).join(' and ') === what).length;
-  return same === 1
-    ? `one stored key differs only in ${what}`
-    : `${same} stored keys differ only in ${what}`;
+  const what = whatOf(nearest.differences);
+  const least = sampled ? 'at least ' : '';
+  return alike === 1
+    ? `${least}one stored key differs only in ${what}`
+    : `${least}${alike} stored keys differ only in ${what}`;
 }

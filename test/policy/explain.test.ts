@@ -165,6 +165,7 @@ test.each<[host: string, pattern: string | null]>([
 });
 
 const near = (...keys: string[]) => ({
+  alike: keys.filter((key) => !key.includes('b=3')).length,
   keys: keys.map((key) => ({
     key,
     differences: keyDifferences('s http://h/a?utm_source=1&b=2', key) ?? [],
@@ -220,7 +221,7 @@ test('a node says what the home of the object says, and what each thread would d
     reason: 'uri-miss',
     because: 'nothing stored under this key; one stored key differs only in `utm_source`',
     threads: [{ slot: 0 }, { slot: 1 }],
-    near: { looked: 1, of: 1 },
+    near: { alike: 1, looked: 1, of: 1 },
     hints: [{ setting: 'key.query' }],
   });
   expect(() => nodeExplained([])).toThrow('No thread');
