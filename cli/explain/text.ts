@@ -11,12 +11,12 @@ const quoted = (value: string | null): string => (value === null ? 'none' : JSON
 
 /** An explanation as people read it: what happens and why first, then tier by tier. */
 export function explanationText(explanation: Explanation): string {
-  const { headline, hints, tiers, purges, purgesSince, bans } = explanation;
+  const { headline, hints, tiers, purges, purgesSince, bans, sequence } = explanation;
   return [
     headline,
     '',
     ...about(explanation),
-    ...tiers.flatMap((tier) => ['', ...tierLines(tier)]),
+    ...tiers.flatMap((tier) => ['', ...tierLines(tier, sequence)]),
     ...listed(`Purges that name it, since sequence ${purgesSince}:`, purges),
     ...listed('Bans that name it:', bans),
     ...(hints.length === 0 ? [] : ['', 'What may help:']),
@@ -47,14 +47,14 @@ const UNTOLD = {
   'not-in-service': 'is not in service',
 } as const;
 
-function tierLines(tier: Tier): string[] {
+function tierLines(tier: Tier, sequence: number): string[] {
   switch (tier.status) {
     case 'origin':
       return [`origin ${tier.name} (not asked for this)`, ...section(['why', [tier.why]])];
     case 'explained':
       return [
         `${tier.tier} ${tier.node}: ${tier.explanation.verdict} (${tier.explanation.reason})`,
-        ...sectionsOf(tier.explanation).flatMap(section),
+        ...sectionsOf(tier.explanation, sequence).flatMap(section),
       ];
     case 'older-version':
       return [
@@ -68,7 +68,7 @@ function tierLines(tier: Tier): string[] {
 const section = ([title, lines]: Section): string[] =>
   lines.map((line, i) => `  ${(i === 0 ? title : '').padEnd(INDENT - 2)}${line}`);
 
-const sectionsOf = (said: NodeExplanation): readonly Section[] => [
+const sectionsOf = (said: NodeExplanation, sequence: number): readonly Section[] => [
   ['why', [said.because]],
   ['rules', said.rules.map(ruleLine)],
   ['guards', said.guards.map(guardLine)],
@@ -78,8 +78,13 @@ const sectionsOf = (said: NodeExplanation): readonly Section[] => [
   ['fill', fillLines(said)],
   ['parents', parentLines(said)],
   ['threads', threadLines(said)],
-  ['fence', [`${said.fence}${said.leaseEnded ? '; the lease has ended' : ''}`]],
+  ['fence', [fenceText(said, sequence)]],
 ];
+
+function fenceText({ fence, leaseEnded }: NodeExplanation, sequence: number): string {
+  const behind = fence < sequence ? `, ${sequence - fence} behind the journal` : '';
+  return `${fence}${behind}${leaseEnded ? '; the lease has ended' : ''}`;
+}
 
 const ruleLine = ({ name, matches, unmet, actions }: NodeExplanation['rules'][number]): string =>
   matches

@@ -90,7 +90,6 @@ export function explainRequestRoutes(app: FastifyInstance, services: Services): 
       summary: 'A request header that has edges explain what they do with ordinary requests',
       admits,
       body: tokenRequestSchema,
-      changesNothing: true,
       answers: { 200: tokenAnswerSchema },
       errors: ['not-found'],
     },

@@ -62,15 +62,16 @@ export function mergeNear(all: readonly NearKeys[]): NearKeys {
   const total = (of: (one: NearKeys) => number): number =>
     all.reduce((sum, one) => sum + of(one), 0);
   const keys = nearestOf([...byKey.values()]);
-  const what = (of: readonly NearKey[]): string => whatOf(of[0]?.differences ?? []);
   return {
     keys: [...keys],
-    alike: total((one) => (what(one.keys) === what(keys) ? one.alike : 0)),
+    alike: total((one) => (whatFirst(one.keys) === whatFirst(keys) ? one.alike : 0)),
     looked: total(({ looked }) => looked),
     of: total(({ of }) => of),
     sampled: all.some(({ sampled }) => sampled),
   };
 }
+
+const whatFirst = (keys: readonly NearKey[]): string => whatOf(keys[0]?.differences ?? []);
 
 const whatOf = (differences: readonly KeyDifference[]): string =>
   differences.map(partText).join(' and ');

@@ -3,7 +3,7 @@ import type { ClientAsked, NodeExplanation } from '#core/contract/explain.ts';
 import { fieldValue } from '#core/http/fields.ts';
 import { sealKeysOf } from '#core/latency/seal.ts';
 import { EXPLAIN_FIELD, sealExplainToken } from '#core/explain/token.ts';
-import { scenario, type World } from './kit/scenario.ts';
+import { type Cast, scenario, type World } from './kit/scenario.ts';
 
 const HOST = 'www.example.org';
 
@@ -49,6 +49,12 @@ async function foretold(
   return told;
 }
 
+type SiteInput = NonNullable<Cast['site']>;
+
+const NO_CACHE = { 'Cache-Control': 'no-cache' };
+const PHONE = { 'User-Agent': 'Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) Mobile' };
+const GERMAN = { 'Accept-Language': 'de-AT' };
+const FRENCH = { 'Accept-Language': 'fr' };
 const cacheable = { cacheControl: 'max-age=60', body: 'it' };
 
 scenario('a hit shows its key, and what its freshness comes from', async (world) => {
@@ -393,4 +399,77 @@ scenario('a header that is forged, has expired or is of another site is as none'
     expect(headers).not.toHaveProperty('canopy-explained');
   }
   origin.saw('GET /a');
+});
+
+scenario(
+  'over a shield every tier is asked in turn',
+  { midTiers: ['near', 'shield'] },
+  async (world) => {
+    const { edge, midTier, publish, changeSite } = world;
+    for (const node of edge().node.config.nodes) {
+      if (node.tier === 'mid-tier')
+        publish({ type: 'node.put', node: { ...node, group: node.name } });
+      else publish({ type: 'node.put', node: { ...node, group: 'near' } });
+    }
+    changeSite({ shieldGroup: 'shield' });
+    const told = await edge().explain(asked('/a'));
+    expect(told.explanation.parents.order[0]?.name).toBe('near');
+    const above = told.next && (await midTier('near').explain(told.next));
+    expect(above?.explanation.parents.order[0]?.name).toBe('shield');
+    const shield = above?.next && (await midTier('shield').explain(above.next));
+    expect(shield).toMatchObject({ explanation: { node: 'shield', verdict: 'miss' }, next: null });
+  },
+);
+
+const FORMS: readonly [
+  what: string,
+  site: SiteInput,
+  method: string,
+  headers: Readonly<Record<string, string>>,
+  reason: string,
+][] = [
+  ['HEAD', {}, 'HEAD', {}, 'fresh'],
+  ['a condition', {}, 'GET', { 'If-None-Match': '"1"' }, 'fresh'],
+  ['a range', {}, 'GET', { Range: 'bytes=0-1' }, 'fresh'],
+  ['POST', {}, 'POST', {}, 'method'],
+  ['a reload', { cache: { honourClientCacheControl: true } }, 'GET', NO_CACHE, 'request'],
+  ['a reload that is not honoured', {}, 'GET', NO_CACHE, 'fresh'],
+  ['compression', { compression: { enabled: true } }, 'GET', { 'Accept-Encoding': 'br' }, 'fresh'],
+  ['another device', { key: { deviceClass: true } }, 'GET', PHONE, 'vary-miss'],
+  ['a device alike', { key: { deviceClass: true } }, 'GET', { 'User-Agent': 'Other/2' }, 'fresh'],
+  ['another cookie', { key: { cookies: ['a'] } }, 'GET', { Cookie: 'a=2' }, 'vary-miss'],
+  ['a cookie that does not count', { key: { cookies: ['a'] } }, 'GET', { Cookie: 'b=2' }, 'fresh'],
+  ['another language', { key: { language: ['en', 'de'] } }, 'GET', GERMAN, 'vary-miss'],
+  ['a language that there is not', { key: { language: ['en', 'de'] } }, 'GET', FRENCH, 'fresh'],
+];
+
+for (const [what, site, method, headers, reason] of FORMS) {
+  scenario(`what is told of ${what} is what comes of it`, { site }, async (world) => {
+    const { origin, edge } = world;
+    const answer = { ...cacheable, etag: '"1"' };
+    origin.answers('/a', answer);
+    origin.answersTo('POST /a', answer);
+    await edge().get('/a').sees({ status: 200 });
+    const question = { ...asked('/a', ...Object.entries(headers).flat()), method };
+    const told = await tell(world, question);
+    expect(told.edge.reason).toBe(reason);
+    await edge().send('/a', { method, headers }).sees({ edge: reason });
+  });
+}
+
+scenario('another origin that a rule chooses is part of the key', async (world) => {
+  const { origin, edge, changeSite } = world;
+  changeSite({
+    origins: { blue: { kind: 'pull', servers: [{ url: origin.url }] } },
+    rules: [{ match: { headers: { 'x-blue': true } }, origin: { name: 'blue' } }],
+  });
+  origin.answers('/a', cacheable);
+  await edge().get('/a').sees({ status: 200 });
+  const { edge: told, midTier } = await foretold(world, '/a', { 'X-Blue': '1' });
+  expect(told).toMatchObject({
+    reason: 'vary-miss',
+    rules: [{ name: 'rules[0]', matches: true, actions: ['origin'] }],
+    stored: [{ differences: [{ part: 'origin', asked: 'blue', stored: null }] }],
+  });
+  expect(midTier).toMatchObject({ reason: 'vary-miss' });
 });
