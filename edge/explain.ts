@@ -13,7 +13,7 @@ import type { TierNode } from '#core/serving/tier-node.ts';
 import { patternFor } from '#core/sites.ts';
 import { isLoop, withClient } from '#core/tree/forward.ts';
 import { withoutCredentials } from './guards/admission.ts';
-import type { Guards } from './guards/guards.ts';
+import type { Foreseen, Guards } from './guards/guards.ts';
 import { RuledRequest } from './ruled.ts';
 import { shapingFor } from './shaping.ts';
 import { challengeAnswer, redirectToTls } from './tls.ts';
@@ -72,6 +72,7 @@ async function explained(
   if (isLoop(received.fields, node.forwardedBy)) {
     throw new CanopyError('loop-detected', 'This edge has passed the request on before');
   }
+  course.before = { ...course.before, guards: certificatesOf(site) };
   // Nobody is given anything to be known by.
   const places = {
     countryOf: (of: string) => node.countryOf(of),
@@ -85,10 +86,13 @@ async function explained(
   ruled.guard();
   const preflight = ruled.preflight();
   if (preflight === undefined) {
-    const fared = guards.foresee(ruled);
+    const fared = [...guards.foresee(ruled), ...functionsOf(ruled)];
     course.before = {
       ...course.before,
-      guards: fared.map(({ guard, admits, why }) => ({ guard, admits, why })),
+      guards: [
+        ...course.before.guards,
+        ...fared.map(({ guard, admits, why }) => ({ guard, admits, why })),
+      ],
     };
     const refusing = fared.find(({ error }) => error !== undefined)?.error;
     if (refusing !== undefined) throw refusing;
@@ -107,6 +111,24 @@ async function explained(
     ruled,
   );
 }
+
+const certificatesOf = ({ tls }: ServedSite): Before['guards'] =>
+  tls.clientAuthorities === null
+    ? []
+    : [
+        {
+          guard: 'tls.clientAuthorities',
+          admits: null,
+          why: 'clients have to prove themselves by a certificate; this question has none',
+        },
+      ];
+
+const functionsOf = ({ actions }: RuledRequest): readonly Foreseen[] =>
+  actions.function.map((name) => ({
+    guard: 'function',
+    admits: null,
+    why: `${name} may answer the request or change it; it is not run for this question`,
+  }));
 
 const ownExplained = (
   node: TierNode,

@@ -26,7 +26,7 @@ import { answerOf } from './own-answer.ts';
 import { RuledRequest } from './ruled.ts';
 import { hint, ourFields } from './site-fields.ts';
 import { shapingFor } from './shaping.ts';
-import { explainedFields, type Telling, wantsToBeTold } from './told.ts';
+import { Telling, wantsToBeTold } from './told.ts';
 import { challengeAnswer, redirectToTls, requireClientCertificate } from './tls.ts';
 
 /** What answers the requests of clients in one thread of an edge. */
@@ -39,7 +39,7 @@ export function serveClients(node: TierNode, onError: (error: unknown) => void):
     node,
     guards,
     functions,
-    telling: { node, others, explain: (asked) => node.explainedByAll(asked, explain) },
+    telling: new Telling(node, others, (asked) => node.explainedByAll(asked, explain)),
   };
   return {
     handle: (exchange) => handleRequest(edge, exchange),
@@ -81,7 +81,7 @@ async function handleRequest(edge: Edge, exchange: Exchange): Promise<void> {
   const arrivedAtMs = node.clock.monotonicMs();
   const echo = answerEcho(node, exchange);
   if (echo !== undefined) return void (await echo);
-  const told = wantsToBeTold(exchange) ? await explainedFields(edge.telling, exchange) : undefined;
+  const told = wantsToBeTold(exchange) ? await edge.telling.fieldsFor(exchange) : undefined;
   const course: Course = { address: exchange.peerAddress };
   let answer: Answer;
   try {

@@ -1,3 +1,4 @@
+import type { Clock } from '#core/clock.ts';
 import type { ClientAsked, Explained } from '#core/contract/explain.ts';
 import type { TierExplainer } from '#core/explain/between-tiers.ts';
 import { explanationLine } from '#core/explain/line.ts';
@@ -16,44 +17,84 @@ const FIELD = EXPLAIN_FIELD.toLowerCase();
 /** Told to a client: nothing. */
 const NOTHING: Fields = [];
 
-export interface Telling {
-  readonly node: TierNode;
-  readonly others: Pick<TierExplainer, 'ask'>;
-  /** What this node would do, all its threads together. */
-  readonly explain: (asked: ClientAsked) => Promise<Explained>;
-}
+/** Requests of one thread that are explained at a time: to go over what is stored is work. */
+const MOST_AT_ONCE = 4;
+
+/** How long the threads of this node are waited for. */
+const PATIENCE_MS = 2_000;
 
 /** Whether a client asks to be told what becomes of its request. */
 export const wantsToBeTold = ({ received }: Pick<Exchange, 'received'>): boolean =>
   hasField(received.fields, FIELD);
 
-/**
- * What every tier on the way of a request would do with it, a field line each, for a client with a
- * token of the site. To be asked for before the request is answered, which changes things.
- * @returns nothing for anybody else
- */
-export async function explainedFields(
-  { node, others, explain }: Telling,
-  exchange: Pick<Exchange, 'received' | 'peerAddress'>,
-): Promise<Fields> {
-  const asked = askedBy(node, exchange);
-  if (asked === undefined) return NOTHING;
-  const lines: string[] = [];
-  await askUp(node.name, asked, async (name, question) => {
-    const isOwn = name === node.name;
-    const explained = isOwn ? await explain(asked) : await others.ask(node.config, name, question);
-    lines.push(
-      explained === undefined
-        ? JSON.stringify({
-            node: name,
-            because: 'it has not told in time, or is of an older version',
-          })
-        : explanationLine(explained.explanation, isOwn ? node.siblings.slot : undefined),
-    );
-    return explained;
-  });
-  return lines.flatMap((line) => [EXPLAINED_FIELD, line]);
+/** Tells clients that may know what becomes of their requests. */
+export class Telling {
+  readonly #node: TierNode;
+  readonly #others: Pick<TierExplainer, 'ask'>;
+  readonly #explain: (asked: ClientAsked) => Promise<Explained>;
+  #underWay = 0;
+
+  /**
+   * @param others other nodes of the network
+   * @param explain what this node would do, all its threads together
+   */
+  constructor(
+    node: TierNode,
+    others: Pick<TierExplainer, 'ask'>,
+    explain: (asked: ClientAsked) => Promise<Explained>,
+  ) {
+    this.#node = node;
+    this.#others = others;
+    this.#explain = explain;
+  }
+
+  /**
+   * What every tier on the way of a request would do with it, a field line each, for a client with a
+   * token of the site. To be asked for before the request is answered, which changes things.
+   * @returns nothing for anybody else
+   */
+  async fieldsFor(exchange: Pick<Exchange, 'received' | 'peerAddress'>): Promise<Fields> {
+    const asked = askedBy(this.#node, exchange);
+    if (asked === undefined) return NOTHING;
+    if (this.#underWay >= MOST_AT_ONCE) {
+      return [EXPLAINED_FIELD, untold(this.#node.name, 'too many requests are explained just now')];
+    }
+    this.#underWay++;
+    try {
+      return (await this.#lines(asked)).flatMap((line) => [EXPLAINED_FIELD, line]);
+    } finally {
+      this.#underWay--;
+    }
+  }
+
+  async #lines(asked: ClientAsked): Promise<readonly string[]> {
+    const { name: own, config, siblings, clock } = this.#node;
+    const lines: string[] = [];
+    await askUp(own, asked, async (name, question) => {
+      const isOwn = name === own;
+      const explained = await (isOwn
+        ? inTime(clock, this.#explain(asked))
+        : this.#others.ask(config, name, question));
+      lines.push(
+        explained === undefined
+          ? untold(name, 'it has not told in time, or is of an older version')
+          : explanationLine(explained.explanation, isOwn ? siblings.slot : undefined),
+      );
+      return explained;
+    });
+    return lines;
+  }
 }
+
+/** The request goes on, whatever becomes of what is told of it. */
+function inTime<T>(clock: Clock, told: Promise<T>): Promise<T | undefined> {
+  const { promise, resolve } = Promise.withResolvers<T | undefined>();
+  const cancel = clock.after(PATIENCE_MS, () => resolve(undefined));
+  told.then(resolve, () => resolve(undefined)).finally(cancel);
+  return promise;
+}
+
+const untold = (node: string, because: string): string => JSON.stringify({ node, because });
 
 /** @returns `undefined`: who asks may not be told, or has not sent what could be explained */
 function askedBy(

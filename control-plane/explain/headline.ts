@@ -22,7 +22,7 @@ export function headlineOf(
   purges: readonly NamedPurge[],
   now: number,
 ): string {
-  const [edge] = tiers;
+  const [edge, above] = tiers;
   if (edge === undefined || edge.status === 'origin') return 'No edge is there to be asked';
   if (edge.status !== 'explained') return `Unknown: ${edge.node} ${UNTOLD[edge.status]}`;
   const { verdict, because, stored, near, leaseEnded } = edge.explanation;
@@ -33,9 +33,17 @@ export function headlineOf(
     ...(isGone && typeof purge?.at === 'number'
       ? [`purged ${ago(now - purge.at)} (${purge.mode}, ${purge.id})`]
       : []),
+    ...heldAbove(verdict, above),
     ...(leaseEnded ? ['the node has lost its link to the control plane'] : []),
   ];
   return parts.join('; ');
+}
+
+/** Where the edge has to ask, it counts whether its parent has to. */
+function heldAbove(verdict: ExplainVerdict, above: ExplainedTier | undefined): string[] {
+  if (above?.status !== 'explained' || (verdict !== 'miss' && verdict !== 'revalidate')) return [];
+  const held = above.explanation.verdict;
+  return held === 'hit' || held === 'stale' ? [`${WORDS[held]} at ${above.node} above it`] : [];
 }
 
 function ago(ms: number): string {

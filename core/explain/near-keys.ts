@@ -4,8 +4,9 @@ import { currentAgeMs } from '#core/cache/policy/decide.ts';
 import { freshness } from '#core/cache/policy/freshness.ts';
 import { keyDifferences } from './differences.ts';
 
-/** Objects that are looked at; there may be many millions. */
+/** Objects that are looked at, and for how long; there may be many millions. */
 const MAX_LOOKED_AT = 100_000;
+const MAX_LOOKING_MS = 500;
 /** Near ones that are told of. */
 const MAX_NEAR = 5;
 /** What differs in more is another thing. */
@@ -24,8 +25,9 @@ export async function nearKeys(engine: CacheEngine, { site, key }: Lookup): Prom
   const counts = new Map<string, number>();
   let keys: readonly NearKey[] = [];
   let [looked, sampled, last] = [0, false, key];
+  const untilMs = engine.clock.monotonicMs() + MAX_LOOKING_MS;
   await engine.store.scan((object) => {
-    if (looked >= MAX_LOOKED_AT) {
+    if (looked >= MAX_LOOKED_AT || engine.clock.monotonicMs() > untilMs) {
       sampled = true;
       return false;
     }

@@ -9,7 +9,7 @@ import { validate } from '#core/contract/validate.ts';
 import { messageOf } from '#core/errors.ts';
 
 /** Questions of a kind that are looked into at once; who asks more gets no answer. */
-const MAX_OPEN = { estimate: 4, explain: 16 };
+const MAX_OPEN = { estimate: 4, explain: 8 };
 
 export interface AnswererOptions {
   readonly log: Logger;

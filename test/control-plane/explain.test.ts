@@ -170,6 +170,21 @@ describe('a request is explained', () => {
     expect(await refusalOf({ headers: ['a: b\r\nc: d'] })).toBe(422);
   });
 
+  test('with what its parent has, where the edge has to ask', async () => {
+    const cp = await TestControlPlane.start();
+    await cp.addSite('one', 'a.test');
+    const order = [parent('m', 'mid-tier')];
+    await node(cp, 'a', 'edge', async () => ({
+      explained: explained({ parents: { asks: true, order, skipped: [] } }, NEXT),
+    }));
+    await node(cp, 'm', 'mid-tier', async () => ({
+      explained: explained({ node: 'm', tier: 'mid-tier', verdict: 'hit', reason: 'fresh' }),
+    }));
+    expect((await ask(cp, {})).headline).toBe(
+      'MISS at a: nothing stored under this key; HIT at m above it',
+    );
+  });
+
   test('with the purges and bans that name the object, by key and by the tags of what is stored', async () => {
     const cp = await TestControlPlane.start();
     await cp.addSite('one', 'a.test');

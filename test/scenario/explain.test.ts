@@ -3,6 +3,7 @@ import type { ClientAsked, NodeExplanation } from '#core/contract/explain.ts';
 import { fieldValue } from '#core/http/fields.ts';
 import { sealKeysOf } from '#core/latency/seal.ts';
 import { EXPLAIN_FIELD, sealExplainToken } from '#core/explain/token.ts';
+import { Telling } from '#edge/told.ts';
 import { type Cast, scenario, type World } from './kit/scenario.ts';
 
 const HOST = 'www.example.org';
@@ -301,6 +302,8 @@ scenario(
       rules: [
         { name: 'slow-down', rateLimit: { requests: 1, windowSeconds: 60, announce: true } },
         { name: 'ours', match: { path: '/img/*' }, hotlink: { allow: [] } },
+        { match: { path: '/app/*' }, requireToken: { jwks: 'https://id.test/keys' } },
+        { match: { path: '/signed/*' }, requireSignature: {} },
       ],
     },
   },
@@ -315,6 +318,10 @@ scenario(
     await edge().get('/a').sees({ status: 429 });
     const foreign = await tell(world, asked('/img/a', 'Referer', 'https://elsewhere.test/'));
     expect(foreign.edge).toMatchObject({ verdict: 'refused', reason: 'hotlink-denied' });
+    const anonymous = await tell(world, asked('/app/a'));
+    expect(anonymous.edge).toMatchObject({ verdict: 'refused', reason: 'token-missing' });
+    const unsigned = await tell(world, asked('/signed/a'));
+    expect(unsigned.edge).toMatchObject({ verdict: 'refused', reason: 'signature-missing' });
   },
 );
 
@@ -347,6 +354,11 @@ scenario(
   },
 );
 
+const untold = (because: string): string[] => [
+  'Canopy-Explained',
+  JSON.stringify({ node: 'oslo', because }),
+];
+
 const token = ({ edge, clock }: World, site = 'site', forMs = 60_000): string =>
   sealExplainToken(sealKeysOf(edge().node.config.network), { site, until: clock.now() + forMs });
 
@@ -378,6 +390,36 @@ scenario('a signed header has every tier explain in the answer', async (world) =
   const stored = edge().node.engine.store.peek(`site http://${HOST}/a`);
   expect(stored.map(({ fields }) => fieldValue(fields, 'canopy-explained'))).toEqual([undefined]);
 });
+
+scenario(
+  'telling holds a request up for no longer than its patience, and not if it fails',
+  async (world) => {
+    const { edge, clock } = world;
+    const { node } = edge();
+    const exchange = {
+      received: {
+        method: 'GET',
+        target: '/a',
+        fields: ['Host', HOST, EXPLAIN_FIELD, token(world)],
+        encrypted: false,
+      },
+      peerAddress: '127.0.0.1',
+    };
+    const others = { ask: () => Promise.resolve(undefined) };
+    const failing = new Telling(node, others, () => Promise.reject(new Error('It cannot tell')));
+    const late = 'it has not told in time, or is of an older version';
+    expect(await failing.fieldsFor(exchange)).toEqual(untold(late));
+    const hanging = new Telling(node, others, () => new Promise(() => undefined));
+    const told = Array.from({ length: 4 }, () => hanging.fieldsFor(exchange));
+    const busy = 'too many requests are explained just now';
+    expect(await hanging.fieldsFor(exchange)).toEqual(untold(busy));
+    clock.advance('2s');
+    expect(await Promise.all(told)).toEqual(Array.from({ length: 4 }, () => untold(late)));
+    await expect(
+      failing.fieldsFor({ ...exchange, received: { ...exchange.received, fields: [] } }),
+    ).resolves.toEqual([]);
+  },
+);
 
 scenario('a header that is forged, has expired or is of another site is as none', async (world) => {
   const { origin, edge, clock } = world;
