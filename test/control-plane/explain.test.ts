@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { explanationText } from '#cli/explain/text.ts';
 import { explanationSchema as shownSchema } from '#cli/explain/types.ts';
 import type { Explanation, TierAsked } from '#core/contract/explain.ts';
@@ -8,6 +8,8 @@ import { mayExplain } from '#core/explain/token.ts';
 import { sealKeysOf } from '#core/latency/seal.ts';
 import { explained, parent } from '#test/explained.ts';
 import { TestLink } from '#test/node/kit.ts';
+import { RedisServer } from '#test/redis.ts';
+import { FakeClock } from '#test/scenario/kit/clock.ts';
 import { type Answer, eventually, temporaryDir, TestControlPlane } from './kit.ts';
 
 const NEXT: TierAsked = {
@@ -229,6 +231,23 @@ describe('a request is explained', () => {
     // Not even that there is no such site.
     expect(await asked('/v1/explain', 'http://elsewhere.test/', reads)).toBe(403);
     expect(await asked('/v1/explain/tokens', 'http://elsewhere.test/', 'admin-token')).toBe(404);
+  });
+});
+
+describe('two control planes', () => {
+  let redis: RedisServer;
+  beforeAll(async () => void (redis = await RedisServer.start()));
+  afterAll(() => redis.end());
+
+  test('ask the nodes of one another, and only the one that is meant', async () => {
+    const options = { redisUrl: redis.url, clock: new FakeClock() };
+    const a = await TestControlPlane.start(options);
+    const b = await TestControlPlane.start(options);
+    await a.addSite('one', 'a.test');
+    const here = await node(a, 'edge-a', 'edge', nobody);
+    const there = await node(b, 'edge-b', 'edge', async () => ({ explained: explained() }));
+    expect(await ask(a, { node: 'edge-b' })).toMatchObject({ tiers: [{ status: 'explained' }] });
+    expect([here.length, there.length]).toEqual([0, 1]);
   });
 });
 

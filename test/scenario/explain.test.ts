@@ -326,6 +326,25 @@ scenario(
 );
 
 scenario(
+  'a function is named, and not run',
+  {
+    site: {
+      functions: {
+        main: { source: "export const onRequest = () => ({ status: 403, body: 'no' });" },
+      },
+      rules: [{ function: 'main' }],
+    },
+  },
+  async (world) => {
+    const { edge: told } = await tell(world, asked('/a'));
+    expect(told).toMatchObject({
+      verdict: 'miss',
+      guards: [{ guard: 'function', admits: null, why: expect.stringContaining('not run') }],
+    });
+  },
+);
+
+scenario(
   'explaining changes nothing: no counter, no use of what is stored, no demand, no request',
   { site: { cache: { refreshAhead: 0.5 } }, memoryBytes: 64 * 1024 },
   async (world) => {
