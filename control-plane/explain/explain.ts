@@ -1,6 +1,8 @@
+import { cacheKey } from '#core/cache/key.ts';
 import { type ServedSite, servedSite } from '#core/cache/served-site.ts';
 import type { Config } from '#core/contract/event.ts';
 import type {
+  ClientAsked,
   ExplainAsked,
   Explained,
   ExplainedTier,
@@ -8,9 +10,9 @@ import type {
   NodeExplanation,
 } from '#core/contract/explain.ts';
 import type { Node } from '#core/contract/node.ts';
-import { zonesOf } from '#core/contract/routed-hosts.ts';
+import { withRoutedHosts, zonesOf } from '#core/contract/routed-hosts.ts';
 import { askUp } from '#core/explain/up.ts';
-import { SiteDirectory } from '#core/sites.ts';
+import { normalizeHost, SiteDirectory } from '#core/sites.ts';
 import type { Services } from '../api/services.ts';
 import { chooseEdge } from './edge-choice.ts';
 import { headlineOf } from './headline.ts';
@@ -81,10 +83,12 @@ export async function explain(
   const explanations = tiers.flatMap((tier) =>
     tier.status === 'explained' ? [tier.explanation] : [],
   );
-  const [first] = explanations;
+  // An edge may have the host for another site, by a configuration before or after this one.
+  for (const { site: own } of explanations) if (own !== null && own !== site.name) require(own);
+  const served = servedSite(site, zonesOf(config));
   const named = await namedPurges(journal, {
-    site: sites.byName(first?.site ?? site.name) ?? site,
-    key: first?.key?.text ?? '',
+    site: served,
+    key: explanations[0]?.key?.text ?? keyOf(served, asked),
     tags: explanations.flatMap(({ stored }) => stored.flatMap(({ tags }) => tags)),
   });
   return {
@@ -99,9 +103,15 @@ export async function explain(
 }
 
 /** The sites as nodes find them by the hosts of requests. */
-export function sitesOf(config: Config): SiteDirectory<ServedSite> {
+export function sitesOf(config: Config): SiteDirectory {
   const zones = zonesOf(config);
-  return new SiteDirectory(config.sites.map((site) => servedSite(site, zones)));
+  return new SiteDirectory(config.sites.map((site) => withRoutedHosts(site, zones)));
+}
+
+/** The key of a request that no rule changes. */
+function keyOf(site: ServedSite, { scheme, authority, target }: ClientAsked): string {
+  const host = site.ownHost(normalizeHost(authority));
+  return cacheKey(site, { scheme, host, target: site.keying.foldTarget(target) });
 }
 
 async function standingOf({ leases }: Pick<Services, 'leases'>): Promise<Standing> {
