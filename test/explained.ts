@@ -30,6 +30,7 @@ export const explained = (
     hints: [],
     ...change,
   },
+  key: 'one /a',
   next,
 });
 

@@ -29,6 +29,14 @@ type Asking = Pick<
   'clock' | 'geography' | 'journal' | 'latencies' | 'leases' | 'questions'
 >;
 
+/** What the tiers say, and the object's key by the edge. */
+interface Walked {
+  readonly tiers: ExplainedTier[];
+  readonly key: string | undefined;
+}
+
+const NOBODY: Walked = { tiers: [], key: undefined };
+
 /** What nodes are known to be able to say. */
 interface Standing {
   readonly inService: ReadonlySet<string>;
@@ -78,8 +86,8 @@ export async function explain(
   }
   const standing = await standingOf(services);
   const edge = await chooseEdge(services, config, site, request, asker, standing.inService);
-  const tiers =
-    edge === undefined ? [] : await walked(services, config, standing, edge.node, asked);
+  const { tiers, key } =
+    edge === undefined ? NOBODY : await walked(services, config, standing, edge.node, asked);
   const explanations = tiers.flatMap((tier) =>
     tier.status === 'explained' ? [tier.explanation] : [],
   );
@@ -88,7 +96,7 @@ export async function explain(
   const served = servedSite(site, zonesOf(config));
   const named = await namedPurges(journal, {
     site: served,
-    key: explanations[0]?.key?.text ?? keyOf(served, asked),
+    key: key ?? keyOf(served, asked),
     tags: explanations.flatMap(({ stored }) => stored.flatMap(({ tags }) => tags)),
   });
   return {
@@ -135,8 +143,9 @@ async function walked(
   standing: Standing,
   edge: Node,
   asked: ExplainAsked,
-): Promise<ExplainedTier[]> {
+): Promise<Walked> {
   const tiers: ExplainedTier[] = [];
+  let key: string | undefined;
   const last = await askUp(edge.name, asked, async (name, question) => {
     const node = nodes.find((candidate) => candidate.name === name);
     if (node === undefined) return undefined;
@@ -144,6 +153,7 @@ async function walked(
     const unasked = notToBeAsked(node, standing);
     const explained =
       unasked === undefined ? await explainedBy(questions, name, question) : undefined;
+    key ??= explained?.key ?? undefined;
     tiers.push(
       explained === undefined
         ? (unasked ?? { node: name, tier, status: 'silent' })
@@ -151,7 +161,7 @@ async function walked(
     );
     return explained;
   });
-  return last?.next === null ? [...tiers, ...originOf(last)] : tiers;
+  return { tiers: last?.next === null ? [...tiers, ...originOf(last)] : tiers, key };
 }
 
 async function explainedBy(

@@ -261,9 +261,12 @@ export const nodeExplanationSchema = z.strictObject({
   hints: z.array(hintSchema),
 });
 
-/** The answer of a node: its explanation, and what it would send the parent that it would ask first. */
+/** The answer of a node. */
 export const explainedSchema = z.strictObject({
   explanation: nodeExplanationSchema,
+  /** As purges name it, nothing masked; `null`: the cache is not asked. */
+  key: z.string().nullable(),
+  /** What it would send the parent that it would ask first, if that is a node. */
   next: tierAskedSchema.nullable(),
 });
 

@@ -19,6 +19,7 @@ import { selectorDifferences } from './differences.ts';
 import { freshnessSum } from './freshness-sum.ts';
 import { hintsOf } from './hints.ts';
 import { varying } from './key-inputs.ts';
+import { maskedKey } from './masked.ts';
 import { nearKeys } from './near-keys.ts';
 import { parentsFared } from './parents.ts';
 
@@ -70,6 +71,7 @@ export function explainedBefore(
       near: null,
       hints: [],
     },
+    key: null,
     next: null,
   };
 }
@@ -124,7 +126,7 @@ export async function explainLookup(
       reason: decision.reason,
       because,
       status: decision.action === 'refuse' ? 504 : null,
-      key: { text: key, inputs: [...inputs, ...varying(vary, request.fields)] },
+      key: { text: maskedKey(key), inputs: [...inputs, ...varying(vary, request.fields)] },
       stored,
       banned,
       hitForMiss: uncacheable !== undefined,
@@ -141,6 +143,7 @@ export async function explainLookup(
       near,
       hints: hintsOf(decision, stored, uncacheable?.why),
     },
+    key,
     next,
   };
 }

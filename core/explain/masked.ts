@@ -13,4 +13,17 @@ export function masked(value: string): string {
   return `(masked #${digest})`;
 }
 
+/** A primary key without the values of parameters that are secrets by their names. */
+export function maskedKey(key: string): string {
+  const queryAt = key.indexOf('?');
+  if (queryAt === -1) return key;
+  const parameters = key.slice(queryAt + 1).split('&');
+  const shown = parameters.map((parameter) => {
+    const [name = ''] = parameter.split('=', 1);
+    const value = parameter.slice(name.length + 1);
+    return value !== '' && isSecret(name) ? `${name}=${masked(value)}` : parameter;
+  });
+  return `${key.slice(0, queryAt)}?${shown.join('&')}`;
+}
+
 export const isSecret = (name: string): boolean => SECRET.test(name);

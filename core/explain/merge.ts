@@ -10,11 +10,11 @@ import { mergeNear, nearText } from './near-keys.ts';
 export function nodeExplained(byThread: readonly Explained[]): Explained {
   const home = byThread.find(isOfHome) ?? byThread[0];
   if (home === undefined) throw new Error('No thread has answered');
-  const { explanation, next } = home;
+  const { explanation, key, next } = home;
   const threads = byThread
     .flatMap((one) => one.explanation.threads)
     .toSorted((a, b) => a.slot - b.slot);
-  if (explanation.near === null) return { explanation: { ...explanation, threads }, next };
+  if (explanation.near === null) return { explanation: { ...explanation, threads }, key, next };
   const near = mergeNear(byThread.flatMap((one) => one.explanation.near ?? []));
   const text = nearText(near);
   return {
@@ -25,6 +25,7 @@ export function nodeExplained(byThread: readonly Explained[]): Explained {
       because: text === undefined ? explanation.because : `${explanation.because}; ${text}`,
       hints: [...explanation.hints, ...nearHints(near)],
     },
+    key,
     next,
   };
 }

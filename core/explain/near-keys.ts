@@ -3,6 +3,7 @@ import type { CacheEngine, Lookup } from '#core/cache/engine.ts';
 import { currentAgeMs } from '#core/cache/policy/decide.ts';
 import { freshness } from '#core/cache/policy/freshness.ts';
 import { keyDifferences } from './differences.ts';
+import { maskedKey } from './masked.ts';
 
 /** Objects that are looked at, and for how long; there may be many millions. */
 const MAX_LOOKED_AT = 100_000;
@@ -41,7 +42,7 @@ export async function nearKeys(engine: CacheEngine, { site, key }: Lookup): Prom
     if (engine.fence.verdict(object)?.mode === 'hard') return true;
     const settings = site.cacheFor(keyTarget(object.key), object.facts);
     const leftMs = freshness(object.facts, settings).freshForMs - currentAgeMs(object, now);
-    keys = nearestOf([...keys, { key: object.key, differences, leftMs }]);
+    keys = nearestOf([...keys, { key: maskedKey(object.key), differences, leftMs }]);
     const what = whatOf(differences);
     const count = counts.get(what);
     if (count !== undefined || counts.size < MAX_COUNTED) counts.set(what, (count ?? 0) + 1);

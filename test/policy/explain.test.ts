@@ -6,7 +6,7 @@ import { keyDifferences, selectorDifferences } from '#core/explain/differences.t
 import { freshnessSum } from '#core/explain/freshness-sum.ts';
 import { nearHints } from '#core/explain/hints.ts';
 import { explanationLine } from '#core/explain/line.ts';
-import { isSecret, masked } from '#core/explain/masked.ts';
+import { isSecret, masked, maskedKey } from '#core/explain/masked.ts';
 import { nodeExplained } from '#core/explain/merge.ts';
 import { nearText } from '#core/explain/near-keys.ts';
 import { HotKeys } from '#core/tree/hot-keys.ts';
@@ -70,6 +70,13 @@ test('values that prove who somebody is are masked, such that equal ones show as
   );
   expect(masked('one')).toBe(masked('one'));
   expect(masked('one')).not.toBe(masked('two'));
+});
+
+test('keys are shown without secrets in their parameters', () => {
+  expect(maskedKey('s http://h/a?b=1&access_token=x&c')).toBe(
+    `s http://h/a?b=1&access_token=${masked('x')}&c`,
+  );
+  expect(maskedKey('s http://h/token')).toBe('s http://h/token');
 });
 
 test.each(['cookie', 'Authorization', 'x-api-key', 'access_token', 'X-Signature', 'sessionid'])(
