@@ -62,6 +62,12 @@ import {
   tokenSecretSchema,
   versionsSchema,
 } from './api-types.ts';
+import {
+  type Explanation,
+  explanationSchema,
+  explainTokenSchema,
+  type SignedField,
+} from './explain/types.ts';
 import { PushApi } from './push-api.ts';
 import { ReleaseApi } from './release-api.ts';
 
@@ -76,6 +82,17 @@ export type PurgeTargets =
 
 /** Without a mode, that which the control plane has for what is purged. */
 export type PurgeRequest = PurgeTargets & { readonly mode?: PurgeMode; readonly reason?: string };
+
+/** A request to explain. */
+export interface ExplainRequest {
+  readonly url: string;
+  readonly method: string;
+  /** Each as `Name: value`. */
+  readonly headers: readonly string[];
+  readonly client?: string;
+  readonly location?: string;
+  readonly node?: string;
+}
 
 /** What the control plane is to simulate. */
 export interface RouteQuestion {
@@ -238,6 +255,16 @@ export class ApiClient {
 
   putRouting(routing: NetworkRoutingInput): Promise<unknown> {
     return this.#api.send(z.unknown(), 'PUT', '/v1/routing', json(routing));
+  }
+
+  explain(request: ExplainRequest): Promise<Explanation> {
+    return this.#api.send(explanationSchema, 'POST', '/v1/explain', json(request));
+  }
+
+  /** A request header by which edges explain what they do with requests for the site of a URL. */
+  signExplain(url: string, forSeconds: number): Promise<SignedField> {
+    const request = json({ url, forSeconds });
+    return this.#api.send(explainTokenSchema, 'POST', '/v1/explain/tokens', request);
   }
 
   explainRoute(site: string, client: string, family?: '4' | '6'): Promise<RouteExplanation> {

@@ -6,6 +6,7 @@ import tab from '@bomb.sh/tab/commander';
 import { addBackup } from './commands/backup.ts';
 import { addCertificates } from './commands/certificates.ts';
 import { addConfig } from './commands/config.ts';
+import { addExplain } from './commands/explain.ts';
 import { addFunction } from './commands/function.ts';
 import { addNodes } from './commands/nodes.ts';
 import { addProcesses } from './commands/processes.ts';
@@ -33,6 +34,8 @@ export function createProgram(): Command {
     .description('The content delivery network that you run yourself.')
     .version(version, '--version')
     .showSuggestionAfterError()
+    // So that a command whose own commands have options of the same names can tell them apart.
+    .enablePositionalOptions()
     .configureOutput({
       // Commander spreads an error and its suggestion over two lines.
       outputError: (text, write) =>
@@ -61,6 +64,7 @@ export function createProgram(): Command {
     addTokens,
     addAudit,
     addTierKey,
+    addExplain,
     addRoute,
     addDnssec,
     addRules,

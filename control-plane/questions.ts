@@ -2,9 +2,10 @@ import { randomUUID } from 'node:crypto';
 import type { Logger } from 'pino';
 import type { Clock } from '#core/clock.ts';
 import {
-  type Estimate,
+  type Asked,
   type NodeAnswer,
   type Question,
+  type Said,
   type Tiding,
   tidingSchema,
 } from '#core/contract/question.ts';
@@ -12,20 +13,20 @@ import { validate } from '#core/contract/validate.ts';
 import { messageOf } from '#core/errors.ts';
 import type { StateStore } from './state/store.ts';
 
-/** How long answers are waited for: nodes watch for two seconds, and may have much to go over. */
+/** How long answers are waited for unless said otherwise: nodes watch for two seconds, and may have much to go over. */
 const PATIENCE_MS = 6_000;
 
 export interface QuestionsOptions {
   readonly store: Pick<StateStore, 'tell'>;
   readonly clock: Clock;
   readonly log: Logger;
-  /** Sends a question to the nodes that are linked to this control plane. */
-  readonly send: (question: Question) => void;
+  /** Sends a question to the nodes that are linked to this control plane, or those of them that are named. */
+  readonly send: (question: Question, nodes: readonly string[] | undefined) => void;
 }
 
 interface Asking {
   readonly missing: Set<string>;
-  readonly answers: Map<string, Estimate>;
+  readonly answers: Map<string, Said>;
   readonly finish: () => void;
 }
 
@@ -44,17 +45,20 @@ export class Questions {
   /** What each node says, as far as it answers in time. */
   async ask(
     nodes: readonly string[],
-    question: Omit<Question, 'id'>,
-  ): Promise<ReadonlyMap<string, Estimate>> {
+    question: Asked,
+    patienceMs = PATIENCE_MS,
+  ): Promise<ReadonlyMap<string, Said>> {
     const { clock } = this.#options;
     const id = randomUUID();
-    const answers = new Map<string, Estimate>();
+    const answers = new Map<string, Said>();
     if (nodes.length === 0) return answers;
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#asking.set(id, { missing: new Set(nodes), answers, finish: resolve });
-    const cancel = clock.after(PATIENCE_MS, resolve);
+    const cancel = clock.after(patienceMs, resolve);
     try {
-      await this.#tell({ type: 'question', question: { ...question, id } });
+      // What all are asked goes without names, as control planes of older versions know it.
+      const named = 'explain' in question ? { nodes: [...nodes] } : {};
+      await this.#tell({ type: 'question', question: { ...question, id }, ...named });
       await promise;
     } finally {
       cancel();
@@ -72,7 +76,7 @@ export class Questions {
   told(message: string): void {
     try {
       const tiding = validate(tidingSchema, JSON.parse(message), 'tiding');
-      if (tiding.type === 'question') this.#options.send(tiding.question);
+      if (tiding.type === 'question') this.#options.send(tiding.question, tiding.nodes);
       else this.#take(tiding.node, tiding.answer);
     } catch (error) {
       this.#options.log.warn(`Ignored what another control plane told: ${messageOf(error)}`);
@@ -84,10 +88,10 @@ export class Questions {
     for (const { finish } of this.#asking.values()) finish();
   }
 
-  #take(node: string, { id, estimate }: NodeAnswer): void {
+  #take(node: string, { id, ...said }: NodeAnswer): void {
     const asking = this.#asking.get(id);
     if (asking?.missing.delete(node) !== true) return;
-    asking.answers.set(node, estimate);
+    asking.answers.set(node, said);
     if (asking.missing.size === 0) asking.finish();
   }
 

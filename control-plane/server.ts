@@ -1,7 +1,6 @@
 import type { Server as HttpsServer } from 'node:https';
 import { type Logger, pino } from 'pino';
 import { type Clock, systemClock } from '#core/clock.ts';
-import type { Question } from '#core/contract/question.ts';
 import { CanopyError, messageOf } from '#core/errors.ts';
 import { isLoopback } from '#core/http/loopback.ts';
 import { openAdmin } from '#core/serving/admin.ts';
@@ -121,8 +120,12 @@ export async function startControlPlane(
     const latencies = new LatencyStore({ records: store.records, journal, clock, log });
     const releases = new Releases({ store, journal, origins, purges, pushes, clock, log });
     const streams = new NodeStreams(journal, clock);
-    const send = (question: Question): void => streams.ask(question);
-    const questions = new Questions({ store, clock, log, send });
+    const questions = new Questions({
+      store,
+      clock,
+      log,
+      send: (question, nodes) => streams.ask(question, nodes),
+    });
     const tokenUse = new TokenUse(store.records, clock, log);
     const access = new Access({
       store,

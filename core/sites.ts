@@ -10,6 +10,15 @@ export function normalizeHost(authority: string): string {
   return host.endsWith('.') ? host.slice(0, -1) : host;
 }
 
+/** The pattern among a site's `hosts` by which `SiteDirectory` finds it for a host. */
+export function patternFor(hosts: readonly string[], host: string): string | null {
+  if (hosts.includes(host)) return host;
+  const fitting = hosts.filter(
+    (pattern) => pattern === '*' || (pattern.startsWith('*.') && host.endsWith(pattern.slice(1))),
+  );
+  return fitting.toSorted((a, b) => b.length - a.length)[0] ?? null;
+}
+
 /**
  * Finds the site that a host belongs to: an exact name wins over wildcards,
  * a longer wildcard over a shorter, and `*` comes last. `*.example.org` stands for

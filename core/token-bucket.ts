@@ -26,15 +26,23 @@ export class TokenBucket {
    * @returns 0, or in how many ms they will be there; `Infinity`: never
    */
   take(count: number, { perSecond, burst }: Rate): number {
-    const nowMs = this.#clock.monotonicMs();
-    const saved = ((nowMs - this.#asOfMs) / 1000) * perSecond;
-    this.#left = Math.min(burst, this.#left + saved);
-    this.#asOfMs = nowMs;
+    this.#left = this.#leftBy({ perSecond, burst });
+    this.#asOfMs = this.#clock.monotonicMs();
     if (this.#left >= count) {
       this.#left -= count;
       return 0;
     }
     if (count > burst || perSecond === 0) return Infinity;
     return ((count - this.#left) / perSecond) * 1000;
+  }
+
+  /** Whether `count` are there. Takes none. */
+  has(count: number, rate: Rate): boolean {
+    return this.#leftBy(rate) >= count;
+  }
+
+  #leftBy({ perSecond, burst }: Rate): number {
+    const saved = ((this.#clock.monotonicMs() - this.#asOfMs) / 1000) * perSecond;
+    return Math.min(burst, this.#left + saved);
   }
 }

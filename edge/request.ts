@@ -3,7 +3,9 @@ import { carryOut } from '#core/cache/carry-out.ts';
 import type { ServedSite } from '#core/cache/served-site.ts';
 import { decidedOutcome } from '#core/telemetry/cache-status.ts';
 import type { Decision } from '#core/cache/policy/decide.ts';
+import type { ExplainAsked, Explained } from '#core/contract/explain.ts';
 import { CanopyError } from '#core/errors.ts';
+import { TierExplainer } from '#core/explain/between-tiers.ts';
 import { type ClientRequest, readRequest } from '#core/http/request.ts';
 import { clientLookup } from '#core/serving/client-lookup.ts';
 import { deliver, failureAnswer, ownAnswer } from '#core/serving/deliver.ts';
@@ -14,6 +16,7 @@ import type { TierNode } from '#core/serving/tier-node.ts';
 import { isLoop, withClient } from '#core/tree/forward.ts';
 import { limitContent } from './content.ts';
 import { withErrorPage } from './error-page.ts';
+import { explainClient } from './explain.ts';
 import { orElse } from './fallback.ts';
 import { EdgeFunctions } from './functions/functions.ts';
 import type { Admission } from './guards/admission.ts';
@@ -23,25 +26,34 @@ import { answerOf } from './own-answer.ts';
 import { RuledRequest } from './ruled.ts';
 import { hint, ourFields } from './site-fields.ts';
 import { shapingFor } from './shaping.ts';
+import { Telling, wantsToBeTold } from './told.ts';
 import { challengeAnswer, redirectToTls, requireClientCertificate } from './tls.ts';
 
 /** What answers the requests of clients in one thread of an edge. */
 export function serveClients(node: TierNode, onError: (error: unknown) => void): Serving {
   const guards = new Guards(node);
   const functions = new EdgeFunctions(node, onError);
-  const edge: Edge = { node, guards, functions };
+  const others = new TierExplainer(node.clock);
+  const explain = (asked: ExplainAsked): Promise<Explained> => explainClient(edge, asked);
+  const edge: Edge = {
+    node,
+    guards,
+    functions,
+    telling: new Telling(node, others, (asked) => node.explainedByAll(asked, explain)),
+  };
   const lane = new HitLane(node, guards);
   return {
     handle: (exchange) => handleRequest(edge, exchange),
+    explain,
     lane,
     sample: (samples) => {
       guards.sample(samples);
       functions.sample(samples);
       lane.sample(samples);
     },
-    close: () => {
+    close: async () => {
       guards.close();
-      return functions.close();
+      await Promise.all([functions.close(), others.close()]);
     },
   };
 }
@@ -50,6 +62,7 @@ interface Edge {
   readonly node: TierNode;
   readonly guards: Guards;
   readonly functions: EdgeFunctions;
+  readonly telling: Telling;
 }
 
 /** How far a request has come, for when it fails on its way. */
@@ -70,6 +83,7 @@ async function handleRequest(edge: Edge, exchange: Exchange): Promise<void> {
   const arrivedAtMs = node.clock.monotonicMs();
   const echo = answerEcho(node, exchange);
   if (echo !== undefined) return void (await echo);
+  const told = wantsToBeTold(exchange) ? await edge.telling.fieldsFor(exchange) : undefined;
   const course: Course = { address: exchange.peerAddress };
   let answer: Answer;
   try {
@@ -80,6 +94,7 @@ async function handleRequest(edge: Edge, exchange: Exchange): Promise<void> {
     const said = failed(edge, exchange, course, error);
     answer = said instanceof Promise ? await said : said;
   }
+  if (told !== undefined) answer = { ...answer, fields: [...answer.fields, ...told] };
   const firstByteMs = node.clock.monotonicMs() - arrivedAtMs;
   const signature = { node: node.name, toTier: false, now: node.clock.now() };
   const { site, admission } = course;

@@ -5,8 +5,10 @@ import { cacheKey } from '#core/cache/key.ts';
 import { inputsFrom, keySelector } from '#core/cache/policy/keying.ts';
 import { type ServedSite, siteAt } from '#core/cache/served-site.ts';
 import type { Decision } from '#core/cache/policy/decide.ts';
+import type { ExplainAsked, Explained } from '#core/contract/explain.ts';
 import { CanopyError } from '#core/errors.ts';
 import { parseDeltaSeconds } from '#core/http/directives.ts';
+import { answerTierExplain, isTierExplain } from '#core/explain/between-tiers.ts';
 import { fieldValue } from '#core/http/fields.ts';
 import { type ClientRequest, readRequest } from '#core/http/request.ts';
 import { deliver, failureAnswer, ownAnswer } from '#core/serving/deliver.ts';
@@ -18,6 +20,7 @@ import { decidedOutcome } from '#core/telemetry/cache-status.ts';
 import { forwardedFields, isLoop } from '#core/tree/forward.ts';
 import { TIER_FIELDS } from '#core/tree/tier-fields.ts';
 import { isTierKey } from '#core/tree/tier-key.ts';
+import { explainEdge } from './explain.ts';
 
 /** How long an edge that is ahead of us waits for our own link to catch up before we ask upward. */
 const FENCE_WAIT_MS = 250;
@@ -25,12 +28,18 @@ const FENCE_WAIT_MS = 250;
 /** What answers the requests of edges in one thread of a mid-tier. */
 export const serveEdges = (midTier: TierNode): Serving => ({
   handle: (exchange) => handleRequest(midTier, exchange),
+  explain: explainEdge(midTier),
 });
 
 /** An edge's request, from its arrival to its record. */
 async function handleRequest(midTier: TierNode, exchange: Exchange): Promise<void> {
   const health = answerHealth(exchange);
   if (health !== undefined) return void (await health);
+  if (isTierExplain(exchange)) {
+    const explain = (asked: ExplainAsked): Promise<Explained> =>
+      midTier.explainedByAll(asked, explainEdge(midTier));
+    return void (await answerTierExplain(exchange, midTier.config.network, explain));
+  }
   const arrivedAtMs = midTier.clock.monotonicMs();
   let site: ServedSite | undefined;
   let decision: Decision | undefined;

@@ -17,8 +17,7 @@ interface SimulateOptions extends ConnectionOptions {
   readonly clients: string;
 }
 
-export function addRoute(program: Command): void {
-  const explain = program.command('explain').description('why the network does what it does');
+export function addExplainRoute(explain: Command): void {
   withConnection(
     explain
       .command('route')
@@ -31,7 +30,9 @@ export function addRoute(program: Command): void {
     const explanation = await (await connect(options)).explainRoute(site, client, family);
     print(options.json, explanation, () => explanationText(explanation));
   });
+}
 
+export function addRoute(program: Command): void {
   const route = program.command('route').description('where clients are sent');
   withConnection(
     route

@@ -1,11 +1,11 @@
 import { type ServedSite, servedSite, siteAt } from '#core/cache/served-site.ts';
-import type { Rule } from '#core/contract/rules/rule.ts';
 import type { Site } from '#core/contract/site.ts';
 import { CanopyError } from '#core/errors.ts';
 import { type Fields, fieldValue } from '#core/http/fields.ts';
 import { mediaTypeOf, statedMediaType } from '#core/http/media-type.ts';
 import { pathMatcher } from '#core/http/path-glob.ts';
 import { type ClientRequest, readRequest } from '#core/http/request.ts';
+import { actionsOf } from '#core/rules/action-names.ts';
 import { type AnswerFacts, type Places, RequestFacts } from '#core/rules/facts.ts';
 import { objectMatcher } from '#core/rules/matcher.ts';
 import type { RuleVerdict } from '#core/rules/ruleset.ts';
@@ -155,9 +155,6 @@ function hasErrorPage(ruled: RuledRequest | undefined, { by, ...made }: Made): b
   if (made.status < 400 || (by !== 'site' && by !== 'refusal')) return false;
   return ruled?.errorPage(made, { status: made.status, code: made.code }) !== undefined;
 }
-
-const actionsOf = (rule: Rule): readonly string[] =>
-  Object.keys(rule).filter((key) => key !== 'name' && key !== 'match');
 
 function requestOf(
   received: ClientRequest,

@@ -11,6 +11,7 @@ import { configRoutes } from './config.ts';
 import { dashboardRoutes } from './dashboard.ts';
 import type { ApiCounters } from './counters.ts';
 import { explainRoutes } from './explain.ts';
+import { explainRequestRoutes } from './explain-requests.ts';
 import { journalRoutes } from './journal.ts';
 import { latencyRoutes } from './latencies.ts';
 import { networkRoutes } from './network.ts';
@@ -103,6 +104,7 @@ export function buildApp(services: Services, options: AppOptions): FastifyInstan
     backupRoutes,
     routingRoutes,
     explainRoutes,
+    explainRequestRoutes,
     standingRoutes,
     latencyRoutes,
   ]) {

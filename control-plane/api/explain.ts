@@ -2,16 +2,12 @@ import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
 import type { Config } from '#core/contract/event.ts';
 import { nameSchema } from '#core/contract/names.ts';
-import { DEFAULT_NETWORK_ROUTING } from '#core/contract/routing.ts';
 import type { Site } from '#core/contract/site.ts';
 import { CanopyError } from '#core/errors.ts';
-import { Latencies } from '../routing/engine/latencies.ts';
-import { Overrides } from '../routing/engine/overrides.ts';
 import { parsePrefix, type Prefix } from '../routing/engine/prefix.ts';
 import { explained } from '../routing/explain.ts';
-import { Routes } from '../routing/routes.ts';
+import { routesNow } from '../routing/now.ts';
 import { simulate } from '../routing/simulate.ts';
-import { surveyedCandidates } from '../routing/surveyed.ts';
 import { requireSite } from './access.ts';
 import { route } from './route.ts';
 import type { Services } from './services.ts';
@@ -84,26 +80,8 @@ const simulationSchema = z.strictObject({
 const BODY_LIMIT_BYTES = 16 * 1024 * 1024;
 
 /** Why clients are sent where they are, and where they would be sent without some edges. */
-export function explainRoutes(
-  app: FastifyInstance,
-  { access, geography, journal, latencies, leases }: Services,
-): void {
-  const routes = async (config: Config, without: readonly string[] = []): Promise<Routes> => {
-    const [survey, heartbeats, { entries }] = await Promise.all([
-      leases.survey(),
-      leases.heartbeats(),
-      latencies.map(),
-    ]);
-    const standing = survey.nodes.filter(({ remainingMs }) => remainingMs > 0);
-    const inService = new Set(standing.map(({ node }) => node));
-    const candidates = surveyedCandidates(config, { inService, heartbeats });
-    return new Routes(geography, {
-      candidates: candidates.filter(({ name }) => !without.includes(name)),
-      overrides: new Overrides((config.network.routing ?? DEFAULT_NETWORK_ROUTING).overrides),
-      latencies: new Latencies(entries),
-    });
-  };
-
+export function explainRoutes(app: FastifyInstance, services: Services): void {
+  const { access, journal } = services;
   route(
     app,
     {
@@ -122,7 +100,11 @@ export function explainRoutes(
       const { config } = journal;
       const site = siteOf(config, name);
       const wanted = family === undefined ? undefined : family === '4' ? 4 : 6;
-      return explained(site, client, (await routes(config)).find(site, addressOf(client), wanted));
+      return explained(
+        site,
+        client,
+        (await routesNow(services, config)).find(site, addressOf(client), wanted),
+      );
     },
   );
 
@@ -149,7 +131,10 @@ export function explainRoutes(
           throw new CanopyError('not-found', `There is no edge "${edge}"`);
         }
       }
-      const [before, after] = await Promise.all([routes(config), routes(config, without)]);
+      const [before, after] = await Promise.all([
+        routesNow(services, config),
+        routesNow(services, config, without),
+      ]);
       return simulate(siteOf(config, name), clients, { before, after, nodes: config.nodes });
     },
   );

@@ -87,11 +87,12 @@ export class NodeStreams {
     for (const { ending } of this.#open.values()) ending.abort();
   }
 
-  /** Asks all nodes that are linked here and keep up. */
-  ask(question: Question): void {
+  /** Asks nodes that are linked here and keep up. @param nodes left out: all of them */
+  ask(question: Question, nodes?: readonly string[]): void {
     // It has no id, so that no node takes it for a place in the journal.
     const frame = `event: question\ndata: ${JSON.stringify(question)}\n\n`;
-    for (const { response } of this.#open.values()) {
+    for (const [node, { response }] of this.#open) {
+      if (nodes?.includes(node) === false) continue;
       if (response.headersSent && !response.writableNeedDrain) response.write(frame);
     }
   }

@@ -192,6 +192,7 @@ function statusOf(
             refusals: [...heartbeat.refusals],
             missingCertificates: [...(heartbeat.missingCertificates ?? [])],
             ailments: [...(heartbeat.ailments ?? [])],
+            answers: [...(heartbeat.answers ?? [])],
             at: heartbeat.at,
           },
   };

@@ -8,6 +8,7 @@ import {
   type ZodOpenApiPathsObject,
   type ZodOpenApiResponseObject,
 } from 'zod-openapi';
+import { explanationSchema, nodeExplanationSchema } from '#core/contract/explain.ts';
 import { purgeTargetSchema } from '#core/contract/purge.ts';
 import { nodeSchema } from '#core/contract/node.ts';
 import { acknowledgementSchema, heartbeatSchema } from '#core/contract/report.ts';
@@ -25,6 +26,8 @@ const NAMED = {
   PurgeTarget: purgeTargetSchema,
   Heartbeat: heartbeatSchema,
   Acknowledgement: acknowledgementSchema,
+  Explanation: explanationSchema,
+  NodeExplanation: nodeExplanationSchema,
   Problem: problemSchema,
 };
 

@@ -27,5 +27,8 @@ export async function dryRun(
     nodes.map(({ name }) => name),
     { targets },
   );
-  return previewOf({ mode: request.mode, targets }, config, nodes, answers);
+  const estimates = [...answers].flatMap(([node, said]) =>
+    'estimate' in said ? [[node, said.estimate] as const] : [],
+  );
+  return previewOf({ mode: request.mode, targets }, config, nodes, new Map(estimates));
 }

@@ -12,7 +12,7 @@ import { Admission } from './admission.ts';
 import { Backoffs } from './backoffs.ts';
 import { clientDirectives } from './client-directives.ts';
 import { Fence } from './fence.ts';
-import { FillTable } from './fill.ts';
+import { type Fill, FillTable } from './fill.ts';
 import { FillBudget } from './fill-budget.ts';
 import { Filler, type FillSource } from './filler.ts';
 import { HitForMiss } from './hit-for-miss.ts';
@@ -21,6 +21,7 @@ import { Marks } from './marks.ts';
 import { type StoredObject, suffices, suitsRequest } from './object.ts';
 import { decide, type Decision, type DecisionInput } from './policy/decide.ts';
 import { jitter } from './policy/jitter.ts';
+import type { Storability } from './policy/storability.ts';
 import { Purger, type PurgerOptions } from './purger.ts';
 import { rangeRequest } from './range-request.ts';
 import { Receiver } from './receiver.ts';
@@ -76,6 +77,16 @@ const DEMAND_MS = 60_000;
 const RELEASE_WAIT_MS = 250;
 /** Between two refreshes ahead of one object, for a parent may have nothing newer yet. */
 const AHEAD_AGAIN_MS = 2_000;
+
+/** What a request would come to, see `CacheEngine.foresee`. */
+export interface Foreseen {
+  readonly variants: readonly StoredObject[];
+  readonly found: Found;
+  readonly input: DecisionInput;
+  readonly decision: Decision;
+}
+
+const NO_WATCHES: ReadonlySet<Watch> = new Set();
 
 export type Found = StoredObject | 'uri-miss' | 'vary-miss' | 'purged' | 'partial';
 
@@ -225,24 +236,74 @@ export class CacheEngine {
   }
 
   /** The variant stored for a request, with the purges that concern it, or why there is none. */
-  lookUp({ key, keySelector, request }: Pick<Lookup, 'key' | 'keySelector' | 'request'>): Found {
-    const variants = this.#options.store.lookup(key);
+  lookUp(lookup: Pick<Lookup, 'key' | 'keySelector' | 'request'>): Found {
+    return this.#find(this.#options.store.lookup(lookup.key), lookup, this.watches);
+  }
+
+  #find(
+    variants: readonly StoredObject[],
+    { keySelector, request }: Pick<Lookup, 'keySelector' | 'request'>,
+    watches: ReadonlySet<Watch>,
+  ): Found {
     if (variants.length === 0) return 'uri-miss';
     const variant = variants.find((object) => suitsRequest(object, keySelector, request.fields));
     if (variant === undefined) return 'vary-miss';
     const verdict = this.fence.verdict(variant);
     if (verdict?.mode === 'hard') return 'purged';
-    if (this.watches.size > 0) for (const watch of this.watches) watch.note(variant);
+    if (watches.size > 0) for (const watch of watches) watch.note(variant);
     if (!suffices(variant, request)) return 'partial';
     if (verdict === undefined) return variant;
     return { ...variant, softPurgedAt: Math.max(verdict.at, variant.softPurgedAt ?? 0) };
   }
 
+  /** What `lookUp` would find and `decide` would say of it now. Nothing is counted, noted or used up. */
+  foresee(lookup: Lookup): Foreseen {
+    const variants = this.#options.store.peek(lookup.key);
+    const found = this.#find(variants, lookup, NO_WATCHES);
+    const input = this.#inputFor(lookup, found);
+    return { variants, found, input, decision: this.#foreseen(lookup, found, input) };
+  }
+
+  #foreseen(lookup: Lookup, found: Found, input: DecisionInput): Decision {
+    const decision = decide(input);
+    const isRefill = !lookup.fromTier && this.#isRefill(found, decision);
+    if (isRefill && this.refills.isSpent(lookup.site)) {
+      return decide({ ...input, refillsSpent: true });
+    }
+    const probes = decision.reason === 'hit-for-miss' && this.#hitForMiss.isProbeDue(lookup);
+    return probes ? decide({ ...input, hitForMiss: false }) : decision;
+  }
+
+  /** Why an answer to such a request was lately found not to be stored, if one was. */
+  uncacheable(lookup: Lookup): { readonly why: Storability | undefined } | undefined {
+    return this.#hitForMiss.has(lookup) ? { why: this.#hitForMiss.whyOf(lookup) } : undefined;
+  }
+
+  /** The fetch under way that a request would share or begin beside, if there is one. */
+  fillFor(lookup: Lookup, stored: StoredObject | undefined): Fill | undefined {
+    return this.filler.underWay(lookup, stored ?? this.#options.store.peek(lookup.key)[0]);
+  }
+
   decide(lookup: Lookup, found: Found): Decision {
+    const { site, key, fromTier } = lookup;
+    const input = this.#inputFor(lookup, found);
+    if (site.cache.refreshAhead > 0) this.noteDemand(key);
+    const decision = decide(input);
+    if (decision.reason === 'refresh-ahead') this.#ahead.set(key, AHEAD_AGAIN_MS);
+    if (!fromTier && this.#isRefill(found, decision) && this.refills.take(site) > 0) {
+      const bridged = decide({ ...input, refillsSpent: true });
+      if (bridged.reason === 'refill-limited') this.counters.refillsLimited++;
+      return bridged;
+    }
+    if (decision.reason !== 'hit-for-miss' || !this.#hitForMiss.probe(lookup)) return decision;
+    return decide({ ...input, hitForMiss: false });
+  }
+
+  #inputFor(lookup: Lookup, found: Found): DecisionInput {
     const { site, key, request, fromTier, heldOnly, askingFence, changed } = lookup;
     const fenceBehind = askingFence > this.fence.sequence;
     const isFound = typeof found !== 'string';
-    const input: DecisionInput = {
+    return {
       method: request.method,
       hasContent: request.hasContent,
       upgrades: request.upgrade !== undefined,
@@ -261,15 +322,6 @@ export class CacheEngine {
       inDemand: site.cache.refreshAhead > 0 && this.#inDemand(lookup),
       now: this.#options.clock.now(),
     };
-    const decision = decide(input);
-    if (decision.reason === 'refresh-ahead') this.#ahead.set(key, AHEAD_AGAIN_MS);
-    if (!fromTier && this.#isRefill(found, decision) && this.refills.take(site) > 0) {
-      const bridged = decide({ ...input, refillsSpent: true });
-      if (bridged.reason === 'refill-limited') this.counters.refillsLimited++;
-      return bridged;
-    }
-    if (decision.reason !== 'hit-for-miss' || !this.#hitForMiss.probe(lookup)) return decision;
-    return decide({ ...input, hitForMiss: false });
   }
 
   /** Whether a parent would be asked for what a purge has made stale. */
@@ -287,9 +339,7 @@ export class CacheEngine {
   /** Whether this request is not the only one lately, and a refresh ahead has not just been. */
   #inDemand({ key, fromTier }: Lookup): boolean {
     // A node asks on behalf of many.
-    const before = fromTier || this.#demand.has(key);
-    this.noteDemand(key);
-    return before && !this.#ahead.has(key);
+    return (fromTier || this.#demand.has(key)) && !this.#ahead.has(key);
   }
 
   /** Asks for some bytes of just the version that is stored. @throws CanopyError where no parent answers */

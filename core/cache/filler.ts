@@ -89,17 +89,12 @@ export class Filler {
     learntVary?: readonly string[],
     refreshesBehind = false,
   ): Joined {
-    const { store, fills, fence, lease, clock, hitForMiss } = this.#options;
+    const { store, fills, fence, clock } = this.#options;
     const { key, keySelector, site, request, askingFence } = lookup;
     const known = stored ?? store.lookup(key)[0];
-    const vary = learntVary ?? unitedVary(known?.facts.vary ?? [], hitForMiss.varyOf(key));
-    const selector = keySelector + variantSelector(vary, request.fields);
-    const behind = askingFence > fence.sequence;
-    let underWay = fills.find(key, selector, behind ? askingFence : 0);
-    const isStale = underWay?.staleAt !== undefined && clock.now() > underWay.staleAt;
-    // What began before this request may be from before a purge of which this node hears nothing.
-    const isBlind = site.onLeaseEnd === 'revalidate' && lease.ended();
-    if (underWay !== undefined && (isStale || isBlind)) {
+    const selector = this.#selectorOf(lookup, known, learntVary);
+    let underWay = this.#find(lookup, selector);
+    if (underWay !== undefined && !this.#isJoinable(lookup, underWay)) {
       fills.closeToOthers(underWay);
       underWay = undefined;
     }
@@ -130,6 +125,37 @@ export class Filler {
     );
     fills.add(fill);
     return { fill, collapsed: false };
+  }
+
+  /** The fill that `join` would share. Starts none. @param known what is stored under the key */
+  underWay(lookup: Lookup, known: StoredObject | undefined): Fill | undefined {
+    const fill = this.#find(lookup, this.#selectorOf(lookup, known, undefined));
+    return fill !== undefined && this.#isJoinable(lookup, fill) && !lookup.changed
+      ? fill
+      : undefined;
+  }
+
+  #selectorOf(
+    { key, keySelector, request }: Lookup,
+    known: StoredObject | undefined,
+    learntVary: readonly string[] | undefined,
+  ): string {
+    const { hitForMiss } = this.#options;
+    const vary = learntVary ?? unitedVary(known?.facts.vary ?? [], hitForMiss.varyOf(key));
+    return keySelector + variantSelector(vary, request.fields);
+  }
+
+  #find({ key, askingFence }: Lookup, selector: string): Fill | undefined {
+    const { fills, fence } = this.#options;
+    return fills.find(key, selector, askingFence > fence.sequence ? askingFence : 0);
+  }
+
+  #isJoinable({ site }: Lookup, { staleAt }: Fill): boolean {
+    const { clock, lease } = this.#options;
+    const isStale = staleAt !== undefined && clock.now() > staleAt;
+    // What began before this request may be from before a purge of which this node hears nothing.
+    const isBlind = site.onLeaseEnd === 'revalidate' && lease.ended();
+    return !isStale && !isBlind;
   }
 
   /**

@@ -2,6 +2,7 @@ import { hash } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import type { Clock } from '#core/clock.ts';
 import type { Lookup } from './engine.ts';
+import type { Storability } from './policy/storability.ts';
 import { unitedVary, variantSelector } from './policy/vary.ts';
 
 /** How long after an uncacheable answer every request for the variant goes to a parent by itself. */
@@ -28,6 +29,8 @@ interface Varying {
 interface Mark {
   readonly varying: Varying;
   readonly untilMs: number;
+  /** Left out: of an answer that was thought storable when it began. */
+  readonly why: Storability | undefined;
   /** When one request is to probe with a fill again. */
   probeAtMs: number;
 }
@@ -46,8 +49,11 @@ export class HitForMiss {
     this.#clock = clock;
   }
 
-  /** @param vary what the answer varies by, as far as it says, and what others of the key do */
-  set(variant: Variant, vary: readonly string[]): void {
+  /**
+   * @param vary what the answer varies by, as far as it says, and what others of the key do
+   * @param why it was not stored
+   */
+  set(variant: Variant, vary: readonly string[], why?: Storability): void {
     const now = this.#clock.monotonicMs();
     const untilMs = now + REMEMBERED_MS;
     const known = this.#varyingOf(variant.key);
@@ -55,7 +61,12 @@ export class HitForMiss {
     const varying = known?.vary.length === united.length ? known : { vary: united, untilMs };
     varying.untilMs = untilMs;
     this.#varying.set(variant.key, varying);
-    this.#marks.set(idOf(variant, varying), { varying, untilMs, probeAtMs: now + PASS_MS });
+    this.#marks.set(idOf(variant, varying), {
+      varying,
+      untilMs,
+      why,
+      probeAtMs: now + PASS_MS,
+    });
   }
 
   has(variant: Variant): boolean {
@@ -64,11 +75,21 @@ export class HitForMiss {
 
   /** Whether a request that would pass is the one to probe instead; the next is due 10 s later. */
   probe(variant: Variant): boolean {
+    if (!this.isProbeDue(variant)) return false;
     const mark = this.#markOf(variant);
-    const now = this.#clock.monotonicMs();
-    if (mark === undefined || now < mark.probeAtMs) return false;
-    mark.probeAtMs = now + PASS_MS;
+    if (mark !== undefined) mark.probeAtMs = this.#clock.monotonicMs() + PASS_MS;
     return true;
+  }
+
+  /** Whether `probe` would say so. */
+  isProbeDue(variant: Variant): boolean {
+    const mark = this.#markOf(variant);
+    return mark !== undefined && this.#clock.monotonicMs() >= mark.probeAtMs;
+  }
+
+  /** Why the answer that has marked the variant was not stored. */
+  whyOf(variant: Variant): Storability | undefined {
+    return this.#markOf(variant)?.why;
   }
 
   /** Lower-case names of the fields by which uncacheable answers of a key have varied of late. */

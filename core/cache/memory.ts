@@ -155,7 +155,19 @@ export class MemoryStore implements ObjectStore {
     }
   }
 
-  async sweep(isPurged: (object: HeldObject) => boolean): Promise<void> {
+  sweep(isPurged: (object: HeldObject) => boolean): Promise<void> {
+    return this.#overKeys((key) => {
+      this.#keep(key, (object) => !isPurged(object), 'purged');
+      return true;
+    });
+  }
+
+  scan(visit: (object: HeldObject) => boolean | void): Promise<void> {
+    return this.#overKeys((key) => this.#peek(key).every((object) => visit(object) !== false));
+  }
+
+  /** @param visit returns whether there is more to be done */
+  async #overKeys(visit: (key: string) => boolean): Promise<void> {
     // What is stored meanwhile comes after all that is there now.
     const count = this.#variants.size;
     let seen = 0;
@@ -163,15 +175,8 @@ export class MemoryStore implements ObjectStore {
       if (seen === count) return;
       // Nothing at once: whoever asks for a sweep is in a hurry.
       if (seen++ % SWEEP_BATCH === 0) await setImmediate();
-      this.#keep(key, (object) => !isPurged(object), 'purged');
+      if (!visit(key)) return;
     }
-  }
-
-  scan(visit: (object: HeldObject) => void): Promise<void> {
-    return this.sweep((object) => {
-      visit(object);
-      return false;
-    });
   }
 
   volume(site?: string): Volume {

@@ -179,10 +179,10 @@ export class Receiver {
   #noteUncacheable(lookup: Lookup, facts: ResponseFacts, verdict: Storability): void {
     if (verdict === 'authorization') {
       // Only this one client was shown it: of what others get it tells nothing.
-      this.#mark(lookup, facts, [verdict]);
+      this.#mark(lookup, facts, verdict, [verdict]);
       return;
     }
-    this.#mark(lookup, facts);
+    this.#mark(lookup, facts, verdict);
     const { store } = this.#options;
     const { key, keySelector, request } = lookup;
     for (const object of store.lookup(key)) {
@@ -190,10 +190,15 @@ export class Receiver {
     }
   }
 
-  #mark(lookup: Lookup, { vary }: ResponseFacts, further: readonly string[] = []): void {
+  #mark(
+    lookup: Lookup,
+    { vary }: ResponseFacts,
+    why?: Storability,
+    further: readonly string[] = [],
+  ): void {
     const { hitForMiss, store } = this.#options;
     const known = store.lookup(lookup.key)[0]?.facts.vary ?? [];
-    hitForMiss.set(lookup, [...vary, ...known, ...further]);
+    hitForMiss.set(lookup, [...vary, ...known, ...further], why);
   }
 
   #sliced(fill: Fill, lookup: Lookup, object: Manifest, response: UpstreamResponse): FillResult {

@@ -85,6 +85,8 @@ export interface Writer {
 export interface Store<B extends StoredBody = StoredBody> {
   /** The variants under a key, latest first. A use: it counts for what is evicted next. */
   lookup(key: string): readonly StoredObject<B>[];
+  /** What `lookup` would find. No use: nothing is counted, moved or written. */
+  peek(key: string): readonly StoredObject<B>[];
   /**
    * Stores a variant in place of the one it equals in key and selector.
    * @param keeping or how many variants, see `Keeping`
@@ -112,8 +114,11 @@ export interface Store<B extends StoredBody = StoredBody> {
   forgetFences(): void;
   /** Drops objects that `isPurged` names, a bounded batch at a time, without counting as use. */
   sweep(isPurged: (object: StoredObject<B>) => boolean): Promise<void>;
-  /** Goes over what `volume` counts, a bounded batch at a time, without counting as use. */
-  scan(visit: (object: StoredObject<B>) => void): Promise<void>;
+  /**
+   * Goes over what `volume` counts, a bounded batch at a time, without counting as use.
+   * @param visit returns `false` where that is enough
+   */
+  scan(visit: (object: StoredObject<B>) => boolean | void): Promise<void>;
   /** All that is stored, or all of one site. */
   volume(site?: string): Volume;
   /** One entry for each tier of storage. */

@@ -48,6 +48,14 @@ export class TieredStore implements Store {
     return held.length === 0 ? lasting : [...held, ...missing];
   }
 
+  peek(key: string): readonly StoredObject[] {
+    const held = this.#memory.peek(key);
+    if (held.length > 0 && !this.#partial.has(key)) return held;
+    const isHeldToo = ({ selector }: StoredObject): boolean =>
+      held.some((other) => other.selector === selector);
+    return [...held, ...this.#lasting.peek(key).filter((object) => !isHeldToo(object))];
+  }
+
   /** @returns `true` at once where memory takes it; what comes later is of the lasting store */
   put(object: StoredObject, keeping?: Keeping | number): boolean | Promise<boolean> {
     const isMemoryOnly = typeof keeping === 'object' && keeping.memoryOnly === true;
@@ -146,7 +154,7 @@ export class TieredStore implements Store {
   }
 
   /** Of what is in memory, nearly all is in the lasting store. */
-  async scan(visit: (object: StoredObject) => void): Promise<void> {
+  async scan(visit: (object: StoredObject) => boolean | void): Promise<void> {
     if (this.#tendsLasting) await this.#lasting.scan(visit);
   }
 

@@ -1,17 +1,24 @@
 import { z } from 'zod';
 import { Distinct } from '#core/distinct.ts';
+import { askedSchema, explainedSchema } from './explain.ts';
 import { nameSchema } from './names.ts';
 import { purgeTargetSchema } from './purge.ts';
 
+const idSchema = z.string().min(1).max(64);
+
 /**
  * What the control plane asks a node live. The stream carries it past the journal: who does not hear it
- * is not asked again.
+ * is not asked again. Told apart by what they have, for nodes of older versions know the first alone.
  */
-export const questionSchema = z.strictObject({
-  id: z.string().min(1).max(64),
+export const questionSchema = z.union([
   /** What would a purge of these hit? */
-  targets: z.array(purgeTargetSchema).min(1),
-});
+  z.strictObject({ id: idSchema, targets: z.array(purgeTargetSchema).min(1) }),
+  /** What would the node do with this request? */
+  z.strictObject({ id: idSchema, explain: askedSchema }),
+]);
+
+/** The kinds of questions that a node of this version answers, as its heartbeats say. */
+export const ANSWERS = ['estimate', 'explain'] as const;
 
 /** Hashes of `Distinct` that an answer carries. */
 export const MAX_HASHES = 1024;
@@ -29,21 +36,33 @@ export const estimateSchema = z.strictObject({
 });
 
 /** A node's answer, by the id of the question. */
-export const answerSchema = z.strictObject({
-  id: z.string().min(1).max(64),
-  estimate: estimateSchema,
-});
+export const answerSchema = z.union([
+  z.strictObject({ id: idSchema, estimate: estimateSchema }),
+  z.strictObject({ id: idSchema, explained: explainedSchema }),
+]);
 
 /** What control planes on one state tell one another. */
 export const tidingSchema = z.discriminatedUnion('type', [
-  z.strictObject({ type: z.literal('question'), question: questionSchema }),
+  z.strictObject({
+    type: z.literal('question'),
+    question: questionSchema,
+    /** Whom it is for; left out: everybody. */
+    nodes: z.array(nameSchema).exactOptional(),
+  }),
   z.strictObject({ type: z.literal('answer'), node: nameSchema, answer: answerSchema }),
 ]);
 
+type Distribute<T> = T extends unknown ? Omit<T, 'id'> : never;
+
 export type Question = z.output<typeof questionSchema>;
+/** A question before it has an id. */
+export type Asked = Distribute<Question>;
 export type Estimate = z.output<typeof estimateSchema>;
 export type NodeAnswer = z.output<typeof answerSchema>;
+/** What is answered, whoever asked. */
+export type Said = Distribute<NodeAnswer>;
 export type Tiding = z.output<typeof tidingSchema>;
+
 /** How many different objects a second are asked for among those in question. */
 export function demandPerSecond({ asked, watchedMs }: Estimate): number {
   const distinct = new Distinct(MAX_HASHES);

@@ -81,6 +81,8 @@ export const heartbeatSchema = z.strictObject({
   refusals: refusalsSchema,
   missingCertificates: missingCertificatesSchema,
   ailments: z.array(ailmentSchema).max(ailmentSchema.options.length).default([]),
+  /** The kinds of questions that the node answers, see `ANSWERS`. */
+  answers: z.array(z.string().max(64)).max(100).default([]),
 });
 
 /** The control plane's answer to a heartbeat: the node is in service for so long, reckoned by the node from when it sent it. */

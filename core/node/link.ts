@@ -2,7 +2,7 @@ import { mkdir } from 'node:fs/promises';
 import type { Logger } from 'pino';
 import { type Clock, delay } from '#core/clock.ts';
 import type { Config, JournalEvent } from '#core/contract/event.ts';
-import type { Estimate, Question } from '#core/contract/question.ts';
+import { ANSWERS, type Question, type Said } from '#core/contract/question.ts';
 import {
   type Ailment,
   type Load,
@@ -80,7 +80,7 @@ export interface NodeLinkOptions {
   /** What the node is unwell with, for heartbeats; by default nothing. */
   readonly ailments?: () => readonly Ailment[];
   /** What the control plane wants to know live; left out: a node that does not say. */
-  readonly answer?: (question: Question) => Promise<Estimate>;
+  readonly answer?: (question: Question) => Promise<Said>;
 }
 
 /** A node's link to the control plane: it follows the journal, acknowledges, and keeps its lease. */
@@ -145,6 +145,7 @@ export class NodeLink {
           MAX_MISSING_CERTIFICATES,
         ),
         ailments: [...(options.ailments?.() ?? [])],
+        answers: options.answer === undefined ? [] : [...ANSWERS],
       }),
       post: (body) => this.#client.post('/v1/node/heartbeats', body),
     });

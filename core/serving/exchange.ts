@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { endToEndFields, type Fields, hasField, withoutFields } from '#core/http/fields.ts';
 import type { Duplex } from 'node:stream';
+import type { ExplainAsked, Explained } from '#core/contract/explain.ts';
 import type { ReceivedRequest } from '#core/http/request.ts';
 import type { Samples } from '#core/telemetry/samples.ts';
 import { isTierField } from '#core/tree/tier-fields.ts';
@@ -49,6 +50,8 @@ export type Handle = (exchange: Exchange) => Promise<void>;
 /** What a tier is in one thread of a node. */
 export interface Serving {
   readonly handle: Handle;
+  /** What would be answered to a request, and why; changes nothing. */
+  readonly explain: (asked: ExplainAsked) => Promise<Explained>;
   /** What answers some requests before they are an exchange. */
   readonly lane?: Lane;
   /** Adds what the tier counts besides the node. */

@@ -3,7 +3,8 @@ import type { Changed } from '#core/cache/engine.ts';
 import type { MemoryLedger } from '#core/cache/memory-share.ts';
 import type { PolicyName } from '#core/cache/eviction/policies.ts';
 import type { Config, JournalEvent } from '#core/contract/event.ts';
-import type { Estimate, Question } from '#core/contract/question.ts';
+import type { Question, Said } from '#core/contract/question.ts';
+import type { ExplainAsked, Explained } from '#core/contract/explain.ts';
 import type { Tier } from '#core/contract/node.ts';
 import type { ErrorCode } from '#core/errors.ts';
 import type { DatabaseContent } from '#core/geography/node-geography.ts';
@@ -91,8 +92,10 @@ export type ToThread =
   | { readonly type: 'checked'; readonly down: readonly string[] }
   /** A database has new content. */
   | { readonly type: 'geography'; readonly database: DatabaseContent }
-  /** Answered with `estimated`. */
+  /** Answered with `said`. */
   | { readonly type: 'question'; readonly id: number; readonly question: Question }
+  /** What all threads say to the question that this one asked under `id`; `undefined`: none can tell. */
+  | { readonly type: 'explained'; readonly id: number; readonly explained: Explained | undefined }
   /** Answered with `measured`. */
   | { readonly type: 'measure'; readonly id: number }
   /** Store an object before anybody asks for it; answered with `placed`. */
@@ -136,5 +139,8 @@ export type FromThread =
     }
   /** Lines of the access log; answered with `logged`. */
   | { readonly type: 'log'; readonly lines: Lines }
-  | { readonly type: 'estimated'; readonly id: number; readonly estimate: Estimate }
+  /** `undefined`: nothing, for an error that it has told of. */
+  | { readonly type: 'said'; readonly id: number; readonly said: Said | undefined }
+  /** A client asks: put to all threads, and answered with `explained`. */
+  | { readonly type: 'explain'; readonly id: number; readonly asked: ExplainAsked }
   | { readonly type: 'error'; readonly message: string };

@@ -4,7 +4,8 @@ import type { Changed } from '#core/cache/engine.ts';
 import { MemoryShare } from '#core/cache/memory-share.ts';
 import { DiskStore } from '#core/cache/disk/disk-store.ts';
 import { systemClock } from '#core/clock.ts';
-import type { Question } from '#core/contract/question.ts';
+import type { ExplainAsked, Explained } from '#core/contract/explain.ts';
+import type { Question, Said } from '#core/contract/question.ts';
 import { CanopyError, messageOf } from '#core/errors.ts';
 import { NodeGeography } from '#core/geography/node-geography.ts';
 import { applyEvent } from '#core/node/config.ts';
@@ -64,6 +65,13 @@ export function runThread(
       telling.set(id, resolve);
       send({ type: 'changed', id, changed });
     });
+  const explaining = new Map<number, (explained: Explained | undefined) => void>();
+  const explainNode = (asked: ExplainAsked): Promise<Explained | undefined> =>
+    new Promise((resolve) => {
+      const id = nextTelling++;
+      explaining.set(id, resolve);
+      send({ type: 'explain', id, asked });
+    });
   const disk = connection && new DiskStore(connection.place, connection.port);
   const shared = disk === undefined ? {} : { disk, tendsDisk: slot === 0 };
   const accessLog =
@@ -86,6 +94,7 @@ export function runThread(
     asnOf: (address) => geography.asnOf(address),
     guarding: limits && { memory: limits, slot, redisUrl },
     tellThreads,
+    explainNode,
     accessLog,
   });
   node.siblings.sit(slot);
@@ -144,8 +153,18 @@ export function runThread(
     send({ type: 'measured', id, samples: samples.byMetric });
   };
 
-  const estimate = async (id: number, { targets }: Question): Promise<void> =>
-    send({ type: 'estimated', id, estimate: await node.preview(targets) });
+  const answer = async (question: Question): Promise<Said> =>
+    'explain' in question
+      ? { explained: await serving.explain(question.explain) }
+      : { estimate: await node.preview(question.targets) };
+  const say = (id: number, question: Question): Promise<void> =>
+    answer(question).then(
+      (said) => send({ type: 'said', id, said }),
+      (error: unknown) => {
+        onError(error);
+        send({ type: 'said', id, said: undefined });
+      },
+    );
 
   const stop = async (graceMs: number): Promise<void> => {
     await Promise.all(listeners.map((listener) => listener.close(graceMs)));
@@ -187,6 +206,10 @@ export function runThread(
         telling.get(message.id)?.();
         telling.delete(message.id);
         break;
+      case 'explained':
+        explaining.get(message.id)?.(message.explained);
+        explaining.delete(message.id);
+        break;
       case 'sibling':
         node.siblings.meet(message.slot, message.port);
         break;
@@ -200,7 +223,7 @@ export function runThread(
         geography.renew(message.database);
         break;
       case 'question':
-        void estimate(message.id, message.question);
+        void say(message.id, message.question);
         break;
       case 'measure':
         measure(message.id);

@@ -8,8 +8,9 @@ import {
   type ParentReport,
   type PurgeReport,
 } from '#core/contract/report.ts';
-import { addEstimates, type Estimate, type Question } from '#core/contract/question.ts';
+import { addEstimates, type Question, type Said } from '#core/contract/question.ts';
 import { CanopyError } from '#core/errors.ts';
+import { nodeExplained } from '#core/explain/merge.ts';
 import type { DatabaseContent } from '#core/geography/node-geography.ts';
 import type { Placed, Placement } from '#core/node/placement.ts';
 import type { SharedPace } from '#core/node/shared-pace.ts';
@@ -50,7 +51,7 @@ interface Thread {
   /** Objects that it places, by id. */
   readonly placing: Map<number, (placed: Placed | AtHome) => void>;
   /** Questions that it has not answered, by id. */
-  readonly asked: Map<number, (estimate: Estimate | undefined) => void>;
+  readonly asked: Map<number, (said: Said | undefined) => void>;
   /** Those who wait for it to be measured. */
   readonly measuring: Map<number, () => void>;
   load: Load;
@@ -135,15 +136,22 @@ export class Threads {
   }
 
   /** What all threads have to say to a question. */
-  async answer(question: Question): Promise<Estimate> {
+  async answer(question: Question): Promise<Said> {
     const answers = [...this.#threads].map(({ worker, asked }) => {
       const id = this.#nextId++;
-      return new Promise<Estimate | undefined>((resolve) => {
+      return new Promise<Said | undefined>((resolve) => {
         asked.set(id, resolve);
         worker.postMessage({ type: 'question', id, question } satisfies ToThread);
       });
     });
-    return addEstimates((await Promise.all(answers)).filter((one) => one !== undefined));
+    const said = (await Promise.all(answers)).filter((one) => one !== undefined);
+    if ('explain' in question) {
+      const explained = said.flatMap((one) => ('explained' in one ? [one.explained] : []));
+      return { explained: nodeExplained(explained) };
+    }
+    return {
+      estimate: addEstimates(said.flatMap((one) => ('estimate' in one ? [one.estimate] : []))),
+    };
   }
 
   /** Adds what all threads have measured, by now where they answer in time. */
@@ -260,9 +268,11 @@ export class Threads {
     } else if (message.type === 'measured') {
       thread.samples = new Samples(message.samples);
       if (message.id !== undefined) thread.measuring.get(message.id)?.();
-    } else if (message.type === 'estimated') {
-      thread.asked.get(message.id)?.(message.estimate);
+    } else if (message.type === 'said') {
+      thread.asked.get(message.id)?.(message.said);
       thread.asked.delete(message.id);
+    } else if (message.type === 'explain') {
+      void this.#explain(thread, message);
     } else if (message.type === 'log') {
       void this.#write(thread, message.lines);
     } else if (message.type === 'error') {
@@ -284,6 +294,15 @@ export class Threads {
       ),
     );
     from.worker.postMessage({ type: 'told', id } satisfies ToThread);
+  }
+
+  async #explain(
+    { worker }: Thread,
+    { id, asked }: FromThread & { type: 'explain' },
+  ): Promise<void> {
+    const said = await this.answer({ id: String(id), explain: asked }).catch(() => undefined);
+    const explained = said !== undefined && 'explained' in said ? said.explained : undefined;
+    worker.postMessage({ type: 'explained', id, explained } satisfies ToThread);
   }
 
   /** What a dead thread held is gone with it, so it has heeded whatever it was sent; not so what is on disk. */

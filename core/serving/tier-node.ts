@@ -18,12 +18,14 @@ import { Siblings } from '#core/cache/siblings/siblings.ts';
 import { Targets } from '#core/cache/targets.ts';
 import type { Clock } from '#core/clock.ts';
 import type { Config, JournalEvent } from '#core/contract/event.ts';
+import type { ExplainAsked, Explained } from '#core/contract/explain.ts';
 import type { Tier } from '#core/contract/node.ts';
 import { type PurgeTarget, siteOfTarget } from '#core/contract/purge.ts';
 import type { Estimate } from '#core/contract/question.ts';
 import { zonesOf } from '#core/contract/routed-hosts.ts';
 import type { Load, ParentReport, PurgeReport } from '#core/contract/report.ts';
 import type { Site } from '#core/contract/site.ts';
+import { nodeExplained } from '#core/explain/merge.ts';
 import { fieldValue } from '#core/http/fields.ts';
 import type { Guarding } from '#core/limits/limit-memory.ts';
 import { isNotice, siteChangeOf } from '#core/node/config.ts';
@@ -59,6 +61,8 @@ export interface TierNodeOptions {
   readonly guarding?: Guarding | undefined;
   /** See `EngineOptions`. */
   readonly tellThreads?: (changed: Changed) => Promise<void>;
+  /** Has all threads of the node explain; left out: there are none besides this one. */
+  readonly explainNode?: (asked: ExplainAsked) => Promise<Explained | undefined>;
   /** What lasts, shared by the threads of the node; `recall` is called before anything is applied. */
   readonly disk?: DiskStore;
   /** Whether this thread counts and sweeps it for all; by default it does. */
@@ -86,6 +90,7 @@ export class TierNode {
   readonly memory: MemoryStore;
   readonly disk: DiskStore | undefined;
   readonly #countryOf: CountryOf;
+  readonly #explainNode: TierNodeOptions['explainNode'];
   readonly asnOf: (address: string) => number | undefined;
   readonly guarding: Guarding | undefined;
   /** The other threads of the node. */
@@ -119,8 +124,10 @@ export class TierNode {
     tendsDisk = true,
     tellThreads,
     accessLog,
+    explainNode,
   }: TierNodeOptions) {
     this.name = name;
+    this.#explainNode = explainNode;
     this.accessLog = accessLog;
     this.tier = tier;
     this.clock = clock;
@@ -261,6 +268,14 @@ export class TierNode {
   /** What a purge of `targets` would hit in this thread. */
   preview(targets: readonly PurgeTarget[]): Promise<Estimate> {
     return preview(this, targets, (site) => this.#sites.byName(site));
+  }
+
+  /** What the node, all its threads together, would do with a request. @param explain asks this one */
+  async explainedByAll(
+    asked: ExplainAsked,
+    explain: (asked: ExplainAsked) => Promise<Explained>,
+  ): Promise<Explained> {
+    return (await this.#explainNode?.(asked)) ?? nodeExplained([await explain(asked)]);
   }
 
   /** Bytes on disk that wait for slow clients. */

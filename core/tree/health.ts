@@ -55,6 +55,11 @@ export class ParentHealth {
     return { standing: standing(breaker, now), share: share(breaker, now) };
   }
 
+  /** What it is known to have done, for those who want to know why it stands as it does. */
+  breaker(name: string): Breaker {
+    return this.#records.get(name)?.breaker ?? UNKNOWN;
+  }
+
   /** A request begins; one to a parent that is half-open is its trial. @returns for when it has ended */
   begins(name: string): Cancel {
     const record = this.#record(name);

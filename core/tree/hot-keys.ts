@@ -24,6 +24,15 @@ export class HotKeys {
     return count > HOT_PER_SECOND || (this.#before[slot] ?? 0) > HOT_PER_SECOND;
   }
 
+  /** Whether one request more for `key` would find it hot. Counts none. */
+  isHot(key: string, now: number): boolean {
+    const since = Math.floor(now / 1000) - this.#second;
+    const slot = hash32(key) % SLOTS;
+    const [last, before] = [this.#counts[slot] ?? 0, this.#before[slot] ?? 0];
+    if (since > 1) return false;
+    return since === 1 ? last > HOT_PER_SECOND : Math.max(last + 1, before) > HOT_PER_SECOND;
+  }
+
   #turn(second: number): void {
     [this.#before, this.#counts] = [this.#counts, this.#before];
     this.#counts.fill(0);

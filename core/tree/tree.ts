@@ -10,7 +10,7 @@ import { ParentHealth } from './health.ts';
 import { Held } from './held.ts';
 import { HotKeys } from './hot-keys.ts';
 import { customerFields, redirected } from './customer.ts';
-import { type Asking, type Parent, stagesFor } from './parents.ts';
+import { type Asking, type Parent, type Stage, stagesFor } from './parents.ts';
 import { Probes } from './probes.ts';
 import { Replay } from './replay.ts';
 import { resuming } from './resume.ts';
@@ -54,6 +54,14 @@ export interface TreeOptions {
   /** The node that asks. */
   readonly asking: Asking;
   readonly config: () => Config;
+}
+
+/** What the tree would do, and goes by. */
+export interface Foreseen {
+  readonly stages: readonly Stage[];
+  /** In the order in which they would be tried. */
+  readonly choices: readonly Choice[];
+  readonly conditions: Conditions;
 }
 
 /** RFC 9110 §9.2.2. */
@@ -143,6 +151,19 @@ export class Tree {
 
   async close(): Promise<void> {
     await Promise.all([this.#host.connections.close(), this.#host.probes.close()]);
+  }
+
+  /** Whom a request for an object would be sent to now. Counts nothing. */
+  foresee(site: Site, key: string): Foreseen {
+    const { clock, config, asking } = this.#options;
+    const stages = stagesFor(config(), site, asking);
+    const isHot = this.#hotKeys.isHot(key, clock.monotonicMs());
+    const turn = isHot ? (this.#turn === 0 ? 1 : 0) : undefined;
+    return {
+      stages,
+      choices: choose(stages, key, this.#conditions, turn),
+      conditions: this.#conditions,
+    };
   }
 
   #choicesFor({ site, key }: UpstreamRequest): readonly Choice[] {

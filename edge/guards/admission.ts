@@ -33,20 +33,7 @@ export class Admission {
 
   /** The request without what only the guards were to see. */
   request(received: ClientRequest): ClientRequest {
-    const { requireSignature, requireToken } = this.#options.guarded.actions;
-    let { target, fields } = received;
-    for (const { settings } of requireSignature) {
-      target = withoutParameter(target, settings.name);
-      fields = withoutCookie(fields, settings.name);
-    }
-    for (const { settings } of requireToken) {
-      const { from, forward } = settings;
-      if (forward) continue;
-      if (from === 'header') fields = withoutFields(fields, (name) => name === 'authorization');
-      else if ('cookie' in from) fields = withoutCookie(fields, from.cookie);
-      else target = withoutParameter(target, from.query);
-    }
-    return { ...received, target, fields };
+    return withoutCredentials(this.#options.guarded.actions, received);
   }
 
   /** The answer as the client is to have it. */
@@ -62,4 +49,25 @@ export class Admission {
   during<T>(sending: Promise<T>): Promise<T> {
     return sending.finally(this.#options.onEnd);
   }
+}
+
+/** A request without what only the guards are to see. */
+export function withoutCredentials(
+  { requireSignature, requireToken }: Pick<RequestActions, 'requireSignature' | 'requireToken'>,
+  received: ClientRequest,
+): ClientRequest {
+  if (requireSignature.length === 0 && requireToken.length === 0) return received;
+  let { target, fields } = received;
+  for (const { settings } of requireSignature) {
+    target = withoutParameter(target, settings.name);
+    fields = withoutCookie(fields, settings.name);
+  }
+  for (const { settings } of requireToken) {
+    const { from, forward } = settings;
+    if (forward) continue;
+    if (from === 'header') fields = withoutFields(fields, (name) => name === 'authorization');
+    else if ('cookie' in from) fields = withoutCookie(fields, from.cookie);
+    else target = withoutParameter(target, from.query);
+  }
+  return { ...received, target, fields };
 }

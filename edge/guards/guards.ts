@@ -7,6 +7,7 @@ import { SlidingWindows } from '#core/limits/sliding-windows.ts';
 import { UnderWay } from '#core/limits/under-way.ts';
 import type { RequestActions } from '#core/rules/actions.ts';
 import type { RequestFacts } from '#core/rules/facts.ts';
+import type { MayEmbed } from '#core/rules/guards/hotlink.ts';
 import type { ConcurrencyLimiter, LookupLimiter, RateLimiter } from '#core/rules/guards/limits.ts';
 import type { Exchange } from '#core/serving/exchange.ts';
 import type { Samples } from '#core/telemetry/samples.ts';
@@ -24,6 +25,15 @@ export interface GuardsOptions {
 const SOON_SECONDS = 1;
 /** A second look for the same thing within the window is no other thing. */
 const ONCE = 1;
+
+/** How one guard would fare; `null`: that cannot be told without trying. */
+export interface Foreseen {
+  readonly guard: string;
+  readonly admits: boolean | null;
+  readonly why: string;
+  /** With which it would refuse. */
+  readonly error?: CanopyError;
+}
 
 /** What refuses requests in one thread of an edge, by the rules that match them. */
 export class Guards {
@@ -55,13 +65,7 @@ export class Guards {
   ): Admission | undefined | Promise<Admission | undefined> {
     const { site, facts, actions } = guarded;
     if (!isGuarded(actions)) return undefined;
-    for (const mayEmbed of actions.hotlink) {
-      if (mayEmbed(facts, site.isOwnHost)) continue;
-      throw new CanopyError(
-        'hotlink-denied',
-        'The page that the request comes from is not allowed',
-      );
-    }
+    for (const mayEmbed of actions.hotlink) requireEmbedding(mayEmbed, guarded);
     for (const limiter of actions.negativeLookups) this.#requireUnbanned(limiter, guarded);
     const fields = this.#takeRates(guarded, false);
     for (const requirement of actions.requireSignature) {
@@ -88,6 +92,45 @@ export class Guards {
    */
   takeRate(limiter: RateLimiter, facts: RequestFacts, site: ServedSite): readonly string[] {
     return this.#rates.take(limiter, facts, site);
+  }
+
+  /** How the guards of a request would fare, in their order. Nothing is counted, and no token is checked. */
+  foresee(guarded: Guarded): readonly Foreseen[] {
+    const { site, facts, actions } = guarded;
+    return [
+      ...actions.hotlink.map((mayEmbed) =>
+        tried('hotlink', 'the page may embed it', () => requireEmbedding(mayEmbed, guarded)),
+      ),
+      ...actions.negativeLookups.map((limiter) =>
+        tried('negativeLookups', 'it has not looked for too much that is not there', () =>
+          this.#requireUnbanned(limiter, guarded),
+        ),
+      ),
+      ...actions.rateLimit.map(({ quota }) =>
+        unknown(
+          'rateLimit',
+          `at most ${quota.requests} requests in ${quota.windowMs / 1000} s; not counted for this question`,
+        ),
+      ),
+      ...actions.requireSignature.map((requirement) =>
+        tried('requireSignature', 'the signature holds', () =>
+          requirement.check(facts, site.signingKeys, this.#clock.now()),
+        ),
+      ),
+      ...actions.requireToken.map((requirement) =>
+        requirement.tokenOf(facts) === undefined
+          ? tried('requireToken', '', () => {
+              throw new CanopyError('token-missing', 'The request has no token');
+            })
+          : unknown('requireToken', 'the token is not checked for this question'),
+      ),
+      ...actions.concurrency.map(({ requests }) =>
+        unknown(
+          'concurrency',
+          `at most ${requests} requests under way; not counted for this question`,
+        ),
+      ),
+    ];
   }
 
   #takeRates({ site, facts, actions }: Guarded, needsToken: boolean): readonly string[] {
@@ -161,6 +204,24 @@ export class Guards {
   close(): void {
     this.#rates.close();
   }
+}
+
+function tried(guard: string, admitted: string, check: () => void): Foreseen {
+  try {
+    check();
+    return { guard, admits: true, why: admitted };
+  } catch (error) {
+    if (!(error instanceof CanopyError)) throw error;
+    return { guard, admits: false, why: error.message, error };
+  }
+}
+
+const unknown = (guard: string, why: string): Foreseen => ({ guard, admits: null, why });
+
+/** @throws CanopyError `hotlink-denied` */
+function requireEmbedding(mayEmbed: MayEmbed, { site, facts }: Guarded): void {
+  if (mayEmbed(facts, site.isOwnHost)) return;
+  throw new CanopyError('hotlink-denied', 'The page that the request comes from is not allowed');
 }
 
 const ALONE = (): Guarding => ({ memory: limitMemory(1), slot: 0, redisUrl: undefined });

@@ -272,6 +272,32 @@ export function objectStoreContract(
       expect(held(names).every((key) => store.lookup(key)[0]?.asOf === 1)).toBe(true);
     });
 
+    test('peeks at what it would find, which counts as no use', async () => {
+      await store.put(object({ selector: 'a' }));
+      await store.put(object({ selector: 'b', body: new Body([LARGE]) }));
+      await store.settled();
+      const before = store.stats();
+      const peeked = store.peek(object().key);
+      expect(store.peek('another key')).toEqual([]);
+      expect(store.stats()).toEqual(before);
+      const found = store.lookup(object().key);
+      expect(peeked.map(({ selector, asOf }) => [selector, asOf])).toEqual(
+        found.map(({ selector, asOf }) => [selector, asOf]),
+      );
+      store.purge(object().key, purge());
+      expect(store.peek(object().key)).toEqual([]);
+    });
+
+    test('goes over what is stored until that is enough', async () => {
+      await Promise.all(keys(20).map(async (key) => store.put(object({ key }))));
+      await store.settled();
+      let seen = 0;
+      await store.scan(() => void seen++);
+      expect(seen).toBe(20);
+      await store.scan(() => ++seen < 23);
+      expect(seen).toBe(23);
+    });
+
     test('counts by site', async () => {
       await store.put(object({ key: 'a', site: 'one' }));
       await store.put(object({ key: 'b', site: 'one' }));

@@ -420,6 +420,7 @@ export function stateStoreContract(
       refusals: [],
       missingCertificates: [],
       ailments: [],
+      answers: [],
     };
     const beat = (fence: number) => store.standings.heartbeat(node, { ...said, fence }, 5, 100);
 

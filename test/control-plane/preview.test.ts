@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { previewOf } from '#control-plane/purge/preview.ts';
 import { nodeSchema } from '#core/contract/node.ts';
 import type { PurgeMode } from '#core/contract/purge.ts';
-import type { Estimate, Question } from '#core/contract/question.ts';
+import type { Estimate, Question, Said } from '#core/contract/question.ts';
 import { siteSchema } from '#core/contract/site.ts';
 import { TestLink } from '#test/node/kit.ts';
 import { RedisServer } from '#test/redis.ts';
@@ -101,10 +101,13 @@ describe('what the nodes say', () => {
 async function link(
   cp: TestControlPlane,
   name: string,
-  answer: (question: Question) => Promise<Estimate>,
+  estimate: (question: Question) => Promise<Estimate>,
 ): Promise<string> {
   const credential = await cp.addNode(name);
   const dir = await temporaryDir();
+  const answer = async (question: Question): Promise<Said> => ({
+    estimate: await estimate(question),
+  });
   const node = new TestLink({ urls: [cp.url], credential, dir, clock: cp.clock, answer });
   await node.link.start();
   return credential;

@@ -73,13 +73,14 @@ export async function curl(...args: readonly string[]) {
   if (code !== 0) throw new Error(`curl ${args.join(' ')}: ${stderr}`);
   const [head = '', ...rest] = stdout.split('\r\n\r\n');
   const [statusLine = '', ...lines] = head.split('\r\n');
-  const fields = new Map(
-    lines.map((line) => {
-      const colon = line.indexOf(':');
-      return [line.slice(0, colon).toLowerCase(), line.slice(colon + 1).trim()] as const;
-    }),
-  );
+  const all = lines.map((line) => {
+    const colon = line.indexOf(':');
+    return [line.slice(0, colon).toLowerCase(), line.slice(colon + 1).trim()] as const;
+  });
+  const fields = new Map(all);
   return {
+    /** Every field line; of those with one name, `fields` has the last. */
+    all,
     status: Number(statusLine.split(' ')[1]),
     cacheStatus: fields.get('cache-status') ?? '',
     fields,

@@ -64,7 +64,7 @@ export class ModelControlPlane {
     if (beat !== undefined) return lease.granted(beat.sentAtMs, beat.leaseMs);
     if (!node.linked) return;
     const sentAtMs = clock.monotonicMs();
-    const well = { parents: [], refusals: [], missingCertificates: [], ailments: [] };
+    const well = { parents: [], refusals: [], missingCertificates: [], ailments: [], answers: [] };
     const heartbeat = { fence, pid: 1, version: '1', load: LOAD, ...well };
     if (!(await this.leases.heartbeat(this.#known(node), heartbeat))) return;
     node.beat = { sentAtMs, leaseMs: LEASE_MS };

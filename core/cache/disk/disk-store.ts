@@ -73,6 +73,11 @@ export class DiskStore implements Store {
     return this.#objects(record);
   }
 
+  peek(key: string): readonly StoredObject[] {
+    const record = this.#find(key, keyHash(key));
+    return record === undefined ? NONE : this.#objects(record);
+  }
+
   /**
    * An object found here before may be put with other fields and the body it had, which stays where
    * it is as long as some variant has it. Refused while as much as may wait for the disk does.
@@ -203,7 +208,23 @@ export class DiskStore implements Store {
     // All threads do so at once, when the keeper is told of another journal.
   }
 
-  async sweep(isPurged: (object: StoredObject) => boolean): Promise<void> {
+  sweep(isPurged: (object: StoredObject) => boolean): Promise<void> {
+    return this.#overBatches((objects, era) => {
+      for (const { key, selector, asOf } of objects.filter(isPurged)) {
+        this.#order({ key, which: { kind: 'selector', selector, asOf, era }, reason: 'purged' });
+      }
+      return true;
+    });
+  }
+
+  scan(visit: (object: StoredObject) => boolean | void): Promise<void> {
+    return this.#overBatches((objects) => objects.every((object) => visit(object) !== false));
+  }
+
+  /** @param visit is given the objects of a key, and returns whether there is more to be done */
+  async #overBatches(
+    visit: (objects: readonly StoredObject[], era: number) => boolean,
+  ): Promise<void> {
     let last = -1;
     for (;;) {
       const { era } = this.#shared;
@@ -215,20 +236,10 @@ export class DiskStore implements Store {
       }, []);
       if (records.length === 0) return;
       for (const record of records) {
-        const objects = record === undefined ? NONE : this.#objects(record);
-        for (const { key, selector, asOf } of objects.filter(isPurged)) {
-          this.#order({ key, which: { kind: 'selector', selector, asOf, era }, reason: 'purged' });
-        }
+        if (record !== undefined && !visit(this.#objects(record), era)) return;
       }
       await this.settled();
     }
-  }
-
-  scan(visit: (object: StoredObject) => void): Promise<void> {
-    return this.sweep((object) => {
-      visit(object);
-      return false;
-    });
   }
 
   volume(site?: string): Volume {

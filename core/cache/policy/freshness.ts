@@ -34,7 +34,7 @@ const HEURISTIC_LIMIT_MS = 24 * 3_600_000;
 
 /** RFC 9111 §4.2.1 within the site's bounds, then the site's word where the origin is silent. */
 export function freshness(facts: ResponseFacts, settings: CacheSettings): Freshness {
-  const found = unbounded(facts, settings);
+  const found = statedFreshness(facts, settings);
   if (!BOUNDED.has(found.source)) return found;
   const { minFreshSeconds, maxFreshSeconds } = settings;
   // Neither an error nor what is validated for each use is to be kept for longer than its origin meant.
@@ -53,7 +53,8 @@ const BOUNDED: ReadonlySet<FreshnessSource> = new Set([
   'heuristic',
 ]);
 
-function unbounded(facts: ResponseFacts, settings: CacheSettings): Freshness {
+/** The same before the site's bounds. */
+export function statedFreshness(facts: ResponseFacts, settings: CacheSettings): Freshness {
   const { directives } = facts;
   if (directives.sMaxageSeconds !== undefined) {
     return { freshForMs: directives.sMaxageSeconds * 1000, source: 's-maxage' };

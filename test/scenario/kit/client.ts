@@ -11,6 +11,7 @@ export interface TierSaid {
 export interface Seen {
   readonly status: number;
   readonly headers: IncomingMessage['headers'];
+  readonly rawHeaders: readonly string[];
   readonly body: Buffer;
   /** One for each tier that the answer passed, the edge last. */
   readonly tiers: readonly TierSaid[];
@@ -87,6 +88,7 @@ export function send(url: string, target: string, options: RequestOptions = {}):
             resolve({
               status: incoming.statusCode ?? 0,
               headers: incoming.headers,
+              rawHeaders: incoming.rawHeaders,
               body,
               tiers: tiersOf(incoming.headers['cache-status']),
             }),

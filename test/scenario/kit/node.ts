@@ -4,6 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DiskStore } from '#core/cache/disk/disk-store.ts';
 import type { Config, JournalEvent } from '#core/contract/event.ts';
+import type { ExplainAsked, Explained } from '#core/contract/explain.ts';
+import { nodeExplained } from '#core/explain/merge.ts';
 import type { Guarding } from '#core/limits/limit-memory.ts';
 import type { PurgeReport } from '#core/contract/report.ts';
 import type { Tier } from '#core/contract/node.ts';
@@ -129,6 +131,11 @@ export class ScenarioNode {
 
   get(target: string, headers: Readonly<Record<string, string>> = {}): Sight {
     return this.send(target, { headers });
+  }
+
+  /** What the node says that it would do; `asked` as of a client, or of another node. */
+  async explain(asked: ExplainAsked): Promise<Explained> {
+    return nodeExplained([await this.#serving.explain(asked)]);
   }
 
   send(target: string, options: RequestOptions): Sight {
