@@ -9,6 +9,7 @@ import {
   type Tiding,
   tidingSchema,
 } from '#core/contract/question.ts';
+import type { TrafficReport } from '#core/contract/traffic.ts';
 import { validate } from '#core/contract/validate.ts';
 import { messageOf } from '#core/errors.ts';
 import type { StateStore } from './state/store.ts';
@@ -22,6 +23,8 @@ export interface QuestionsOptions {
   readonly log: Logger;
   /** Sends a question to the nodes that are linked to this control plane, or those of them that are named. */
   readonly send: (question: Question, nodes: readonly string[] | undefined) => void;
+  /** A node has said, here or to another control plane, what it serves. */
+  readonly onTraffic: (node: string, report: TrafficReport) => void;
 }
 
 interface Asking {
@@ -72,12 +75,26 @@ export class Questions {
     return this.#tell({ type: 'answer', node, answer });
   }
 
+  /** A node has said to this control plane what it serves. */
+  trafficReported(node: string, report: TrafficReport): Promise<void> {
+    return this.#tell({ type: 'traffic', node, report });
+  }
+
   /** What a control plane on this state, perhaps this one, has told. */
   told(message: string): void {
     try {
       const tiding = validate(tidingSchema, JSON.parse(message), 'tiding');
-      if (tiding.type === 'question') this.#options.send(tiding.question, tiding.nodes);
-      else this.#take(tiding.node, tiding.answer);
+      switch (tiding.type) {
+        case 'question':
+          this.#options.send(tiding.question, tiding.nodes);
+          break;
+        case 'answer':
+          this.#take(tiding.node, tiding.answer);
+          break;
+        case 'traffic':
+          this.#options.onTraffic(tiding.node, tiding.report);
+          break;
+      }
     } catch (error) {
       this.#options.log.warn(`Ignored what another control plane told: ${messageOf(error)}`);
     }

@@ -38,6 +38,7 @@ import { sampleControlPlane } from './samples.ts';
 import { digestOf, newSecret, sameDigest } from './secrets.ts';
 import { openState, type StatePlace } from './state/open.ts';
 import type { StateStore } from './state/store.ts';
+import { Traffic } from './traffic/traffic.ts';
 import { FreshCertificate, readKeyPair, type TlsFiles } from './tls.ts';
 
 const LEASE_MS = 10_000;
@@ -120,11 +121,13 @@ export async function startControlPlane(
     const latencies = new LatencyStore({ records: store.records, journal, clock, log });
     const releases = new Releases({ store, journal, origins, purges, pushes, clock, log });
     const streams = new NodeStreams(journal, clock);
+    const traffic = new Traffic(clock, () => journal.config.nodes);
     const questions = new Questions({
       store,
       clock,
       log,
       send: (question, nodes) => streams.ask(question, nodes),
+      onTraffic: (node, report) => traffic.reported(node, report),
     });
     const tokenUse = new TokenUse(store.records, clock, log);
     const access = new Access({
@@ -174,6 +177,7 @@ export async function startControlPlane(
       ticketSecrets: new TicketSecrets(store.records, clock),
       tierKeyRotation,
       tokenUse,
+      traffic,
       versions,
     };
     const requests = new ApiCounters();

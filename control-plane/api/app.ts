@@ -31,6 +31,7 @@ import type { Services } from './services.ts';
 import { siteRoutes } from './sites.ts';
 import { standingRoutes } from './standings.ts';
 import { tokenRoutes } from './tokens.ts';
+import { trafficRoutes } from './traffic.ts';
 
 const BODY_LIMIT_BYTES = 1024 * 1024;
 
@@ -107,6 +108,7 @@ export function buildApp(services: Services, options: AppOptions): FastifyInstan
     explainRequestRoutes,
     standingRoutes,
     latencyRoutes,
+    trafficRoutes,
   ]) {
     routes(app, services);
   }

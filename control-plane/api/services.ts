@@ -19,6 +19,7 @@ import type { Geography } from '../routing/geography/geography.ts';
 import type { AuditLog } from '../audit.ts';
 import type { TicketSecrets } from '../certificates/ticket-secrets.ts';
 import type { Enrolments } from '../enrolments.ts';
+import type { Traffic } from '../traffic/traffic.ts';
 import type { Access } from './access.ts';
 import type { NodeStreams } from './node-streams.ts';
 import type { TokenUse } from './token-use.ts';
@@ -48,5 +49,6 @@ export interface Services {
   readonly ticketSecrets: TicketSecrets;
   readonly tierKeyRotation: TierKeyRotation;
   readonly tokenUse: TokenUse;
+  readonly traffic: Traffic;
   readonly versions: ConfigVersions;
 }

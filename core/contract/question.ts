@@ -3,6 +3,7 @@ import { Distinct } from '#core/distinct.ts';
 import { askedSchema, explainedSchema } from './explain.ts';
 import { nameSchema } from './names.ts';
 import { purgeTargetSchema } from './purge.ts';
+import { trafficReportSchema } from './traffic.ts';
 
 const idSchema = z.string().min(1).max(64);
 
@@ -50,6 +51,7 @@ export const tidingSchema = z.discriminatedUnion('type', [
     nodes: z.array(nameSchema).exactOptional(),
   }),
   z.strictObject({ type: z.literal('answer'), node: nameSchema, answer: answerSchema }),
+  z.strictObject({ type: z.literal('traffic'), node: nameSchema, report: trafficReportSchema }),
 ]);
 
 type Distribute<T> = T extends unknown ? Omit<T, 'id'> : never;

@@ -15,6 +15,7 @@ import { NodeLease } from '#core/node/lease.ts';
 import { NodeLink } from '#core/node/link.ts';
 import type { NodeOptions, RunningNode } from '#core/node/process.ts';
 import { NodePushes } from '#core/node/pushes.ts';
+import { TrafficReporter } from '#core/node/traffic-reporter.ts';
 import { OwnUse } from '#core/node/used-part.ts';
 import { checksFor, ParentChecks } from '#core/tree/checks.ts';
 import type { Budget } from '#core/cache/disk/limits.ts';
@@ -24,6 +25,8 @@ import { bind } from './listener.ts';
 import { type AccessLogOptions, NodeLog } from '#core/telemetry/access-log/node-log.ts';
 import type { LogContent } from '#core/telemetry/access-log/thread-log.ts';
 import { siteRows } from '#core/telemetry/counters.ts';
+import { Samples } from '#core/telemetry/samples.ts';
+import { trafficOf } from '#core/telemetry/traffic.ts';
 import { Lacking } from './lacking.ts';
 import { type NodeAdmin, openNodeAdmin } from './node-admin.ts';
 import { Threads } from './threads.ts';
@@ -138,6 +141,8 @@ export async function startServing(
   const use = new OwnUse(systemClock, () => threads.load());
   /** As the journal has it. */
   let self: Node | undefined;
+  /** Parents that are no origins. */
+  let midTiers: ReadonlySet<string> = new Set();
   /** The sites that metrics tell apart. */
   const sites = siteRows(0);
   const checks = new ParentChecks({
@@ -165,6 +170,9 @@ export async function startServing(
         checks.watch(checksFor(config, { name, tier }));
       }
       self = config.nodes.find((node) => node.name === name);
+      midTiers = new Set(
+        config.nodes.filter((node) => node.tier === 'mid-tier').map((node) => node.name),
+      );
       if (tier === 'edge') lacking.heed(config.sites);
       sites.name(config.sites.map((site) => site.name));
       tls?.heed(config);
@@ -192,10 +200,21 @@ export async function startServing(
     place: (...asked) => threads.place(...asked),
     post: (request) => link.post('/v1/node/pushes', request),
   });
+  const traffic = new TrafficReporter({
+    clock: systemClock,
+    log,
+    traffic: async () => {
+      const samples = new Samples();
+      await threads.sample(samples);
+      return trafficOf(samples, (parent) => midTiers.has(parent));
+    },
+    post: (report) => link.post('/v1/node/traffic', report),
+  });
   let admin: NodeAdmin | undefined;
   const close = async (): Promise<void> => {
     if (admin !== undefined) admin.phase = 'stopping';
     databases.close();
+    traffic.stop();
     await pushes.stop();
     await threads.close(options.drainMs ?? DRAIN_MS);
     await accessLog?.close();
@@ -237,6 +256,7 @@ export async function startServing(
       options.tls && (await threads.listen(options.tls.host, options.tls.port, 'https'));
     admin.phase = 'serving';
     pushes.start();
+    traffic.start();
     log.info({ url, tlsUrl, admin: admin.url, workers, fence: link.fence }, `${tier} serves`);
     return { url, ...(tlsUrl !== undefined && { tlsUrl }), adminUrl: admin.url, reopenLog, close };
   } catch (error) {

@@ -2,9 +2,9 @@ import type { Action, Reason } from '#core/cache/policy/decide.ts';
 import { type ErrorCode, ERRORS } from '#core/errors.ts';
 import { CACHE_RESULTS, type CacheResult, cacheResult } from './cache-result.ts';
 import { isHit, type Outcome } from './cache-status.ts';
-import { Latencies } from './latencies.ts';
+import { bucketOf, Latencies, LATENCY_BOUNDS } from './latencies.ts';
 import { Rows } from './rows.ts';
-import type { Samples } from './samples.ts';
+import { type Samples, SUM } from './samples.ts';
 
 /** Sites with metrics of their own; all others share those of `_other`. */
 export const MAX_SITES = 100;
@@ -26,6 +26,9 @@ const BYTES = CLASSES;
 /** By version of HTTP, after all results. */
 const HTTP_VERSIONS = ['1.0', '1.1', '2.0'] as const;
 const VERSIONS_AT = CACHE_RESULTS.length * WIDTH;
+/** Then when answers began, by bucket, and the sum of that, ms. */
+const FIRST_BYTES_AT = VERSIONS_AT + HTTP_VERSIONS.length;
+const FIRST_BYTES_SUM_AT = FIRST_BYTES_AT + LATENCY_BOUNDS.length;
 const NO_LATENCIES = new Latencies();
 
 interface Count {
@@ -65,7 +68,10 @@ export class Counter {
     if (versionAt !== -1) increase(row, versionAt, 1);
     this.decision.count++;
     if (this.error !== undefined) this.error.count++;
-    this.firstBytes.observe(firstByteMs);
+    const bucket = bucketOf(firstByteMs);
+    increase(row, FIRST_BYTES_AT + bucket, 1);
+    increase(row, FIRST_BYTES_SUM_AT, firstByteMs);
+    this.firstBytes.observe(firstByteMs, bucket);
     this.durations.observe(durationMs);
   }
 }
@@ -77,7 +83,7 @@ export class Counters {
   hitBytes = 0;
   /** Bytes of content sent to clients. */
   bytesSent = 0;
-  readonly sites = siteRows(VERSIONS_AT + HTTP_VERSIONS.length);
+  readonly sites = siteRows(FIRST_BYTES_SUM_AT + 1);
   readonly #decisions: Partial<Record<Action, Partial<Record<Reason, Count>>>> = {};
   readonly #errors: Partial<Record<ErrorCode, Count>> = {};
   readonly #firstBytes = byResult(() => new Latencies());
@@ -162,6 +168,7 @@ export class Counters {
         if (count > 0)
           samples.add('canopy_protocol_requests_total', count, site, `HTTP/${version}`);
       }
+      sampleFirstBytes(site, row, samples);
     }
     for (const [action, reasons] of Object.entries(this.#decisions)) {
       for (const [reason, { count }] of Object.entries(reasons)) {
@@ -176,6 +183,18 @@ export class Counters {
       this.#durations[result].sample(samples, 'canopy_request_seconds', result);
     }
   }
+}
+
+function sampleFirstBytes(site: string, row: Float64Array, samples: Samples): void {
+  const name = 'canopy_site_first_byte_seconds';
+  const counts = row.subarray(FIRST_BYTES_AT, FIRST_BYTES_SUM_AT);
+  if (counts.every((count) => count === 0)) return;
+  let total = 0;
+  for (const [i, count] of counts.entries()) {
+    total += count;
+    samples.add(name, total, site, LATENCY_BOUNDS[i] ?? '');
+  }
+  samples.add(name, (row[FIRST_BYTES_SUM_AT] ?? 0) / 1000, site, SUM);
 }
 
 const byResult = <T>(make: () => T): Readonly<Record<CacheResult, T>> =>

@@ -6,7 +6,17 @@ const BOUNDS_SECONDS = [
   0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10,
   30,
 ] as const;
+/** Upper bounds as they are written, the last bucket's among them. */
+export const LATENCY_BOUNDS: readonly string[] = [...BOUNDS_SECONDS.map(String), '+Inf'];
+
 const BOUNDS_MS = Float64Array.from(BOUNDS_SECONDS, (seconds) => seconds * 1000);
+
+/** Which of the buckets counts what took so long. */
+export function bucketOf(ms: number): number {
+  let bucket = 0;
+  while (bucket < BOUNDS_MS.length && ms > (BOUNDS_MS[bucket] ?? 0)) bucket++;
+  return bucket;
+}
 
 /** How often what took how long: a histogram with fixed buckets, into which counting allocates nothing. */
 export class Latencies {
@@ -15,10 +25,8 @@ export class Latencies {
   readonly #sumMs = new Float64Array(1);
   count = 0;
 
-  observe(ms: number): void {
+  observe(ms: number, bucket = bucketOf(ms)): void {
     this.count++;
-    let bucket = 0;
-    while (bucket < BOUNDS_MS.length && ms > (BOUNDS_MS[bucket] ?? 0)) bucket++;
     this.#counts[bucket] = (this.#counts[bucket] ?? 0) + 1;
     this.#sumMs[0] = (this.#sumMs[0] as number) + ms;
   }
@@ -39,7 +47,7 @@ export class Latencies {
     let total = 0;
     for (const [i, count] of this.#counts.entries()) {
       total += count;
-      yield [i < BOUNDS_SECONDS.length ? String(BOUNDS_SECONDS[i]) : '+Inf', total];
+      yield [LATENCY_BOUNDS[i] ?? '+Inf', total];
     }
   }
 }

@@ -44,6 +44,11 @@ export const METRICS = {
   canopy_requests_total: cache('counter', ['site', 'cache', 'status'], 'Requests answered'),
   canopy_sent_bytes_total: cache('counter', ['site', 'cache'], 'Content sent to clients'),
   canopy_first_byte_seconds: cache('histogram', ['cache'], 'From the request to its answer'),
+  canopy_site_first_byte_seconds: cache(
+    'histogram',
+    ['site'],
+    'From the request to its answer, by site',
+  ),
   canopy_request_seconds: cache(
     'histogram',
     ['cache'],
