@@ -68,6 +68,7 @@ import {
   explainTokenSchema,
   type SignedField,
 } from './explain/types.ts';
+import { type TrafficAnswer, trafficSchema } from './top/traffic-answer.ts';
 import { PushApi } from './push-api.ts';
 import { ReleaseApi } from './release-api.ts';
 
@@ -265,6 +266,17 @@ export class ApiClient {
   signExplain(url: string, forSeconds: number): Promise<SignedField> {
     const request = json({ url, forSeconds });
     return this.#api.send(explainTokenSchema, 'POST', '/v1/explain/tokens', request);
+  }
+
+  /** What the network has served of late. */
+  traffic(query: {
+    readonly by: 'none' | 'site' | 'location' | 'tier' | 'node';
+    readonly stepSeconds: number;
+    readonly points: number;
+  }): Promise<TrafficAnswer> {
+    const { by, stepSeconds, points } = query;
+    const search = `by=${by}&stepSeconds=${stepSeconds}&points=${points}`;
+    return this.#api.send(trafficSchema, 'GET', `/v1/traffic?${search}`);
   }
 
   explainRoute(site: string, client: string, family?: '4' | '6'): Promise<RouteExplanation> {

@@ -23,6 +23,7 @@ import { addSign } from './commands/sign.ts';
 import { addSimulate } from './commands/simulate.ts';
 import { addSites } from './commands/sites.ts';
 import { addTierKey } from './commands/tier-key.ts';
+import { addTop } from './commands/top.ts';
 import { addTokens } from './commands/tokens.ts';
 import { addUp } from './commands/up.ts';
 import { EXIT } from './exit-codes.ts';
@@ -63,6 +64,7 @@ export function createProgram(): Command {
     addNodes,
     addTokens,
     addAudit,
+    addTop,
     addTierKey,
     addExplain,
     addRoute,
