@@ -1,36 +1,25 @@
-import { useApi } from '../api.ts';
+import { call, useApi } from '../api.ts';
 import { bytesText, countText, whenText } from '../format.ts';
-import { Badge, type Tone } from '../ui/badge.tsx';
+import { Badge } from '../ui/badge.tsx';
+import { Button } from '../ui/form.tsx';
 import { Card, PageHead } from '../ui/page.tsx';
 import { Empty, Loaded } from '../ui/states.tsx';
 import { Table } from '../ui/table.tsx';
-
-interface NodeStatus {
-  readonly name: string;
-  readonly tier: string;
-  readonly location: { readonly name: string };
-  readonly draining: boolean;
-  readonly inService: boolean;
-  readonly fence: number;
-  readonly lastHeartbeat: {
-    readonly at: number;
-    readonly version: string;
-    readonly load: {
-      readonly requests: number;
-      readonly objects: number;
-      readonly storedBytes: number;
-    };
-  } | null;
-}
-
-const stateOf = ({ draining, inService, lastHeartbeat }: NodeStatus): readonly [Tone, string] => {
-  if (lastHeartbeat === null) return ['plain', 'unseen'];
-  if (!inService) return ['bad', 'lease ended'];
-  return draining ? ['warn', 'draining'] : ['good', 'in service'];
-};
+import { doing } from '../ui/toasts.tsx';
+import { type NodeStatus, stateOf } from './node-state.ts';
 
 export function Nodes() {
   const asked = useApi<{ items: readonly NodeStatus[] }>('/v1/nodes', { limit: 1000 }, 2_000);
+  const health = useApi<{ sequence: number }>('/v1/health', {}, 2_000);
+  const drain = async ({ name, draining }: NodeStatus): Promise<void> => {
+    const verb = draining ? 'resume' : 'drain';
+    const done = draining ? 'is taken back' : 'is asked nothing new';
+    const path = `/v1/nodes/${encodeURIComponent(name)}/${verb}`;
+    await doing(() => call(path, { method: 'POST' }), `${name} ${done}`);
+    asked.again();
+  };
+  const lag = ({ fence }: NodeStatus): number =>
+    Math.max(0, (health.content?.sequence ?? fence) - fence);
   return (
     <>
       <PageHead title="Nodes" lead="Every process that serves or routes, as it last reported." />
@@ -38,7 +27,9 @@ export function Nodes() {
         {({ items }) => (
           <Card>
             {items.length === 0 ? (
-              <Empty title="No node is enrolled yet" />
+              <Empty title="No node is enrolled yet">
+                <code>canopy nodes enrol NAME</code> makes a token for the first start of one.
+              </Empty>
             ) : (
               <Table
                 caption="Nodes"
@@ -55,7 +46,7 @@ export function Nodes() {
                       return <Badge tone={tone}>{text}</Badge>;
                     },
                   },
-                  { title: 'Fence', numeric: true, cell: ({ fence }) => fence },
+                  { title: 'Lag', numeric: true, cell: (node) => lag(node) },
                   {
                     title: 'Requests',
                     numeric: true,
@@ -68,8 +59,21 @@ export function Nodes() {
                       last ? bytesText(last.load.storedBytes) : '–',
                   },
                   {
+                    title: 'Version',
+                    cell: ({ lastHeartbeat: last }) => last?.version ?? '–',
+                  },
+                  {
                     title: 'Heard',
                     cell: ({ lastHeartbeat: last }) => (last ? whenText(last.at) : 'never'),
+                  },
+                  {
+                    title: '',
+                    cell: (node) => (
+                      <Button onClick={() => void drain(node)}>
+                        {node.draining ? 'Resume' : 'Drain'}
+                        <span class="unseen"> {node.name}</span>
+                      </Button>
+                    ),
                   },
                 ]}
               />

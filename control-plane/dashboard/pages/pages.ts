@@ -1,6 +1,7 @@
 import type { ComponentType } from 'preact';
 import type { Place } from '../router.ts';
 import { Nodes } from './nodes.tsx';
+import { Overview } from './overview.tsx';
 
 export interface Page {
   /** The first part of its address; `overview` is at the root. */
@@ -12,6 +13,7 @@ export interface Page {
 
 /** In the order of the menu. */
 export const PAGES: readonly Page[] = [
+  { name: 'overview', title: 'Overview', group: 'Network', View: Overview },
   { name: 'nodes', title: 'Nodes', group: 'Network', View: Nodes },
 ];
 
