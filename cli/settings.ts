@@ -395,3 +395,12 @@ export const controlPlaneSettings = {
     secret: true,
   },
 } as const satisfies Settings;
+
+/** Of each command that runs one process. */
+export const PROCESS_SETTINGS = {
+  'control-plane': controlPlaneSettings,
+  router: routerSettings,
+  'mid-tier': midTierSettings,
+  edge: edgeSettings,
+  origin: originSettings,
+} as const satisfies Readonly<Record<string, Settings>>;

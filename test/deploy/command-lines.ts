@@ -1,21 +1,9 @@
 import { flagsByKey } from '#cli/commands/processes.ts';
 import { resolveConfig, type Settings } from '#cli/config.ts';
 import { createProgram } from '#cli/program.ts';
-import {
-  controlPlaneSettings,
-  edgeSettings,
-  midTierSettings,
-  originSettings,
-  routerSettings,
-} from '#cli/settings.ts';
+import { PROCESS_SETTINGS } from '#cli/settings.ts';
 
-const SETTINGS: Readonly<Record<string, Settings>> = {
-  'control-plane': controlPlaneSettings,
-  router: routerSettings,
-  'mid-tier': midTierSettings,
-  edge: edgeSettings,
-  origin: originSettings,
-};
+const SETTINGS: Readonly<Record<string, Settings>> = PROCESS_SETTINGS;
 
 /**
  * What is wrong with a process that is started so; nothing: our command line takes it.
