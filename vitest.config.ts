@@ -2,7 +2,7 @@ import { existsSync, statfsSync } from 'node:fs';
 import { defineConfig } from 'vitest/config';
 
 /** Tests that put a load on real processes: beside others they would measure those. */
-const ALONE = ['bench', 'chaos', 'conformance', 'disk', 'e2e', 'load'].map(
+const ALONE = ['bench', 'chaos', 'conformance', 'disk', 'e2e', 'load', 'upgrade'].map(
   (folder) => `test/${folder}/**/*.test.ts`,
 );
 const EXCLUDED = ['node_modules', 'dist', '.canopy'];

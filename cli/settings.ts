@@ -382,6 +382,12 @@ export const controlPlaneSettings = {
     description: 'how long a silent node counts as in service',
     default: 10_000,
   },
+  adminTokenFile: {
+    schema: z.string().min(1).optional(),
+    flag: '--admin-token-file <file>',
+    variable: 'CANOPY_ADMIN_TOKEN_FILE',
+    description: 'file that holds the admin token of a first start',
+  },
   adminToken: {
     schema: z.string().min(16).optional(),
     variable: 'CANOPY_ADMIN_TOKEN',
@@ -389,3 +395,12 @@ export const controlPlaneSettings = {
     secret: true,
   },
 } as const satisfies Settings;
+
+/** Of each command that runs one process. */
+export const PROCESS_SETTINGS = {
+  'control-plane': controlPlaneSettings,
+  router: routerSettings,
+  'mid-tier': midTierSettings,
+  edge: edgeSettings,
+  origin: originSettings,
+} as const satisfies Readonly<Record<string, Settings>>;

@@ -37,6 +37,12 @@ export const ERRORS = {
   'method-not-allowed': kind(405, 'client', false, 'The method is not allowed here'),
   'request-timeout': kind(408, 'client', true, 'The request did not arrive in time'),
   conflict: kind(409, 'client', false, 'The request conflicts with what is there'),
+  'contract-unsupported': kind(
+    409,
+    'client',
+    false,
+    'A node and its control plane are too many versions apart',
+  ),
   'content-missing': kind(409, 'client', false, 'Content that is referred to is not there'),
   'precondition-failed': kind(412, 'client', false, 'The precondition does not hold'),
   'content-too-large': kind(413, 'client', false, 'The content is larger than allowed'),

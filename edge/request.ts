@@ -10,6 +10,7 @@ import { type ClientRequest, readRequest } from '#core/http/request.ts';
 import { clientLookup } from '#core/serving/client-lookup.ts';
 import { deliver, failureAnswer, ownAnswer } from '#core/serving/deliver.ts';
 import { answerEcho } from '#core/serving/echo.ts';
+import { answerHealth } from '#core/serving/health.ts';
 import type { Exchange, Serving } from '#core/serving/exchange.ts';
 import { record } from '#core/serving/record.ts';
 import type { TierNode } from '#core/serving/tier-node.ts';
@@ -81,8 +82,9 @@ interface Course {
 async function handleRequest(edge: Edge, exchange: Exchange): Promise<void> {
   const { node } = edge;
   const arrivedAtMs = node.clock.monotonicMs();
-  const echo = answerEcho(node, exchange);
-  if (echo !== undefined) return void (await echo);
+  // Before there is a site: routers ask, by the edge's own address.
+  const own = answerHealth(exchange) ?? answerEcho(node, exchange);
+  if (own !== undefined) return void (await own);
   const told = wantsToBeTold(exchange) ? await edge.telling.fieldsFor(exchange) : undefined;
   const course: Course = { address: exchange.peerAddress };
   let answer: Answer;

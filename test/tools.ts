@@ -44,6 +44,7 @@ const TOOLS: readonly Tool[] = [
   { command: 'testssl', aptPackage: 'testssl.sh', why: 'looks for weaknesses of TLS' },
   { command: 'pebble', aptPackage: 'pebble', why: 'an authority issues certificates' },
   { command: 'promtool', aptPackage: 'prometheus', why: 'reads metrics as Prometheus does' },
+  { command: 'systemd-analyze', aptPackage: 'systemd', why: 'checks units' },
   { command: 'ffmpeg', aptPackage: 'ffmpeg', why: 'makes the video' },
 ];
 

@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
+import { validate } from '#core/contract/validate.ts';
 import { CanopyError } from '#core/errors.ts';
 import { ControlPlaneClient } from '#core/node/control-plane-client.ts';
 import type { DiskOptions } from '#core/serving/process.ts';
@@ -97,7 +98,8 @@ export function addProcesses(program: Command): void {
     'run the control plane',
     controlPlaneSettings,
     async (values) => {
-      const { dir, redisUrl, listen, admin, leaseMs, adminToken } = values;
+      const { dir, redisUrl, listen, admin, leaseMs } = values;
+      const adminToken = await adminTokenOf(values);
       const { startControlPlane } = await import('#control-plane/server.ts');
       const { host, port } = listen;
       const server = await startControlPlane({
@@ -120,6 +122,16 @@ export function addProcesses(program: Command): void {
       return server;
     },
   );
+}
+
+/** @throws CanopyError `invalid-input` if the file cannot be read, or what it holds is too short */
+async function adminTokenOf({
+  adminToken,
+  adminTokenFile,
+}: Values<typeof controlPlaneSettings>): Promise<string | undefined> {
+  if (adminToken !== undefined || adminTokenFile === undefined) return adminToken;
+  const text = (await textOf(adminTokenFile)).trim();
+  return validate(controlPlaneSettings.adminToken.schema, text, adminTokenFile);
 }
 
 function geographyOf({
@@ -165,7 +177,10 @@ function addProcess<S extends Settings>(
 }
 
 /** Commander names values by the flag; settings have names that say their units. */
-function flagsByKey(settings: Settings, command: Command): Readonly<Record<string, unknown>> {
+export function flagsByKey(
+  settings: Settings,
+  command: Command,
+): Readonly<Record<string, unknown>> {
   const byFlag = new Map(
     command.options.map((option) => [option.flags, command.getOptionValue(option.attributeName())]),
   );

@@ -1,6 +1,7 @@
 import type { FastifyRequest } from 'fastify';
 import type { Clock } from '#core/clock.ts';
 import type { Node } from '#core/contract/node.ts';
+import { CONTRACT_FIELD, requireNodeContract } from '#core/contract/version.ts';
 import { CanopyError } from '#core/errors.ts';
 import type { Rate } from '#core/token-bucket.ts';
 import type { Journal } from '../journal/journal.ts';
@@ -38,7 +39,10 @@ export interface Admission {
 export const anyone: Admission = { who: 'anyone', check: async () => undefined };
 
 /** Nodes by their one-time token, which the handler looks at: it is used up by that. */
-export const enrolment: Admission = { ...anyone, who: 'enrolment' };
+export const enrolment: Admission = {
+  who: 'enrolment',
+  check: async ({ headers }) => requireNodeContract(headers[CONTRACT_FIELD]),
+};
 
 export interface AccessOptions {
   readonly store: StateStore;
@@ -95,6 +99,7 @@ export class Access {
         }
         return node;
       });
+      requireNodeContract(request.headers[CONTRACT_FIELD]);
     };
     return { who: 'node', check };
   }

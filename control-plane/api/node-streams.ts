@@ -3,6 +3,7 @@ import type { ServerResponse } from 'node:http';
 import type { Cancel, Clock } from '#core/clock.ts';
 import type { Node } from '#core/contract/node.ts';
 import type { Question } from '#core/contract/question.ts';
+import { CONTRACT, CONTRACT_FIELD } from '#core/contract/version.ts';
 import { JOURNAL_SEQUENCE_FIELD } from '#core/node/journal-stream.ts';
 import type { Journal } from '../journal/journal.ts';
 import { configFor, eventFor } from '../journal/redact.ts';
@@ -108,6 +109,7 @@ export class NodeStreams {
       'content-type': 'text/event-stream',
       'cache-control': 'no-store',
       [JOURNAL_SEQUENCE_FIELD]: String(config.sequence),
+      [CONTRACT_FIELD]: String(CONTRACT),
     });
     response.flushHeaders();
     const write = async (text: string): Promise<void> => {

@@ -152,6 +152,7 @@ function errorsOf(declaration: Declaration): readonly ErrorCode[] {
     [true, 'invalid-request', 'internal-error', 'unavailable'],
     [who !== 'anyone', 'unauthenticated', 'too-many-requests'],
     [who === 'token', 'forbidden'],
+    [who === 'node' || who === 'enrolment', 'contract-unsupported'],
     [params !== undefined, 'not-found'],
     [params !== undefined || query !== undefined || isSchema(body), 'invalid-input'],
     [body !== undefined, 'content-too-large', 'request-timeout', 'insufficient-storage'],

@@ -1,5 +1,6 @@
 import { Agent, request } from 'undici';
-import { CanopyError, messageOf } from '#core/errors.ts';
+import { CONTRACT, CONTRACT_FIELD } from '#core/contract/version.ts';
+import { CanopyError, type ErrorCode, messageOf } from '#core/errors.ts';
 
 const CONNECT_TIMEOUT_MS = 2_000;
 const ANSWER_TIMEOUT_MS = 5_000;
@@ -76,6 +77,7 @@ export class ControlPlaneClient {
       dispatcher: this.agent,
       headers: {
         authorization: this.authorization,
+        [CONTRACT_FIELD]: String(CONTRACT),
         ...(body !== null && { 'content-type': 'application/json' }),
       },
       body,
@@ -90,20 +92,31 @@ export class ControlPlaneClient {
   }
 }
 
+/** Refusals that asking again does not change, until somebody does something. */
+const LASTING: readonly ErrorCode[] = ['unauthenticated', 'contract-unsupported'];
+
+export const isLasting = (error: unknown): boolean =>
+  error instanceof CanopyError && LASTING.includes(error.code);
+
 /** What a control plane's refusal says, in one line. */
 export function refusal(url: URL, status: number, text: string): CanopyError {
+  const { code, detail } = problemIn(text);
   return new CanopyError(
-    status === 401 ? 'unauthenticated' : 'upstream-invalid',
-    `The control plane at ${url.origin} answered ${status}: ${detailOf(text)}`,
+    status === 401
+      ? 'unauthenticated'
+      : (LASTING.find((known) => known === code) ?? 'upstream-invalid'),
+    `The control plane at ${url.origin} answered ${status}: ${detail}`,
   );
 }
 
-function detailOf(text: string): string {
+function problemIn(text: string): { readonly code?: unknown; readonly detail: string } {
   try {
-    const problem = JSON.parse(text) as { readonly detail?: unknown };
-    if (typeof problem.detail === 'string') return problem.detail;
+    const { code, detail } = JSON.parse(text) as {
+      readonly code?: unknown;
+      readonly detail?: unknown;
+    };
+    return { code, detail: typeof detail === 'string' ? detail : 'no detail' };
   } catch (error) {
-    return `no problem document (${messageOf(error)})`;
+    return { detail: `no problem document (${messageOf(error)})` };
   }
-  return 'no detail';
 }

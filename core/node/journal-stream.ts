@@ -1,6 +1,7 @@
 import { createParser } from 'eventsource-parser';
 import { type Dispatcher, request } from 'undici';
 import type { Clock } from '#core/clock.ts';
+import { CONTRACT, CONTRACT_FIELD, requireControlPlaneContract } from '#core/contract/version.ts';
 import { CanopyError } from '#core/errors.ts';
 import { refusal } from './control-plane-client.ts';
 
@@ -61,6 +62,7 @@ export async function* readJournalStream(options: StreamOptions): AsyncGenerator
       headers: {
         authorization,
         accept: 'text/event-stream',
+        [CONTRACT_FIELD]: String(CONTRACT),
         ...(after !== undefined && {
           [JOURNAL_FIELD]: after.journal,
           'last-event-id': String(after.sequence),
@@ -70,6 +72,12 @@ export async function* readJournalStream(options: StreamOptions): AsyncGenerator
   );
   if (answer.statusCode !== 200) {
     throw refusal(url, answer.statusCode, await listen(answer.body.text()));
+  }
+  try {
+    requireControlPlaneContract(url.origin, answer.headers[CONTRACT_FIELD]);
+  } catch (error) {
+    answer.body.destroy();
+    throw error;
   }
   yield { kind: 'open', sequence: Number(answer.headers[JOURNAL_SEQUENCE_FIELD] ?? 0) };
 

@@ -15,7 +15,7 @@ import { CanopyError, messageOf } from '#core/errors.ts';
 import { Acknowledger } from './acknowledger.ts';
 import { Answerer } from './answerer.ts';
 import { applyEvent } from './config.ts';
-import { ControlPlaneClient } from './control-plane-client.ts';
+import { ControlPlaneClient, isLasting } from './control-plane-client.ts';
 import { Heart } from './heart.ts';
 import { readJournalStream, type StreamMessage } from './journal-stream.ts';
 import { LastGoodConfig } from './last-good.ts';
@@ -174,7 +174,8 @@ export class NodeLink {
   /**
    * Resolves when the node has a configuration to serve by: all the journal held when the control plane
    * was reached, or the last good config if none answers within 2 s. Without either it goes on trying.
-   * @throws CanopyError `unavailable` if stopped before that, `unauthenticated` without a valid credential
+   * @throws CanopyError `unavailable` if stopped before that, `unauthenticated` without a valid credential,
+   *   `contract-unsupported` if the control plane is of another version than it can follow
    */
   async start(): Promise<void> {
     await mkdir(this.#options.dir, { recursive: true });
@@ -368,11 +369,10 @@ export class NodeLink {
     for (const settle of this.#waiters) settle();
   }
 
-  /** A credential that nobody knows is an error of the start; a node that has a configuration serves on. */
+  /** A refusal that lasts is an error of the start; a node that has a configuration serves on. */
   #failed(error: unknown): void {
     this.#complain(error);
-    const unknown = error instanceof CanopyError && error.code === 'unauthenticated';
-    if (!unknown || this.#config !== undefined) return;
+    if (!isLasting(error) || this.#config !== undefined) return;
     this.#ready.reject(error);
   }
 

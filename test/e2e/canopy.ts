@@ -112,9 +112,14 @@ export class LongRunning {
 
   constructor(
     args: readonly string[],
-    options: { cwd?: string; environment?: Readonly<Record<string, string>> } = {},
+    options: {
+      cwd?: string;
+      environment?: Readonly<Record<string, string>>;
+      /** The command of another build. */
+      entry?: string;
+    } = {},
   ) {
-    const child = spawn(process.execPath, [ENTRY, ...args], {
+    const child = spawn(process.execPath, [options.entry ?? ENTRY, ...args], {
       cwd: options.cwd,
       env: { ...environment(), ...options.environment },
       stdio: ['ignore', 'pipe', 'pipe'],

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import type { Config } from '#core/contract/event.ts';
 import type { Acknowledgement } from '#core/contract/report.ts';
+import { CONTRACT, CONTRACT_FIELD } from '#core/contract/version.ts';
 import { siteSchema } from '#core/contract/site.ts';
 import { eventually, temporaryDir, TestControlPlane } from '#test/control-plane/kit.ts';
 import { FakeClock } from '#test/scenario/kit/clock.ts';
@@ -29,6 +30,7 @@ async function scripted(...scripts: Script[]) {
       response.writeHead(200, {
         'content-type': 'text/event-stream',
         'canopy-journal-sequence': String(journal.sequence),
+        [CONTRACT_FIELD]: String(CONTRACT),
       });
       response.flushHeaders();
       script?.(response, lastEventId);

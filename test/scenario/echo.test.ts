@@ -52,3 +52,11 @@ scenario('what only begins like it is the site’s', async ({ origin, edge }) =>
   origin.answers('/.canopy/echoes', { cacheControl: 'max-age=60', body: 'one' });
   await edge().get('/.canopy/echoes').sees({ status: 200, body: 'one' });
 });
+
+scenario(
+  'routers that check the edge by its address are answered without a site',
+  async ({ edge, origin }) => {
+    await edge().send('/.canopy/health', { host: 'nobody.example' }).sees({ status: 200 });
+    expect(origin.requests).toBe(0);
+  },
+);
