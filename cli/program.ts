@@ -23,6 +23,7 @@ import { addSign } from './commands/sign.ts';
 import { addSimulate } from './commands/simulate.ts';
 import { addSites } from './commands/sites.ts';
 import { addTierKey } from './commands/tier-key.ts';
+import { addDashboard } from './commands/dashboard.ts';
 import { addTop } from './commands/top.ts';
 import { addTokens } from './commands/tokens.ts';
 import { addUp } from './commands/up.ts';
@@ -65,6 +66,7 @@ export function createProgram(): Command {
     addTokens,
     addAudit,
     addTop,
+    addDashboard,
     addTierKey,
     addExplain,
     addRoute,

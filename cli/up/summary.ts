@@ -33,8 +33,7 @@ export function summary(network: RunningNetwork, dir: string, caFile?: string): 
       (line, index) => (index === 0 ? ['Try:', line] : [line]),
     ),
     '',
-    // A fragment stays in the browser; whoever reads this terminal may administer the network.
-    `Dashboard: ${controlPlanes[0]?.url}/dashboard/#token=${encodeURIComponent(network.token)}`,
+    'Dashboard: `canopy dashboard` says where, with a link that signs in.',
     `State and logs are in ${dir}. Ctrl-C stops the network.`,
   ];
   return lines.join('\n');

@@ -18,7 +18,7 @@ export function signOut(): void {
   token.set(undefined);
 }
 
-/** `#token=…` is what `canopy up` prints: a fragment is never sent, and is taken out of the address here. */
+/** `#token=…` is what `canopy dashboard` prints: a fragment is never sent, and is taken out of the address here. */
 function tokenAtStart(): string | undefined {
   return givenToken() ?? sessionStorage.getItem(KEY) ?? undefined;
 }

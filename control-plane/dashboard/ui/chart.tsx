@@ -59,7 +59,7 @@ export function Chart({
   return (
     <figure class="chart">
       <figcaption>
-        <h3>{label}</h3>
+        <h2>{label}</h2>
         <ul>
           {lines.map(({ label: name, colour, values }) => {
             const last = values.findLast((value) => value !== null);

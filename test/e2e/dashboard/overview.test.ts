@@ -40,7 +40,7 @@ describe('the overview', () => {
     await page.getByRole('button', { name: 'Node' }).click();
     await page.getByRole('cell', { name: 'edge-oslo' }).waitFor();
     expect(await page.getByRole('cell', { name: 'edge-rome' }).count()).toBe(0);
-    await page.getByLabel('Tier').selectOption('mid-tier');
+    await page.getByLabel('Tier', { exact: true }).selectOption('mid-tier');
     await page.getByText('Nothing was served in this time').first().waitFor();
   });
 

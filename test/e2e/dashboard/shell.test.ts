@@ -36,6 +36,14 @@ describe('the dashboard', () => {
     await page.getByLabel('API token').waitFor();
   });
 
+  test('is where `canopy dashboard` says, with a link that signs in', async () => {
+    const { stdout } = await dashboard.up.command('dashboard');
+    const page = await dashboard.openSignedOut();
+    await page.goto(stdout.trim());
+    await page.getByRole('navigation', { name: 'Pages' }).waitFor();
+    expect(page.url()).not.toContain(dashboard.token);
+  });
+
   test.each([
     ['wide', 'light'],
     ['wide', 'dark'],
