@@ -98,7 +98,7 @@ function optionsOf(
     cursor: { y: false, points: { show: false } },
     scales: { y: { range: (_, __, most) => [0, most > 0 ? most * 1.1 : 1] } },
     axes: [
-      { ...axis, values: (_, at) => at.map(clockText) },
+      { ...axis, size: 26, values: (_, at) => at.map(clockText) },
       { ...axis, size: 64, values: (_, values) => values.map(text) },
     ],
     series: [
@@ -107,7 +107,6 @@ function optionsOf(
         label,
         stroke: () => colour(name),
         width: 2,
-        points: { show: false },
         spanGaps: false,
         ...(filled && { fill: () => `${colour(name)}22` }),
       })),

@@ -5,13 +5,13 @@ import world from 'world-atlas/countries-110m.json';
 import type { Tone } from './badge.tsx';
 
 const [WIDTH, HEIGHT] = [960, 460] as const;
-const projection = geoNaturalEarth1().fitSize([WIDTH, HEIGHT], { type: 'Sphere' });
-const path = geoPath(projection);
 const atlas = world as unknown as Topology<{ countries: GeometryCollection }>;
+const all = feature(atlas, atlas.objects.countries);
 /** Antarctica would take a fifth of the map. */
-const LAND = feature(atlas, atlas.objects.countries)
-  .features.filter(({ id }) => id !== '010')
-  .map((country) => path(country) ?? '');
+const countries = { ...all, features: all.features.filter(({ id }) => id !== '010') };
+const projection = geoNaturalEarth1().fitSize([WIDTH, HEIGHT], countries);
+const path = geoPath(projection);
+const LAND = countries.features.map((country) => path(country) ?? '');
 
 export interface MapPlace {
   readonly name: string;
@@ -41,6 +41,7 @@ export function WorldMap({
 }) {
   const at = ({ latitude, longitude }: Pick<MapPlace, 'latitude' | 'longitude'>) =>
     projection([longitude, latitude]) ?? [0, 0];
+  const drawn = named(places.map((place) => ({ place, at: at(place) })));
   const about = places.map((place) => `${place.name}: ${place.about}`).join('; ');
   return (
     <svg
@@ -62,18 +63,38 @@ export function WorldMap({
         const d = path({ type: 'LineString', coordinates }) ?? '';
         return <path class="way" d={d} key={d} />;
       })}
-      {places.map((place) => {
-        const [x, y] = at(place);
+      {drawn.map(({ place, x, y, isNamed }) => {
         return (
           <g class={`place ${place.tone}`} key={place.name}>
             <title>{`${place.name}: ${place.about}`}</title>
-            <circle cx={x} cy={y} r={5 + 9 * Math.sqrt(place.weight)} />
-            <text x={x} y={y - 9 - 9 * Math.sqrt(place.weight)}>
-              {place.name}
-            </text>
+            <circle cx={x} cy={y} r={radiusOf(place)} />
+            {isNamed && (
+              <text x={x} y={y - radiusOf(place) - 4}>
+                {place.name}
+              </text>
+            )}
           </g>
         );
       })}
     </svg>
   );
+}
+
+const radiusOf = ({ weight }: MapPlace): number => 5 + 9 * Math.sqrt(weight);
+
+/** Names stand where they cover no other, those of the busiest first. */
+function named(
+  places: readonly { readonly place: MapPlace; readonly at: readonly [number, number] }[],
+) {
+  const taken: [number, number][] = [];
+  return places
+    .toSorted((a, b) => b.place.weight - a.place.weight)
+    .map(({ place, at: [x, y] }) => {
+      const top = y - radiusOf(place);
+      const isNamed = taken.every(
+        ([left, above]) => Math.abs(left - x) > 74 || Math.abs(above - top) > 17,
+      );
+      if (isNamed) taken.push([x, top]);
+      return { place, x, y, isNamed };
+    });
 }
