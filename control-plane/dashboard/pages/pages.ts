@@ -1,7 +1,15 @@
 import type { ComponentType } from 'preact';
 import type { Place } from '../router.ts';
+import { Audit } from './audit.tsx';
+import { Certificates } from './certificates.tsx';
+import { Explain } from './explain.tsx';
+import { FirstSite } from './first-site.tsx';
 import { Nodes } from './nodes.tsx';
 import { Overview } from './overview.tsx';
+import { Purges } from './purges.tsx';
+import { Releases } from './releases.tsx';
+import { Sites } from './sites.tsx';
+import { Tokens } from './tokens.tsx';
 
 export interface Page {
   /** The first part of its address; `overview` is at the root. */
@@ -15,6 +23,14 @@ export interface Page {
 export const PAGES: readonly Page[] = [
   { name: 'overview', title: 'Overview', group: 'Network', View: Overview },
   { name: 'nodes', title: 'Nodes', group: 'Network', View: Nodes },
+  { name: 'explain', title: 'Explain', group: 'Network', View: Explain },
+  { name: 'certificates', title: 'Certificates', group: 'Network', View: Certificates },
+  { name: 'sites', title: 'Sites', group: 'Content', View: Sites },
+  { name: 'first-site', title: 'A new site', group: 'Content', View: FirstSite },
+  { name: 'purges', title: 'Purges', group: 'Content', View: Purges },
+  { name: 'releases', title: 'Releases and pushes', group: 'Content', View: Releases },
+  { name: 'tokens', title: 'Tokens', group: 'Access', View: Tokens },
+  { name: 'audit', title: 'Audit', group: 'Access', View: Audit },
 ];
 
 export const pageFor = ({ parts }: Place): Page | undefined =>

@@ -21,7 +21,7 @@ export function Table<T>({
   keyOf: (row: T) => string;
 }) {
   return (
-    <div class="table" role="region" aria-label={caption} tabIndex={0}>
+    <div class="table" role="region" aria-label={`${caption}, table`} tabIndex={0}>
       <table>
         <caption class="unseen">{caption}</caption>
         <thead>

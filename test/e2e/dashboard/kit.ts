@@ -78,6 +78,8 @@ export class Dashboard {
       reducedMotion: 'reduce',
     });
     const page = await context.newPage();
+    // Names the step that hangs before the test as a whole is ended.
+    page.setDefaultTimeout(20_000);
     page.on('console', (message) => {
       if (message.type() === 'error') this.#errors.push(`${page.url()}: ${message.text()}`);
     });
@@ -98,6 +100,12 @@ export class Dashboard {
       return found.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(' | ')}`);
     });
     expect(violations).toEqual([]);
+  }
+
+  /** Fails where a page is wider than its window. */
+  async requireFitting(page: Page): Promise<void> {
+    const isWider = 'document.documentElement.scrollWidth > document.documentElement.clientWidth';
+    expect(await page.evaluate(isWider)).toBe(false);
   }
 
   /** Keeps a picture in `CANOPY_SCREENSHOTS`, if that is set. */
