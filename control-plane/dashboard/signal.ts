@@ -25,7 +25,13 @@ export function signalOf<T>(first: T): Signal<T> {
 
 /** The value now; the component is drawn anew when it changes. */
 export function useSignal<T>(signal: Signal<T>): T {
+  const value = signal.get();
   const [, draw] = useState(0);
-  useEffect(() => signal.follow(() => draw((n) => n + 1)), [signal]);
-  return signal.get();
+  useEffect(() => {
+    const redraw = (): void => draw((n) => n + 1);
+    // It may have changed between drawing and now.
+    if (signal.get() !== value) redraw();
+    return signal.follow(redraw);
+  }, [signal]);
+  return value;
 }
