@@ -44,6 +44,7 @@ const TOOLS: readonly Tool[] = [
   { command: 'testssl', aptPackage: 'testssl.sh', why: 'looks for weaknesses of TLS' },
   { command: 'pebble', aptPackage: 'pebble', why: 'an authority issues certificates' },
   { command: 'promtool', aptPackage: 'prometheus', why: 'reads metrics as Prometheus does' },
+  { command: 'prometheus', aptPackage: 'prometheus', why: 'scrapes a network for its dashboard' },
   { command: 'ffmpeg', aptPackage: 'ffmpeg', why: 'makes the video' },
 ];
 

@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { parse } from 'yaml';
 import { type Metric, METRICS } from '#core/telemetry/metrics.ts';
+import { asQueried, dashboard, panels, queries } from './dashboard.ts';
 
 // The files for Prometheus and Grafana, as Prometheus' own tool reads them.
 
@@ -35,36 +36,6 @@ interface Alert {
 
 const groups = (parse(readFileSync(ALERTS, 'utf8')) as { groups: { rules: Alert[] }[] }).groups;
 const alerts = groups.flatMap(({ rules }) => rules);
-
-interface Target {
-  readonly expr: string;
-}
-interface Panel {
-  readonly id: number;
-  readonly title: string;
-  readonly type: string;
-  readonly gridPos: { readonly x: number; readonly y: number; readonly w: number; h: number };
-  readonly targets?: readonly Target[];
-}
-interface Variable {
-  readonly name: string;
-  readonly type: string;
-  readonly definition?: string;
-}
-interface Dashboard {
-  readonly uid: string;
-  readonly panels: readonly Panel[];
-  readonly templating: { readonly list: readonly Variable[] };
-}
-
-const dashboard = JSON.parse(
-  readFileSync(join(DEPLOY, 'grafana/dashboards/canopy.json'), 'utf8'),
-) as Dashboard;
-const panels = dashboard.panels.filter(({ type }) => type !== 'row');
-
-/** Puts in for the variables what Grafana does. */
-const asQueried = (expr: string): string =>
-  expr.replaceAll('$__rate_interval', '1m').replaceAll(/\$(?:site|tier|instance)\b/g, '.*');
 
 /** Labels that Prometheus and `expose` put on every line. */
 const ON_ALL = ['job', 'instance', 'tier'];
@@ -98,10 +69,6 @@ test('Prometheus takes the example of its configuration, with the alerts', () =>
 });
 
 describe('the dashboard', () => {
-  const queries = panels.flatMap(({ title, targets = [] }) =>
-    targets.map(({ expr }) => ({ title, expr })),
-  );
-
   test('asks only for what processes tell, in what Prometheus can read', () => {
     expect(queries.length).toBeGreaterThanOrEqual(panels.length);
     expect(queries.filter(({ expr }) => unknownIn(expr).length > 0)).toEqual([]);
