@@ -45,6 +45,7 @@ const TOOLS: readonly Tool[] = [
   { command: 'pebble', aptPackage: 'pebble', why: 'an authority issues certificates' },
   { command: 'promtool', aptPackage: 'prometheus', why: 'reads metrics as Prometheus does' },
   { command: 'systemd-analyze', aptPackage: 'systemd', why: 'checks units' },
+  { command: 'prometheus', aptPackage: 'prometheus', why: 'scrapes a network for its dashboard' },
   { command: 'ffmpeg', aptPackage: 'ffmpeg', why: 'makes the video' },
 ];
 
