@@ -96,7 +96,7 @@ describe('the dashboard', () => {
     for (const text of ['first', 'second']) {
       await writeFile(join(dir, 'index.html'), text);
       const made = await dashboard.up.command('release', dir, '--site', 'default');
-      expect(made.code, made.stderr).toBe(0);
+      expect(made).toMatchObject({ code: 0 });
     }
     expect((await curl(`${edgeUrl()}/index.html`)).body).toBe('second');
     const page = await dashboard.open('releases');
