@@ -13,6 +13,7 @@ import { record } from '#core/serving/record.ts';
 import type { TierNode } from '#core/serving/tier-node.ts';
 import { tlsVersionOf } from '#core/serving/tls/handshakes.ts';
 import type { Samples } from '#core/telemetry/samples.ts';
+import { Doorkeeper } from './doorkeeper.ts';
 import {
   type LaneRequest,
   prepare,
@@ -41,6 +42,8 @@ export class HitLane implements Lane {
   readonly #node: TierNode;
   readonly #guards: Guards;
   readonly #request = new PlainRequest();
+  /** Of what is prepared, which holds for a second. */
+  readonly #doorkeeper = new Doorkeeper();
   readonly #routes = { http: new Routes('http'), https: new Routes('https') };
   readonly #prepared = {
     http: new Map<HeldObject, PreparedObject>(),
@@ -159,6 +162,8 @@ export class HitLane implements Lane {
     const shown = this.#shown(object, route.site);
     const made = shown && orLeft(route, () => prepare(object, shown, asked, now));
     if (made === undefined) return undefined;
+    const mark = this.#routes[route.scheme].hash ^ Math.floor(now / 1000);
+    if (!this.#doorkeeper.isKnown(mark)) return made;
     this.#keeps(made, made.size, now);
     all.set(object, made);
     return made;
@@ -170,10 +175,11 @@ export class HitLane implements Lane {
     const isCoded = route.site.coding !== undefined;
     if (isCoded && (request.says & SAYS.manyCodings) !== 0) return undefined;
     const codings = isCoded ? (request.acceptEncoding ?? NO_CODINGS) : '';
-    const known = route.prepared.get(codings);
-    if (known !== undefined || route.prepared.size >= MAX_CODINGS) return known;
+    const all = (route.prepared ??= new Map());
+    const known = all.get(codings);
+    if (known !== undefined || all.size >= MAX_CODINGS) return known;
     const made = new Map<HeldObject, PreparedObject>();
-    route.prepared.set(codings, made);
+    all.set(codings, made);
     this.#withOwn.add(route);
     return made;
   }
@@ -188,16 +194,16 @@ export class HitLane implements Lane {
   #part(route: Route, whole: PreparedObject, now: number): Prepared | undefined {
     const request = this.#request;
     const asked = request.isHead ? `HEAD ${request.conditions}` : request.conditions;
-    const known = whole.parts.get(asked);
+    const known = whole.parts?.get(asked);
     if (known !== undefined) return known;
     const { shown, outcome } = whole;
     const laneRequest = this.#said(route, shown);
     const made = orLeft(route, () => prepareFor(shown, laneRequest, outcome, now));
     // Several ranges have a boundary that no other answer has.
     const isShared = made?.status !== 206 || !asked.includes(',');
-    if (made === undefined || !isShared || whole.parts.size >= MAX_PARTS) return made;
+    if (made === undefined || !isShared || (whole.parts?.size ?? 0) >= MAX_PARTS) return made;
     this.#keeps(made, asked.length, now);
-    whole.parts.set(asked, made);
+    (whole.parts ??= new Map()).set(asked, made);
     return made;
   }
 
@@ -239,7 +245,7 @@ export class HitLane implements Lane {
   #forget(now: number): void {
     this.#prepared.http.clear();
     this.#prepared.https.clear();
-    for (const { prepared } of this.#withOwn) prepared.clear();
+    for (const { prepared } of this.#withOwn) prepared?.clear();
     this.#withOwn.clear();
     this.#preparedBytes = 0;
     this.#preparedUntilMs = now + 1000;

@@ -35,7 +35,7 @@ export interface PreparedObject extends Prepared {
   /** The object as the client is to have it. */
   readonly shown: HeldObject;
   /** What conditions and ranges, by their lines, have been answered with; see `MAX_PARTS`. */
-  readonly parts: Map<string, Prepared>;
+  parts: Map<string, Prepared> | undefined;
 }
 
 /** Content up to so many bytes is joined to its head: copying it costs less than a second piece to write. */
@@ -100,7 +100,7 @@ export function prepare(
     untilMs: now + holdsForMs(object, freshForMs, ahead, now),
     outcome,
     shown,
-    parts: new Map(),
+    parts: undefined,
   };
 }
 
@@ -136,13 +136,14 @@ export function prepareFor(
   const fields = signedFields(signed, { node, toTier: false, now });
   if (!isFramed(status, method, fields, content)) return undefined;
   if (fields.some((text) => UNSENDABLE.test(text))) return undefined;
-  const head = headOf(status, fields, request.keepAliveMs);
+  const text = headOf(status, fields, request.keepAliveMs);
   const size = content.reduce((sum, { length }) => sum + length, 0);
+  const joined = size <= JOINED_BYTES ? joinedOf(text, content, size) : undefined;
   return {
     status,
     size,
-    head,
-    joined: size <= JOINED_BYTES ? Buffer.concat([head, ...content]) : undefined,
+    head: joined?.subarray(0, text.length) ?? Buffer.from(text, 'latin1'),
+    joined,
     content,
     counter: counters.counter(site.name, outcome, status, '1.1'),
   };
@@ -170,9 +171,15 @@ const isHeldContent = (
 const UNSENDABLE = /[^\t\x20-\x7e\x80-\xff]/;
 
 /** A header section as node:http writes it on a connection that stays open. */
-function headOf(status: number, fields: Fields, keepAliveMs: number): Buffer {
+function headOf(status: number, fields: Fields, keepAliveMs: number): string {
   let head = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? 'unknown'}\r\n`;
   for (let i = 0; i < fields.length; i += 2) head += `${fields[i]}: ${fields[i + 1]}\r\n`;
-  head += `Connection: keep-alive\r\nKeep-Alive: timeout=${Math.floor(keepAliveMs / 1000)}\r\n\r\n`;
-  return Buffer.from(head, 'latin1');
+  return `${head}Connection: keep-alive\r\nKeep-Alive: timeout=${Math.floor(keepAliveMs / 1000)}\r\n\r\n`;
+}
+
+function joinedOf(head: string, content: readonly Buffer[], size: number): Buffer {
+  const joined = Buffer.allocUnsafe(head.length + size);
+  let at = joined.write(head, 0, 'latin1');
+  for (const piece of content) at += piece.copy(joined, at);
+  return joined;
 }

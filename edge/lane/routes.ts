@@ -4,6 +4,7 @@ import { normalizeTarget } from '#core/http/target.ts';
 import type { SiteDirectory } from '#core/sites.ts';
 import type { HeldObject } from '#core/cache/object.ts';
 import { RuledRequest } from '../ruled.ts';
+import { Doorkeeper } from './doorkeeper.ts';
 import { LaneHosts } from './hosts.ts';
 import type { PreparedObject } from './prepared.ts';
 import type { PlainRequest } from './recogniser.ts';
@@ -25,7 +26,7 @@ export interface Route {
   /** What the rules of the site say of its answers; `undefined`: it has none. */
   readonly ruled: Ruled | undefined;
   /** Answers of its own, by `Accept-Encoding`; of most routes the object is all that they depend on. */
-  readonly prepared: Map<string, Map<HeldObject, PreparedObject>>;
+  prepared: Map<string, Map<HeldObject, PreparedObject>> | undefined;
   /** It has turned out that the rules look at each request. */
   isLeft: boolean;
 }
@@ -49,12 +50,19 @@ const MAX_SPELLING_BYTES = 512;
 export class Routes {
   readonly #scheme: 'http' | 'https';
   readonly #hosts: LaneHosts;
+  readonly #doorkeeper = new Doorkeeper();
+  #hash = 0;
   #slots: (Remembered | undefined)[] = [];
   #sites: SiteDirectory<ServedSite> | undefined;
 
   constructor(scheme: 'http' | 'https') {
     this.#scheme = scheme;
     this.#hosts = new LaneHosts(scheme);
+  }
+
+  /** Of the spelling that was last looked for, 32 bits. */
+  get hash(): number {
+    return this.#hash;
   }
 
   /** @param sites as they are now */
@@ -64,7 +72,8 @@ export class Routes {
       this.#sites = sites;
     }
     const { bytes, targetAt, targetEnd, hostAt, hostEnd } = request;
-    const slot = hashed(bytes, hostAt, hostEnd, hashed(bytes, targetAt, targetEnd)) & (SLOTS - 1);
+    this.#hash = hashed(bytes, hostAt, hostEnd, hashed(bytes, targetAt, targetEnd));
+    const slot = this.#hash & (SLOTS - 1);
     const known = this.#slots[slot];
     if (known !== undefined) {
       const { spelling } = known;
@@ -79,6 +88,7 @@ export class Routes {
     }
     const route = this.#look(request, sites);
     if (targetEnd - targetAt + hostEnd - hostAt > MAX_SPELLING_BYTES) return route;
+    if (!this.#doorkeeper.isKnown(this.#hash)) return route;
     const spelling = Buffer.concat([
       bytes.subarray(targetAt, targetEnd),
       bytes.subarray(hostAt, hostEnd),
@@ -99,7 +109,7 @@ export class Routes {
     if (ruled === null) return undefined;
     const folded = site.keying.foldTarget(target);
     const key = cacheKey(site, { scheme, host, target }, folded);
-    return { site, scheme, target: folded, key, ruled, prepared: new Map(), isLeft: false };
+    return { site, scheme, target: folded, key, ruled, prepared: undefined, isLeft: false };
   }
 }
 
