@@ -121,7 +121,12 @@ export function useApi<T>(
         if (asking.signal.aborted) return;
         const problem =
           error instanceof Problem ? error : new Problem({ detail: String(error) }, 0);
-        setState((last) => ({ ...last, of, problem, isAsking: false }));
+        setState((last) => ({
+          of,
+          content: last.of === of ? last.content : undefined,
+          problem,
+          isAsking: false,
+        }));
       },
     );
     // `of` stands for path and query.

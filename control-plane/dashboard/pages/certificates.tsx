@@ -72,6 +72,9 @@ export function Certificates() {
           }
         </Loaded>
       </Card>
+      {orders.problem !== undefined && (
+        <ProblemNotice problem={orders.problem} again={orders.again} />
+      )}
       {(orders.content?.items.length ?? 0) > 0 && (
         <Card title="Ordered by ACME">
           <Table

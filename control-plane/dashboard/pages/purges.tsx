@@ -1,4 +1,4 @@
-import { useState } from 'preact/hooks';
+import { useEffect, useState } from 'preact/hooks';
 import { call, Problem, useApi } from '../api.ts';
 import { bytesText, countText, durationText, momentText, whenText } from '../format.ts';
 import { go, hrefOf, type Place } from '../router.ts';
@@ -48,17 +48,28 @@ interface Preview {
 
 export const Purges = ({ place }: { place: Place }) => {
   const [, id] = place.parts;
-  return id === undefined ? <All /> : <One id={id} />;
+  return id === undefined ? <All /> : <One id={id} key={id} />;
 };
 
-/** What can be named, and how the API calls it. */
+/**
+ * What can be named, as the API calls it, and how it is purged unless said otherwise: an origin may not
+ * bear to send all of a site anew.
+ */
 const KINDS = {
-  urls: { label: 'URLs', hint: 'One on each line: https://www.example.com/film.mp4' },
-  prefixes: { label: 'Prefixes', hint: 'One on each line; all below each is purged' },
-  tags: { label: 'Surrogate keys', hint: 'One on each line, as Surrogate-Key has them' },
-  hosts: { label: 'Hosts', hint: 'One on each line' },
-  site: { label: 'A site', hint: 'The name of the site' },
-  everything: { label: 'Everything', hint: '' },
+  urls: {
+    label: 'URLs',
+    hint: 'One on each line: https://www.example.com/film.mp4',
+    mode: 'hard',
+  },
+  prefixes: { label: 'Prefixes', hint: 'One on each line; all below each is purged', mode: 'hard' },
+  tags: {
+    label: 'Surrogate keys',
+    hint: 'One on each line, as Surrogate-Key has them',
+    mode: 'hard',
+  },
+  hosts: { label: 'Hosts', hint: 'One on each line', mode: 'hard' },
+  site: { label: 'A site', hint: 'The name of the site', mode: 'soft' },
+  everything: { label: 'Everything', hint: '', mode: 'soft' },
 } as const;
 type Kind = keyof typeof KINDS;
 
@@ -164,7 +175,11 @@ function Order({ onOrdered }: { onOrdered: (id: string) => void }) {
               <select
                 {...props}
                 value={kind}
-                onChange={({ currentTarget }) => setKind(currentTarget.value as Kind)}
+                onChange={({ currentTarget }) => {
+                  const chosen = currentTarget.value as Kind;
+                  setKind(chosen);
+                  setMode(KINDS[chosen].mode);
+                }}
               >
                 {Object.entries(KINDS).map(([name, one]) => (
                   <option value={name} key={name}>
@@ -238,7 +253,13 @@ function Order({ onOrdered }: { onOrdered: (id: string) => void }) {
           </Stats>
           {preview.sampled && <p class="hint">Estimated from a sample.</p>}
           {preview.nodes.some(({ status }) => status === 'silent') && (
-            <p class="notice warn">Not every node answered; they are purged all the same.</p>
+            <p class="notice warn">
+              {preview.nodes
+                .filter(({ status }) => status === 'silent')
+                .map(({ node }) => node)
+                .join(', ')}{' '}
+              did not answer, and will be purged all the same.
+            </p>
           )}
         </Confirm>
       )}
@@ -249,38 +270,76 @@ function Order({ onOrdered }: { onOrdered: (id: string) => void }) {
 interface Ban {
   readonly id: string;
   readonly sequence: number;
-  readonly target: { readonly kind: string; readonly site?: string };
+  readonly target: Readonly<Record<string, string | readonly string[]>>;
 }
 
 function Bans() {
   const asked = useApi<{ items: readonly Ban[] }>('/v1/bans', { limit: 100 }, 10_000);
+  const [doomed, setDoomed] = useState<Ban>();
   const bans = asked.content?.items ?? [];
-  if (bans.length === 0) return null;
+  if (bans.length === 0 && asked.problem === undefined) return null;
   const lift = async ({ id }: Ban): Promise<void> => {
+    setDoomed(undefined);
     const path = `/v1/bans/${encodeURIComponent(id)}`;
-    await doing(() => call(path, { method: 'DELETE' }), 'The ban is lifted');
+    await doing(() => call(path, { method: 'DELETE' }), 'It may be stored again');
     asked.again();
   };
   return (
     <Card title="Bans">
+      {asked.problem !== undefined && <ProblemNotice problem={asked.problem} again={asked.again} />}
       <Table
         caption="Bans"
         rows={bans}
-        keyOf={({ id }) => id}
+        keyOf={({ id, target }) => `${id} ${String(target['site'])}`}
         columns={[
-          { title: 'What', cell: ({ target }) => `${target.kind} ${target.site ?? ''}` },
+          { title: 'What', cell: ({ target }) => bannedText(target) },
           { title: 'Sequence', numeric: true, cell: ({ sequence }) => sequence },
-          { title: '', cell: (ban) => <Button onClick={() => void lift(ban)}>Lift</Button> },
+          {
+            title: '',
+            cell: (ban) => (
+              <Button onClick={() => setDoomed(ban)}>
+                Lift<span class="unseen"> {bannedText(ban.target)}</span>
+              </Button>
+            ),
+          },
         ]}
       />
+      {doomed !== undefined && (
+        <Confirm
+          title="Lift this ban?"
+          action="Lift"
+          onClose={() => setDoomed(undefined)}
+          onConfirm={() => void lift(doomed)}
+        >
+          <p>All bans of the same purge are lifted with it:</p>
+          <ul class="plain-list">
+            {bans
+              .filter(({ id }) => id === doomed.id)
+              .map(({ target }) => (
+                <li key={bannedText(target)}>{bannedText(target)}</li>
+              ))}
+          </ul>
+        </Confirm>
+      )}
     </Card>
   );
+}
+
+/** `tags of film: news, sport`. */
+function bannedText({ kind, site, ...names }: Ban['target']): string {
+  const of = site === undefined ? '' : ` of ${String(site)}`;
+  const listed = Object.values(names).flat().join(', ');
+  return `${String(kind)}${of}${listed === '' ? '' : `: ${listed}`}`;
 }
 
 const NODE_TONES = { acknowledged: 'good', pending: 'busy', 'lease-ended': 'warn' } as const;
 
 function One({ id }: { id: string }) {
-  const asked = useApi<Purge>(`/v1/purges/${encodeURIComponent(id)}`, {}, 1_000);
+  const [isOver, setOver] = useState(false);
+  const path = `/v1/purges/${encodeURIComponent(id)}`;
+  const asked = useApi<Purge>(path, {}, isOver ? undefined : 1_000);
+  const isComplete = asked.content?.status === 'complete';
+  useEffect(() => setOver(isComplete), [isComplete]);
   return (
     <>
       <PageHead title="Purge" lead={<code>{id}</code>}>

@@ -134,7 +134,10 @@ function OfSite({ site }: { site: string }) {
                   title: '',
                   cell: (release) =>
                     release.isHeld && release.status === 'superseded' ? (
-                      <Button onClick={() => setTarget(release)}>Roll back to it</Button>
+                      <Button onClick={() => setTarget(release)}>
+                        Roll back to it
+                        <span class="unseen"> of {whenText(release.createdAt)}</span>
+                      </Button>
                     ) : null,
                 },
               ]}
@@ -206,7 +209,9 @@ function Pushes() {
                   title: '',
                   cell: (push) =>
                     push.status === 'running' ? (
-                      <Button onClick={() => void cancel(push)}>Cancel</Button>
+                      <Button onClick={() => void cancel(push)}>
+                        Cancel<span class="unseen"> of {whenText(push.createdAt)}</span>
+                      </Button>
                     ) : null,
                 },
               ]}

@@ -120,7 +120,7 @@ function History() {
             rows={items}
             keyOf={({ number }) => String(number)}
             columns={[
-              { title: 'Version', numeric: true, cell: ({ number }) => number },
+              { title: 'Version', cell: ({ number }) => number },
               {
                 title: 'State',
                 cell: ({ status }) => (

@@ -7,7 +7,7 @@ import { Button, Field } from '../ui/form.tsx';
 import { Card, PageHead } from '../ui/page.tsx';
 import { Loaded, ProblemNotice } from '../ui/states.tsx';
 import { Table } from '../ui/table.tsx';
-import { doing, say } from '../ui/toasts.tsx';
+import { doing } from '../ui/toasts.tsx';
 
 interface Token {
   readonly name: string;
@@ -23,6 +23,16 @@ export function Tokens() {
   const asked = useApi<{ items: readonly Token[] }>('/v1/tokens', { limit: 1000 });
   const [secret, setSecret] = useState<string>();
   const [doomed, setDoomed] = useState<Token>();
+  const rotate = async ({ name }: Token): Promise<void> => {
+    const path = `/v1/tokens/${encodeURIComponent(name)}/rotate`;
+    const make = async (): Promise<void> => {
+      // What uses the old secret has a day to change.
+      const body = { overlapSeconds: 86_400 };
+      setSecret((await call<{ token: string }>(path, { method: 'POST', body })).token);
+    };
+    await doing(make, `${name} has a new secret; the old one is good for a day`);
+    asked.again();
+  };
   const revoke = async ({ name }: Token): Promise<void> => {
     setDoomed(undefined);
     const path = `/v1/tokens/${encodeURIComponent(name)}`;
@@ -57,9 +67,14 @@ export function Tokens() {
                 {
                   title: '',
                   cell: (one) => (
-                    <Button kind="danger" onClick={() => setDoomed(one)}>
-                      Revoke<span class="unseen"> {one.name}</span>
-                    </Button>
+                    <div class="actions">
+                      <Button onClick={() => void rotate(one)}>
+                        Rotate<span class="unseen"> {one.name}</span>
+                      </Button>
+                      <Button kind="danger" onClick={() => setDoomed(one)}>
+                        Revoke<span class="unseen"> {one.name}</span>
+                      </Button>
+                    </div>
                   ),
                 },
               ]}
@@ -80,11 +95,16 @@ export function Tokens() {
             <code>{secret}</code>
           </pre>
           <div class="actions end">
-            <Button
-              onClick={() => void navigator.clipboard.writeText(secret).then(() => say('Copied'))}
-            >
-              Copy
-            </Button>
+            {/* Pages over plain HTTP have no clipboard. */}
+            {isSecureContext && (
+              <Button
+                onClick={() =>
+                  void doing(() => navigator.clipboard.writeText(secret), 'It is in the clipboard')
+                }
+              >
+                Copy
+              </Button>
+            )}
             <Button kind="primary" onClick={() => setSecret(undefined)}>
               I have it
             </Button>

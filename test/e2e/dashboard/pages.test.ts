@@ -48,9 +48,13 @@ describe('the dashboard', () => {
     await page.getByText('Nearest stored').first().waitFor();
     await page.getByText('asked 2').first().waitFor();
     await dashboard.requireAccessible(page);
-    await dashboard.picture(page, 'explain-wide-light');
+    await dashboard.picture(page, 'explained-wide-light');
 
     await page.goto(`${dashboard.url}#/purges`);
+    await page.getByLabel('What').selectOption('site');
+    expect(await page.getByLabel('How').inputValue()).toBe('soft');
+    await page.getByLabel('What').selectOption('urls');
+    expect(await page.getByLabel('How').inputValue()).toBe('hard');
     await page.getByLabel('URLs').fill('http://film.example/a.mp4?utm=1');
     await page.getByRole('button', { name: 'Preview' }).click();
     await page.getByRole('dialog', { name: 'Purge this?' }).getByText('Stored copies').waitFor();
@@ -100,7 +104,10 @@ describe('the dashboard', () => {
     }
     expect((await curl(`${edgeUrl()}/index.html`)).body).toBe('second');
     const page = await dashboard.open('releases');
-    await page.getByRole('button', { name: 'Roll back to it' }).first().click();
+    await page
+      .getByRole('button', { name: /^Roll back to it/ })
+      .first()
+      .click();
     await page.getByRole('button', { name: 'Roll back', exact: true }).click();
     await page.getByText('It is switched back').waitFor();
     await expect.poll(async () => (await curl(`${edgeUrl()}/index.html`)).body).toBe('first');
@@ -118,6 +125,11 @@ describe('the dashboard', () => {
           headers: { authorization: `Bearer ${secret}` },
         })
       ).status;
+    expect(await known()).toBe(200);
+    await page.getByRole('button', { name: 'I have it' }).click();
+    await page.getByRole('button', { name: 'Rotate reader' }).click();
+    const next = await page.getByRole('dialog').locator('code').innerText();
+    expect(next).not.toBe(secret);
     expect(await known()).toBe(200);
     await page.getByRole('button', { name: 'I have it' }).click();
     await page.getByRole('button', { name: 'Revoke reader' }).click();
