@@ -8,6 +8,7 @@ import { Nodes } from './nodes.tsx';
 import { Overview } from './overview.tsx';
 import { Purges } from './purges.tsx';
 import { Releases } from './releases.tsx';
+import { Route } from './route.tsx';
 import { Sites } from './sites.tsx';
 import { Tokens } from './tokens.tsx';
 
@@ -24,6 +25,7 @@ export const PAGES: readonly Page[] = [
   { name: 'overview', title: 'Overview', group: 'Network', View: Overview },
   { name: 'nodes', title: 'Nodes', group: 'Network', View: Nodes },
   { name: 'explain', title: 'Explain', group: 'Network', View: Explain },
+  { name: 'route', title: 'Routing', group: 'Network', View: Route },
   { name: 'certificates', title: 'Certificates', group: 'Network', View: Certificates },
   { name: 'sites', title: 'Sites', group: 'Content', View: Sites },
   { name: 'first-site', title: 'A new site', group: 'Content', View: FirstSite },

@@ -95,6 +95,23 @@ describe('the dashboard', () => {
     await page.getByText('The earlier version is in effect').waitFor();
   });
 
+  test('shows on the map where a client is sent', async () => {
+    const page = await dashboard.open('route');
+    await page.getByRole('textbox', { name: 'Client' }).fill('81.2.69.160');
+    await page.getByRole('button', { name: 'Show the way' }).click();
+    await page.getByRole('img', { name: /client: 81\.2\.69\.160.*chosen/ }).waitFor();
+    await dashboard.picture(page, 'routed-wide-light');
+    await dashboard.requireAccessible(page);
+    await page.getByRole('textbox', { name: 'Client' }).fill('nowhere');
+    await page.getByRole('button', { name: 'Show the way' }).click();
+    await page
+      .getByRole('alert')
+      .getByText(/client.*expected/)
+      .first()
+      .waitFor();
+    dashboard.expectError(/422/);
+  });
+
   test('rolls a release back', async () => {
     await mkdir(dir, { recursive: true });
     for (const text of ['first', 'second']) {
@@ -142,6 +159,7 @@ describe('the dashboard', () => {
 
   test.each([
     'explain',
+    'route',
     'certificates',
     'sites',
     'sites/film',
