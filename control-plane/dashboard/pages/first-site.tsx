@@ -32,7 +32,9 @@ export function FirstSite() {
     }
     setSaving(false);
   };
-  const url = `http://${host}/`;
+  // Clients ask for a name, also where the site takes any below one.
+  const asked = host.replace(/^\*/, 'www');
+  const url = `http://${asked}/`;
   return (
     <>
       <PageHead
@@ -72,7 +74,7 @@ export function FirstSite() {
           <Card title="2. Ask an edge, twice">
             <p>The first answer is fetched from your server, the second is a hit:</p>
             <pre>
-              <code>{`curl -sI -H 'Host: ${host}' ${edge?.url ?? 'http://EDGE'}/ | grep -i cache-status`}</code>
+              <code>{`curl -sI -H 'Host: ${asked}' ${edge?.url ?? 'http://EDGE'}/ | grep -i cache-status`}</code>
             </pre>
             <p class="hint">
               Clients find edges once the host’s DNS leads to them: see docs/routing.md.
