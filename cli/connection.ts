@@ -33,6 +33,23 @@ export function withConnection(command: Command): Command {
     .option('--json', 'print JSON', false);
 }
 
+const SOURCES = ['default', 'env', 'cli'];
+
+/** The options of a command and of those that it is below. What was said, wherever, counts before what was not. */
+export function optionsOf(command: Command): object {
+  const chain: Command[] = [];
+  for (let one: Command | null = command; one !== null; one = one.parent) chain.unshift(one);
+  const merged: Record<string, unknown> = {};
+  for (const source of SOURCES) {
+    for (const one of chain) {
+      for (const [name, value] of Object.entries(one.opts())) {
+        if ((one.getOptionValueSource(name) ?? 'default') === source) merged[name] = value;
+      }
+    }
+  }
+  return merged;
+}
+
 export async function connect(options: ConnectionOptions): Promise<ApiClient> {
   const address = await addressOf(options);
   const { controlPlaneCa: file } = options;

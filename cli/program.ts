@@ -37,6 +37,7 @@ export function createProgram(): Command {
     .version(version, '--version')
     .showSuggestionAfterError()
     // So that a command whose own commands have options of the same names can tell them apart.
+    .enablePositionalOptions()
     .configureOutput({
       // Commander spreads an error and its suggestion over two lines.
       outputError: (text, write) =>

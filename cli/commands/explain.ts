@@ -16,11 +16,7 @@ interface ExplainOptions extends ConnectionOptions {
 }
 
 export function addExplain(program: Command): void {
-  const explain = program
-    .command('explain')
-    .description('why the network does what it does')
-    // Its commands have options of the same names.
-    .enablePositionalOptions();
+  const explain = program.command('explain').description('why the network does what it does');
   withConnection(
     explain
       .argument('<url>', 'what would be asked for', urlOf)

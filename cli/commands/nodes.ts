@@ -1,7 +1,7 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { type Location, locationSchema } from '#core/contract/node.ts';
 import type { NodeStatus } from '../api-types.ts';
-import { connect, type ConnectionOptions, withConnection } from '../connection.ts';
+import { connect, type ConnectionOptions, optionsOf, withConnection } from '../connection.ts';
 import { duration } from '../duration.ts';
 import { print, table, time } from '../output.ts';
 import { formatSize } from '../size.ts';
@@ -16,7 +16,7 @@ export function addNodes(program: Command): void {
   for (const [verb, description, done] of DRAINS) {
     withConnection(nodes.command(verb).argument('<name>').description(description)).action(
       async (name: string, _: ConnectionOptions, command: Command) => {
-        const options = command.optsWithGlobals<ConnectionOptions>();
+        const options = optionsOf(command) as ConnectionOptions;
         const answer = await (await connect(options)).drainNode(name, verb);
         print(options.json, answer, () => `${name} ${done}`);
       },
@@ -47,7 +47,7 @@ function addEnrol(nodes: Command): void {
       .option('--capacity <number>', 'its share of the work among others of its tier')
       .option('--expires <duration>', 'how long the token is good', duration, 3_600),
   ).action(async (name: string, _: EnrolOptions, command: Command) => {
-    const options = command.optsWithGlobals<EnrolOptions>();
+    const options = optionsOf(command) as EnrolOptions;
     const { tier, location: place, url, group, capacity, expires } = options;
     const given = { tier, location: place, url, group, capacity: capacity && Number(capacity) };
     const api = await connect(options);
