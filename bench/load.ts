@@ -3,7 +3,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import autocannon from 'autocannon';
-import { Agent, Pool } from 'undici';
+import { Pool } from 'undici';
 
 const run = promisify(execFile);
 
@@ -161,28 +161,6 @@ export async function h2load(load: Load): Promise<Loaded> {
     .toSorted((a, b) => a - b);
   const at = (part: number): number => (tookUs[Math.floor(part * tookUs.length)] ?? NaN) / 1000;
   return { requests, seconds, failed, p50: at(0.5), p99: at(0.99), p999: at(0.999) };
-}
-
-/**
- * Asks once for each object of a load by Zipf's law, the most asked for last: whoever keeps what it is
- * asked for has all of them then, and in memory what is worth it.
- */
-export async function askForEach(
-  { url, fields, connections }: Load,
-  { objects }: Paths & { kind: 'zipf' },
-): Promise<void> {
-  const agent = new Agent({ connections, pipelining: 1 });
-  const headers = { host: 'bench.example', ...fields };
-  let left = objects;
-  const line = async (): Promise<void> => {
-    for (let i = left--; i > 0; i = left--) {
-      const path = `/zipf-${i}/${2048 * (1 + (i % 8))}`;
-      const { body } = await agent.request({ origin: url, path, method: 'GET', headers });
-      await body.dump({ limit: 64 * 1024 });
-    }
-  };
-  await Promise.all(Array.from({ length: connections }, line));
-  await agent.close();
 }
 
 /** By autocannon in this process, for who has no wrk. */

@@ -56,7 +56,7 @@ function withVariant(before: Entry | undefined, commit: Commit): KeyRecord {
   const old = before?.record.key === key ? before.record : undefined;
   const variants: KeyRecord['variants'][number][] = [{ ...variant, at: commit.at }];
   const bodies: (Buffer | undefined)[] = [
-    commit.body === undefined ? undefined : Buffer.from(commit.body.buffer),
+    commit.body === undefined ? undefined : Buffer.from(commit.body),
   ];
   let bodyBytes = commit.body?.length ?? 0;
   const others = (old?.variants ?? []).filter(({ selector }) => selector !== variant.selector);

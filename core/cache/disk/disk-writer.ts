@@ -77,7 +77,7 @@ export class DiskWriter implements Writer {
     if (this.#isEnded) return false;
     if (!this.#isToFile && this.#isSmall()) {
       this.#isEnded = true;
-      const body = alone(this.#held, this.#size);
+      const body = Buffer.concat(this.#held, this.#size);
       return this.#commit(object, { size: this.#size }, body);
     }
     this.#flush();
@@ -187,7 +187,7 @@ export class DiskWriter implements Writer {
   #commit(
     object: Omit<StoredObject, 'body'>,
     at: BodyPlace,
-    body: Uint8Array<ArrayBuffer> | undefined,
+    body: Buffer | undefined,
   ): Promise<boolean> {
     const { keeper, keeping, start, files } = this.#options;
     const commit = commitOf(object, at, body, keeping, start, this.#roomBytes);
@@ -202,7 +202,7 @@ export class DiskWriter implements Writer {
 export function commitOf(
   object: Omit<StoredObject, 'body'>,
   at: BodyPlace,
-  body: Uint8Array<ArrayBuffer> | undefined,
+  body: Buffer | undefined,
   { maxVariants = DEFAULT_MAX_VARIANTS, reserved = false, expiresAt = Infinity }: Keeping,
   { ticket, era }: Start,
   roomBytes: number,
@@ -210,17 +210,6 @@ export function commitOf(
   const { key, site, checked: _, ...head } = object;
   const variant = era === 0 ? head : { ...head, era };
   return { key, site, variant, at, body, ticket, maxVariants, reserved, expiresAt, roomBytes };
-}
-
-/** In memory of its own: to post a piece of Node's pool would copy all of the pool. */
-function alone(chunks: readonly Buffer[], size: number): Uint8Array<ArrayBuffer> {
-  const whole = new Uint8Array(size);
-  let offset = 0;
-  for (const chunk of chunks) {
-    whole.set(chunk, offset);
-    offset += chunk.length;
-  }
-  return whole;
 }
 
 async function writeAll(handle: FileHandle, bytes: Buffer): Promise<void> {

@@ -13,20 +13,17 @@ import { canWriteTo, type Health, HealthWatch, indexFailure } from './health.ts'
 import type { IndexDb } from './index-db.ts';
 import type { Ledger } from './ledger.ts';
 import { type Budget, indexMapBytes, Limits, rememberedKeys, type UnderWay } from './limits.ts';
-import type { Change, Commit, DiskPlace, FromKeeper, KeeperAnswer, ToKeeper } from './messages.ts';
+import type { Change, DiskPlace, FromKeeper, ToKeeper } from './messages.ts';
 import { indexSettled, openIndex, suspectIndex } from './open-index.ts';
 import { keyHash, shortHash } from './record.ts';
 import { type Order, Orders, writeOrder } from './orders.ts';
 import { Room } from './room.ts';
 import { SharedState } from './shared.ts';
-import { Turns } from './turns.ts';
 import { expire, sweepFiles } from './upkeep.ts';
 
 /** The keeper's row of counters. */
 const ROW = 0;
 const UPKEEP_MS = 1_000;
-/** Between two transactions that none but commits ask for: each costs much, however much is in it. */
-const GATHER_MS = 5;
 /** After so long an index has been used enough to be trusted with the next start. */
 const SETTLED_MS = 60_000;
 
@@ -71,7 +68,7 @@ export class Keeper {
   #settling: Asked[] = [];
   /** Who waits to be told of the fence. */
   #recalling: Asked[] = [];
-  readonly #turns = new Turns(GATHER_MS, () => this.#takeTurn());
+  #isScheduled = false;
   #cancelUpkeep: Cancel | undefined;
   readonly #cancelSettled: Cancel;
   #expiredUpTo = -1;
@@ -221,11 +218,9 @@ export class Keeper {
     }
   }
 
-  /** Nothing that comes once this is called is committed any more. */
+  /** Nothing is committed any more once this is called. */
   async close(): Promise<void> {
-    while (!this.#closed && !this.#orders.isEmpty) this.#takeTurn();
     this.#closed = true;
-    this.#turns.close();
     this.#cancelUpkeep?.();
     this.#cancelSettled();
     this.#health.close();
@@ -245,31 +240,30 @@ export class Keeper {
   async #receive(port: MessagePort, message: ToKeeper): Promise<void> {
     if (this.#closed) return;
     switch (message.type) {
-      case 'commits': {
-        for (const { id, commit } of message.commits)
-          this.#orders.commit({ kind: 'commit', commit, port, id });
-        if (this.#orders.isBatchFull) this.#turns.soon();
-        else this.#turns.later();
+      case 'commit': {
+        const { id, commit } = message;
+        this.#orders.commit({ kind: 'commit', commit, port, id });
+        this.#schedule();
         break;
       }
       case 'change':
         this.#heed(message.change);
         this.#orders.change(message.change);
-        this.#turns.soon();
+        this.#schedule();
         break;
       case 'recall':
         // What other threads have sent before, by ports of their own, is heeded first.
         this.#recalling.push({ port, id: message.id });
-        this.#turns.soon();
+        this.#schedule();
         break;
       case 'settle':
         this.#settling.push({ port, id: message.id });
-        this.#turns.soon();
+        this.#schedule();
         break;
       case 'room': {
         const { id, bytes, opens } = message;
         const ok = await this.#room.grant(port, bytes, opens);
-        answer(port, { id, ok });
+        port.postMessage({ id, ok } satisfies FromKeeper);
         break;
       }
       case 'release':
@@ -290,15 +284,18 @@ export class Keeper {
     this.#shared.changed();
   }
 
-  /** @returns how much there was to write down */
-  #takeTurn(): number {
-    if (this.#closed) return 0;
-    const batch = this.#orders.takeBatch();
-    if (!this.#orders.isEmpty) this.#turns.soon();
-    if (batch.length > 0) this.#write(batch);
-    this.#answerRecalling();
-    this.#answerSettled();
-    return batch.length;
+  #schedule(): void {
+    if (this.#isScheduled) return;
+    this.#isScheduled = true;
+    setImmediate(() => {
+      this.#isScheduled = false;
+      if (this.#closed) return;
+      const batch = this.#orders.takeBatch();
+      if (!this.#orders.isEmpty) this.#schedule();
+      if (batch.length > 0) this.#write(batch);
+      this.#answerRecalling();
+      this.#answerSettled();
+    });
   }
 
   /** Makes what threads have asked for true, all of it or nothing. */
@@ -330,24 +327,18 @@ export class Keeper {
     } finally {
       this.#shared.isCommitting = false;
     }
-    const answers = new Map<MessagePort, KeeperAnswer[]>();
     for (const [i, one] of batch.entries()) {
-      if (one.kind === 'commit') {
-        const ok = stored?.[i] ?? false;
-        this.#countCommit(one.commit, ok);
-        const ofPort = answers.get(one.port) ?? [];
-        ofPort.push({ id: one.id, ok });
-        answers.set(one.port, ofPort);
-      } else if (stored !== undefined) this.#settled(one);
+      if (one.kind === 'commit') this.#answerCommit(one, stored?.[i] ?? false);
+      else if (stored !== undefined) this.#settled(one);
       // Until it is written down, its keys stay hidden and the fence where it is.
       else this.#orders.owe(one);
     }
-    for (const [port, ofPort] of answers) answer(port, ...ofPort);
   }
 
-  #countCommit({ site, at }: Commit, ok: boolean): void {
-    this.#count(site, ok ? 'stored' : 'refused', 1);
-    if (ok) this.#count(site, 'storedBytes', at.size);
+  #answerCommit({ commit, port, id }: Order & { kind: 'commit' }, ok: boolean): void {
+    this.#count(commit.site, ok ? 'stored' : 'refused', 1);
+    if (ok) this.#count(commit.site, 'storedBytes', commit.at.size);
+    port.postMessage({ id, ok } satisfies FromKeeper);
   }
 
   #count(site: string, what: Counted, by: number): void {
@@ -362,12 +353,13 @@ export class Keeper {
 
   #answerRecalling(): void {
     for (const { port, id } of this.#recalling.splice(0))
-      answer(port, { id, ok: true, fence: this.#fence.stored });
+      port.postMessage({ id, ok: true, fence: this.#fence.stored } satisfies FromKeeper);
   }
 
   #answerSettled(): void {
     if (this.#settling.length === 0 || this.#shared.pending > 0 || !this.#orders.isEmpty) return;
-    for (const { port, id } of this.#settling) answer(port, { id, ok: true });
+    for (const { port, id } of this.#settling)
+      port.postMessage({ id, ok: true } satisfies FromKeeper);
     this.#settling = [];
   }
 
@@ -431,9 +423,6 @@ export class Keeper {
     }
     this.#options.log.warn('The disk store works again');
     this.#orders.retry();
-    this.#turns.soon();
+    this.#schedule();
   }
 }
-
-const answer = (port: MessagePort, ...answers: readonly KeeperAnswer[]): void =>
-  port.postMessage({ answers } satisfies FromKeeper);

@@ -10,8 +10,7 @@ export interface Commit {
   readonly site: string;
   readonly variant: Omit<Variant, 'at'>;
   readonly at: BodyPlace;
-  /** Alone in its memory, which goes to whoever gets the commit. */
-  readonly body: Uint8Array<ArrayBuffer> | undefined;
+  readonly body: Uint8Array | undefined;
   /** See `SharedState.ticket`. */
   readonly ticket: number;
   readonly maxVariants: number;
@@ -58,10 +57,7 @@ export type Change =
 export type ToKeeper =
   /** May so many bytes be written to a file, which is a new one if `opens`? */
   | { readonly type: 'room'; readonly id: number; readonly bytes: number; readonly opens: boolean }
-  | {
-      readonly type: 'commits';
-      readonly commits: readonly { readonly id: number; readonly commit: Commit }[];
-    }
+  | { readonly type: 'commit'; readonly id: number; readonly commit: Commit }
   | { readonly type: 'change'; readonly change: Change }
   /** Has all that was ordered so far been written down? Answered once it has. */
   | { readonly type: 'settle'; readonly id: number }
@@ -73,14 +69,10 @@ export type ToKeeper =
   | { readonly type: 'failed'; readonly code: string };
 
 /** The answer to what was asked under that number. */
-export interface KeeperAnswer {
+export interface FromKeeper {
   readonly id: number;
   readonly ok: boolean;
   readonly fence?: StoredFence;
-}
-
-export interface FromKeeper {
-  readonly answers: readonly KeeperAnswer[];
 }
 
 /** What a thread needs to open a store that a keeper keeps. */

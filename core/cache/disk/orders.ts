@@ -30,10 +30,6 @@ export class Orders {
     return this.#queue.length === 0;
   }
 
-  get isBatchFull(): boolean {
-    return this.#queue.length >= BATCH;
-  }
-
   commit(order: Order & { kind: 'commit' }): void {
     this.#queue.push(order);
   }
