@@ -7,7 +7,7 @@ import { quantile } from './quantile.ts';
 export const STEP_MS = 10_000;
 /** Steps that are kept: an hour. Prometheus is for what is older. */
 export const STEPS = 360;
-/** Pairs of node and site that are told apart, 34 KiB each; further ones share the row `_other` of their node. */
+/** Pairs of node and site that are told apart, 40 KiB each; further ones share the row `_other` of their node. */
 const MAX_SERIES = 2_000;
 
 const COUNTS = ['requests', 'hits', 'bytesSent', 'hitBytes', 'errors'] as const;

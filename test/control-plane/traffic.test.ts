@@ -1,11 +1,13 @@
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { quantile } from '#control-plane/traffic/quantile.ts';
+import { Traffic } from '#control-plane/traffic/traffic.ts';
 import { LATENCY_BUCKETS } from '#core/contract/traffic.ts';
 import { Counters } from '#core/telemetry/counters.ts';
 import { Samples } from '#core/telemetry/samples.ts';
 import { trafficOf } from '#core/telemetry/traffic.ts';
 import { UpstreamCounters } from '#core/telemetry/upstream-counters.ts';
 import { RedisServer } from '#test/redis.ts';
+import { FakeClock } from '#test/scenario/kit/clock.ts';
 import { eventually, TestControlPlane } from './kit.ts';
 
 const inBucket = (bucket: number, count: number): number[] =>
@@ -158,6 +160,26 @@ describe('what the network serves', () => {
     });
     expect(totals(await ask())).toEqual({ all: 12 });
   });
+});
+
+test('beyond so many pairs of node and site the rest of each node is one row, and nothing is lost', () => {
+  const clock = new FakeClock();
+  const nodes = Array.from({ length: 25 }, (_, i) => ({
+    name: `edge-${i}`,
+    tier: 'edge' as const,
+    location: { name: 'oslo', latitude: 0, longitude: 0 },
+    url: 'http://127.0.0.1:1',
+    capacity: 1,
+    draining: false,
+  }));
+  const traffic = new Traffic(clock, () => nodes);
+  const sites = Object.fromEntries(Array.from({ length: 100 }, (_, i) => [`site-${i}`, site(1)]));
+  for (const { name } of nodes) traffic.reported(name, { ...report({}), sites });
+  clock.advance('10s');
+  const { groups } = traffic.query({ by: 'site', stepMs: 10_000, points: 60 });
+  expect(groups.reduce((sum, { total }) => sum + (total.requests ?? 0), 0)).toBe(2_500);
+  expect(groups[0]?.name).toBe('_other');
+  expect(groups[0]?.total.requests).toBeGreaterThanOrEqual(500);
 });
 
 test('a node reports what its metrics count', () => {
